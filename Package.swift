@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One set of settings for every target: Swift 6 mode, existentials spelled out, imports that say what they bring,
+// and lifetimes, so that a view of a message cannot outlive the bytes that it looks at.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+/// A library target of this package.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// A test target; `Tests/NAME` mirrors the folders of what it tests.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "sipcore",
+    products: [.executable(name: "sipcore", targets: ["sipcore"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Pure cores, in the order of the layers: no clock, no socket, no Foundation.
+        module("SansIO"),
+        module("SIPMessage", ["SansIO"]),
+        module("SIPTransaction", ["SansIO", "SIPMessage"]),
+        module("SIPProxy", ["SansIO", "SIPMessage", "SIPTransaction"]),
+        module("SIPRegistrar", ["SansIO", "SIPMessage", crypto]),
+        module("IMSProfile", ["SansIO", "SIPMessage"]),
+        module("SCSCF", ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile"]),
+        module("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
+        module("SIPTrace", ["SansIO"]),
+
+        // Shells: files, sockets, processes, HTTP. They do not import one another.
+        module("XMLTree"),
+        module("Topology", ["XMLTree", yams]),
+        module("Store", [grdb, "SansIO"]),
+        .target(name: "CNodeIO"),
+        module("NodeRuntime", ["CNodeIO", "SansIO", "SIPMessage", "SIPTrace", logging, nioCore, nioPosix]),
+        module("ControlHTTP", ["SansIO", "SIPTrace", "SIPMessage", hummingbird, logging]),
+        .target(name: "CProcess"),
+        module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore, nioPosix, nioHTTP1]),
+
+        // The command: the composition root, the only target that may import everything.
+        .executableTarget(
+            name: "sipcore",
+            dependencies: [
+                "SansIO", argumentParser, crypto, grdb, hummingbird, logging, nioCore, nioPosix, serviceLifecycle, yams,
+            ],
+            swiftSettings: settings,
+            // The executable carries its standard library: it starts faster and runs where no toolchain is.
+            linkerSettings: [
+                .unsafeFlags(["-static-stdlib"]),
+                // What Foundation's static archives need beside themselves.
+                .linkedLibrary("_CFXMLInterface"), .linkedLibrary("CoreFoundation"), .linkedLibrary("_FoundationICU"),
+                .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
+            ]
+        ),
+    ]
+)

@@ -1,0 +1,139 @@
+// What a core wants done. A call into a core appends here; the shell drains when it likes. Effects own their octets and
+// carry numbers, never closures, so a test can look at them and a simulator can act on them.
+
+/// All lanes of a node's effects.
+public struct Effects: ~Copyable {
+    public var wire = Wire()
+    public var store = StoreLane()
+    public var notices: [Notice] = []
+
+    public init() {}
+
+    public mutating func removeAll() {
+        wire.removeAll()
+        store.removeAll()
+        notices.removeAll(keepingCapacity: true)
+    }
+}
+
+/// The messages to send, in order.
+public struct Wire: ~Copyable {
+    /// The octets of all messages, one after another.
+    public var bytes = OctetBuffer(capacity: 64 * 1024)
+    public private(set) var transmissions: [Transmission] = []
+    /// Streams to close once what was sent on them before has gone out.
+    public private(set) var closings: [UInt32] = []
+
+    public init() {}
+
+    /// Sends what was written to `bytes` since `start`.
+    public mutating func transmit(
+        from start: Int, over flow: Flow, transaction: UInt64 = 0, method: UInt8 = 0, status: UInt16 = 0
+    ) {
+        transmissions.append(
+            Transmission(start: start, count: bytes.count - start, flow: flow, transaction: transaction, method: method, status: status))
+    }
+
+    /// Sends octets once more, or octets kept elsewhere.
+    public mutating func transmit(
+        copyOf message: RawSpan, over flow: Flow, transaction: UInt64 = 0, method: UInt8 = 0, status: UInt16 = 0
+    ) {
+        let start = bytes.count
+        bytes.append(message)
+        transmit(from: start, over: flow, transaction: transaction, method: method, status: status)
+    }
+
+    public mutating func close(connection: UInt32) { closings.append(connection) }
+
+    public mutating func removeAll() {
+        bytes.removeAll()
+        transmissions.removeAll(keepingCapacity: true)
+        closings.removeAll(keepingCapacity: true)
+    }
+}
+
+/// One message to send.
+public struct Transmission: BitwiseCopyable, Hashable, Sendable {
+    /// Where its octets stand in `Wire.bytes`.
+    public var start: Int
+    public var count: Int
+    public var flow: Flow
+    /// What to name in `transmissionFailed` when the transport could not send it; 0: nobody asks.
+    public var transaction: UInt64
+    /// The method's number (of a response, the one in its CSeq) and the status (0: a request), for counting.
+    public var method: UInt8
+    public var status: UInt16
+}
+
+/// Changes of stored state, in order. The shell commits them in groups and reports each ticket.
+public struct StoreLane: ~Copyable {
+    public var bytes = OctetBuffer(capacity: 256)
+    public private(set) var changes: [StoreChange] = []
+
+    public init() {}
+
+    /// Stores `value` under `key`, over what was there.
+    public mutating func put(table: UInt8, key: RawSpan, value: RawSpan, ticket: UInt64) {
+        let keyStart = bytes.count
+        bytes.append(key)
+        let valueStart = bytes.count
+        bytes.append(value)
+        changes.append(
+            StoreChange(
+                table: table, isRemoval: false, keyStart: keyStart, keyCount: valueStart - keyStart, valueStart: valueStart,
+                valueCount: bytes.count - valueStart, ticket: ticket))
+    }
+
+    public mutating func remove(table: UInt8, key: RawSpan, ticket: UInt64) {
+        let keyStart = bytes.count
+        bytes.append(key)
+        changes.append(
+            StoreChange(
+                table: table, isRemoval: true, keyStart: keyStart, keyCount: bytes.count - keyStart, valueStart: 0, valueCount: 0,
+                ticket: ticket))
+    }
+
+    public mutating func removeAll() {
+        bytes.removeAll()
+        changes.removeAll(keepingCapacity: true)
+    }
+}
+
+/// One change of a table of keys and values.
+public struct StoreChange: BitwiseCopyable, Hashable, Sendable {
+    public var table: UInt8
+    public var isRemoval: Bool
+    public var keyStart: Int
+    public var keyCount: Int
+    public var valueStart: Int
+    public var valueCount: Int
+    /// Rising; reported back by `committed` when this and all before it are safe, or when they failed.
+    public var ticket: UInt64
+}
+
+/// Something for the log: rare, so it may be text.
+public struct Notice: Hashable, Sendable {
+    public enum Level: UInt8, Sendable { case debug, info, warning, error }
+    public var level: Level
+    public var text: String
+    public init(_ level: Level, _ text: String) {
+        self.level = level
+        self.text = text
+    }
+}
+
+/// A node's core, as a shell drives it. Every call may append effects; nothing calls back, nothing fails.
+public protocol SansIONode: ~Copyable {
+    /// One whole message, or what a datagram held.
+    mutating func receive(_ octets: RawSpan, over flow: Flow, at now: Now, into effects: inout Effects)
+    /// A stream ended, whoever closed it.
+    mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects)
+    /// A message of this transaction could not be sent over this flow: refused, unreachable or over the transport's limit.
+    mutating func transmissionFailed(_ transaction: UInt64, over flow: Flow, at now: Now, into effects: inout Effects)
+    /// The changes up to and with this ticket are durable, or, if not, all changes not yet reported are lost.
+    mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects)
+    /// Lets the timers that are due fire.
+    mutating func advance(to now: Now, into effects: inout Effects)
+    /// When `advance` is wanted next; nil: no timer is set.
+    var nextDeadline: Instant? { get }
+}
