@@ -1,0 +1,77 @@
+// `"Display" <URI>;parameters` and `URI;parameters`: From, To, Contact, Route and their kin (RFC 3261 §20.10, §25.1).
+
+public import SansIO
+
+public struct NameAddress: BitwiseCopyable, Sendable {
+    /// The whole value.
+    public var all: Slice
+    /// As it stands, quotes included; empty: none.
+    public var displayName: Slice
+    public var uri: SIPURI
+    /// The parameters of the header, behind the URI. Without brackets all parameters are the header's (§20.10).
+    public var parameters: Slice
+    /// `tag`; empty: none.
+    public var tag: Slice
+}
+
+extension RawSpan {
+    /// Reads one name-addr or addr-spec with its parameters; nil if it breaks the grammar.
+    public func nameAddress(_ slice: Slice) -> NameAddress? {
+        let end = slice.upper
+        var i = slice.lower
+        while i < end, self[i].isLinearWhiteSpace { i += 1 }
+        let start = i
+        var displayName = Slice(start, start)
+        if i < end, self[i] == 0x22 {
+            let close = skipQuoted(from: i, to: end)
+            guard close > i + 1, self[close - 1] == 0x22 else { return nil }
+            displayName = Slice(i, close)
+            i = close
+            while i < end, self[i].isLinearWhiteSpace { i += 1 }
+            guard i < end, self[i] == 0x3C else { return nil }
+        } else {
+            // Tokens up to a bracket are a display name; anything else begins an addr-spec.
+            var j = i
+            while j < end, self[j].isTokenCharacter || self[j].isLinearWhiteSpace || self[j] >= 0x80 { j += 1 }
+            if j < end, self[j] == 0x3C {
+                displayName = trimmed(Slice(i, j))
+                i = j
+            }
+        }
+        return i < end && self[i] == 0x3C ? bracketed(slice, displayName, from: i) : bare(slice, from: i)
+    }
+
+    private func bracketed(_ slice: Slice, _ displayName: Slice, from open: Int) -> NameAddress? {
+        let end = slice.upper
+        var close = open + 1
+        while close < end, self[close] != 0x3E { close += 1 }
+        guard close < end, let uri = uri(Slice(open + 1, close)) else { return nil }
+        var i = close + 1
+        while i < end, self[i].isLinearWhiteSpace { i += 1 }
+        guard i == end || self[i] == 0x3B else { return nil }
+        return finish(slice, displayName, uri, Slice(i, end))
+    }
+
+    private func bare(_ slice: Slice, from start: Int) -> NameAddress? {
+        let end = slice.upper
+        var i = start
+        while i < end, self[i] != 0x3B, self[i] != 0x2C, self[i] != 0x3F { i += 1 }
+        // A comma or a question mark in an addr-spec asks for brackets (§20.10).
+        guard i == end || self[i] == 0x3B, let uri = uri(trimmed(Slice(start, i))) else { return nil }
+        return finish(slice, Slice(start, start), uri, Slice(i, end))
+    }
+
+    private func finish(_ all: Slice, _ displayName: Slice, _ uri: SIPURI, _ parameters: Slice) -> NameAddress? {
+        var tag = Slice.empty
+        if !parameters.isEmpty {
+            var isSound = true
+            forEachParameter(in: parameters) { name, value in
+                if name.isEmpty { isSound = false }
+                if name.count == 3, self[name].equalsIgnoringCase("tag") { tag = value }
+                return isSound
+            }
+            guard isSound else { return nil }
+        }
+        return NameAddress(all: all, displayName: displayName, uri: uri, parameters: parameters, tag: tag)
+    }
+}

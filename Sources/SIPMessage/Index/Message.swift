@@ -1,0 +1,133 @@
+// A message as its octets and an index of them. It is a view: it lives no longer than the octets and the scanner that
+// made the index, and nothing in it was copied.
+
+public import SansIO
+
+/// One header field: its name's number and where its parts stand.
+public struct HeaderField: BitwiseCopyable, Sendable {
+    public var name: HeaderName
+    /// Whether the value goes over several lines.
+    public var isFolded: Bool
+    /// The whole field, from the name to the end of its last line, line end included.
+    public var line: Slice
+    /// The name as it stands there.
+    public var nameSlice: Slice
+    /// The value without white space at its ends. A folded value still holds its line ends.
+    public var value: Slice
+}
+
+/// What a scan found outside of the header fields.
+public struct MessageShape: BitwiseCopyable, Sendable {
+    public var isRequest = true
+    public var method = Method.other
+    /// Of a request: the method's name and the Request-URI. Of a response: empty.
+    public var methodName = Slice.empty
+    public var requestURI = Slice.empty
+    /// Of a response.
+    public var status: UInt16 = 0
+    public var reason = Slice.empty
+    /// The first octet after the start line, and the octets of the body.
+    public var headerStart: UInt32 = 0
+    public var body = Slice.empty
+    /// The number of the first field of each name; 255: none.
+    var first = InlineArray<96, UInt8>(repeating: 255)
+
+    init() {}
+}
+
+/// A scanned message.
+public struct Message: ~Escapable {
+    public let bytes: RawSpan
+    /// All header fields in order.
+    public let fields: Span<HeaderField>
+    public let shape: MessageShape
+
+    @_lifetime(copy bytes, copy fields)
+    init(bytes: RawSpan, fields: Span<HeaderField>, shape: MessageShape) {
+        self.bytes = bytes
+        self.fields = fields
+        self.shape = shape
+    }
+
+    @inlinable public var isRequest: Bool { shape.isRequest }
+    @inlinable public var method: Method { shape.method }
+    @inlinable public var status: UInt16 { shape.status }
+
+    /// The octets of a slice of this message.
+    public subscript(_ slice: Slice) -> RawSpan {
+        @_lifetime(copy self)
+        get { bytes[slice] }
+    }
+
+    public var body: RawSpan {
+        @_lifetime(copy self)
+        get { bytes[shape.body] }
+    }
+
+    /// The number of the first field with this name.
+    public func firstIndex(of name: HeaderName) -> Int? {
+        let index = shape.first[Int(name.rawValue)]
+        return index == 255 ? nil : Int(index)
+    }
+
+    /// The number of the next field with the same name as field `index`.
+    public func nextIndex(after index: Int) -> Int? {
+        let name = fields[index].name
+        var i = index + 1
+        while i < fields.count {
+            if fields[i].name == name { return i }
+            i += 1
+        }
+        return nil
+    }
+
+    @inlinable public func has(_ name: HeaderName) -> Bool { firstIndex(of: name) != nil }
+
+    /// The value of the first field with this name.
+    public func value(_ name: HeaderName) -> Slice? {
+        guard let index = firstIndex(of: name) else { return nil }
+        return fields[index].value
+    }
+
+    /// How many fields have this name.
+    public func count(of name: HeaderName) -> Int {
+        var count = 0
+        var index = firstIndex(of: name)
+        while let i = index {
+            count += 1
+            index = nextIndex(after: i)
+        }
+        return count
+    }
+
+    /// Calls `body` with each value of a list header, over all its lines and commas, in order, until it returns false.
+    public func forEachValue(_ name: HeaderName, _ body: (Slice) -> Bool) {
+        var index = firstIndex(of: name)
+        while let i = index {
+            var rest = fields[i].value
+            while !rest.isEmpty {
+                let value = bytes.nextListValue(&rest)
+                if !value.isEmpty, !body(value) { return }
+            }
+            index = nextIndex(after: i)
+        }
+    }
+
+    /// The first value of a list header.
+    public func firstValue(_ name: HeaderName) -> Slice? {
+        guard let index = firstIndex(of: name) else { return nil }
+        var rest = fields[index].value
+        let value = bytes.nextListValue(&rest)
+        return value.isEmpty ? nil : value
+    }
+
+    /// Whether a list of tokens (Supported, Require, Allow ...) names this one, without case. `token` is lower case.
+    public func lists(_ token: StaticString, in name: HeaderName) -> Bool {
+        var found = false
+        forEachValue(name) { value in
+            found = bytes[value].equalsIgnoringCase(token)
+            return !found
+        }
+        return found
+    }
+}

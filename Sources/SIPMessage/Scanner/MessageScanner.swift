@@ -1,0 +1,171 @@
+// From octets to an index, in one pass (RFC 3261 §7, §25). The scanner finds where things are; what they mean is read
+// later, by those who ask. It allocates nothing once its table of fields has grown.
+
+public import SansIO
+
+/// Owns the table of header fields that a scan fills, and gives out the message as a view of octets and table.
+public struct MessageScanner: ~Copyable {
+    private var fields: ContiguousArray<HeaderField> = []
+    private var shape = MessageShape()
+
+    public init() {}
+
+    /// What a scan came to.
+    public enum Verdict: BitwiseCopyable, Sendable {
+        /// A message whose start line and header lines are well formed.
+        case message
+        /// Only line ends: a keep-alive (RFC 5626 §3.5.1).
+        case blank
+        /// Not to be taken as it is; the fields up to the fault are indexed, so an answer may still find its way.
+        case fault(MessageFault)
+    }
+
+    /// Scans one message. On a datagram the body ends with it; on a stream the octets are exactly one message.
+    public mutating func scan(_ bytes: RawSpan) -> Verdict {
+        fields.removeAll(keepingCapacity: true)
+        shape = MessageShape()
+        var position = 0
+        while position < bytes.byteCount, bytes[position] == 0x0D || bytes[position] == 0x0A { position += 1 }
+        guard position < bytes.byteCount else { return .blank }
+        let lineEnd = bytes.lineFeed(from: position)
+        guard lineEnd < bytes.byteCount else { return .fault(MessageFault(400, nil, .startLine)) }
+        let startFault = scanStartLine(bytes, from: position, to: bytes.contentEnd(position, lineEnd))
+        shape.headerStart = UInt32(truncatingIfNeeded: lineEnd + 1)
+        let headerFault = scanFields(bytes, from: lineEnd + 1)
+        if let fault = startFault ?? headerFault { return .fault(fault) }
+        if let fault = limitBody(bytes) { return .fault(fault) }
+        return .message
+    }
+
+    /// The message last scanned.
+    @_lifetime(copy bytes, borrow self)
+    public borrowing func message(_ bytes: RawSpan) -> Message {
+        Message(bytes: bytes, fields: fields.span, shape: shape)
+    }
+
+    // MARK: Start line
+
+    private mutating func scanStartLine(_ bytes: RawSpan, from start: Int, to end: Int) -> MessageFault? {
+        if end - start >= 4, bytes[start] == 0x53, bytes[start + 1] == 0x49, bytes[start + 2] == 0x50, bytes[start + 3] == 0x2F {
+            return scanStatusLine(bytes, from: start, to: end)
+        }
+        let fault = MessageFault(400, nil, .startLine)
+        var i = start
+        while i < end, bytes[i].isTokenCharacter { i += 1 }
+        guard i > start, i < end, bytes[i] == 0x20 else { return fault }
+        shape.methodName = Slice(start, i)
+        shape.method = Method(bytes[shape.methodName])
+        // The version is behind the last space, so that white space within the URI is a fault of the URI.
+        var last = end - 1
+        while last > i, bytes[last] != 0x20 { last -= 1 }
+        guard last > i + 1, last + 1 < end else { return fault }
+        shape.requestURI = Slice(i + 1, last)
+        let version = bytes[Slice(last + 1, end)]
+        guard version.byteCount >= 5, version.part(0, 4).equalsIgnoringCase("sip/") else { return fault }
+        guard version.equalsIgnoringCase("sip/2.0") else { return MessageFault(505, nil, .version) }
+        for j in (i + 1)..<last where bytes[j] <= 0x20 || bytes[j] == 0x7F { return MessageFault(400, nil, .requestURI) }
+        return nil
+    }
+
+    private mutating func scanStatusLine(_ bytes: RawSpan, from start: Int, to end: Int) -> MessageFault? {
+        shape.isRequest = false
+        let fault = MessageFault(400, nil, .startLine)
+        guard end - start >= 11, bytes[Slice(start, start + 7)].equalsIgnoringCase("sip/2.0"), bytes[start + 7] == 0x20,
+            let status = bytes.decimal(Slice(start + 8, start + 11)), (100...699).contains(status)
+        else { return fault }
+        guard end == start + 11 || bytes[start + 11] == 0x20 else { return fault }
+        shape.status = UInt16(status)
+        shape.reason = Slice(min(end, start + 12), end)
+        return nil
+    }
+
+    // MARK: Header fields
+
+    private mutating func scanFields(_ bytes: RawSpan, from start: Int) -> MessageFault? {
+        var fault: MessageFault?
+        var position = start
+        let count = bytes.byteCount
+        while position < count {
+            let first = bytes[position]
+            if first == 0x0A || (first == 0x0D && position + 1 < count && bytes[position + 1] == 0x0A) {
+                shape.body = Slice(position + (first == 0x0A ? 1 : 2), count)
+                return fault
+            }
+            var lineEnd = bytes.lineFeed(from: position)
+            var isFolded = false
+            while lineEnd + 1 < count, bytes[lineEnd + 1] == 0x20 || bytes[lineEnd + 1] == 0x09 {
+                isFolded = true
+                lineEnd = bytes.lineFeed(from: lineEnd + 1)
+            }
+            guard lineEnd < count else {
+                // The last line of a datagram that ends without an empty line.
+                shape.body = Slice(count, count)
+                return fault ?? MessageFault(400, nil, .headerEnd)
+            }
+            if let found = scanField(bytes, from: position, lineEnd: lineEnd, isFolded: isFolded) { fault = fault ?? found }
+            position = lineEnd + 1
+        }
+        shape.body = Slice(count, count)
+        return fault ?? MessageFault(400, nil, .headerEnd)
+    }
+
+    private mutating func scanField(_ bytes: RawSpan, from start: Int, lineEnd: Int, isFolded: Bool) -> MessageFault? {
+        var i = start
+        while bytes[i].isTokenCharacter { i += 1 }
+        let nameSlice = Slice(start, i)
+        while bytes[i] == 0x20 || bytes[i] == 0x09 { i += 1 }
+        guard nameSlice.count > 0, bytes[i] == 0x3A else { return MessageFault(400, nil, .headerLine) }
+        guard fields.count < MessageLimit.fields - 1 else { return MessageFault(400, nil, .tooManyFields) }
+        guard lineEnd - start <= MessageLimit.fieldLength else { return MessageFault(400, nil, .tooLong) }
+        i += 1
+        while i < lineEnd, bytes[i].isLinearWhiteSpace { i += 1 }
+        var end = lineEnd
+        while end > i, bytes[end - 1].isLinearWhiteSpace { end -= 1 }
+        let name = HeaderName(bytes[nameSlice])
+        if shape.first[Int(name.rawValue)] == 255 { shape.first[Int(name.rawValue)] = UInt8(fields.count) }
+        fields.append(
+            HeaderField(name: name, isFolded: isFolded, line: Slice(start, lineEnd + 1), nameSlice: nameSlice, value: Slice(i, end)))
+        return nil
+    }
+
+    // MARK: Body
+
+    /// Content-Length against what is there (RFC 3261 §18.3): what is over is cut off, less is a fault.
+    private mutating func limitBody(_ bytes: RawSpan) -> MessageFault? {
+        var index = Int(shape.first[Int(HeaderName.contentLength.rawValue)])
+        guard index != 255 else { return nil }
+        guard let length = bytes.decimal(fields[index].value) else { return MessageFault(400, .contentLength, .contentLength) }
+        index += 1
+        while index < fields.count {
+            if fields[index].name == .contentLength, bytes.decimal(fields[index].value) != length {
+                return MessageFault(400, .contentLength, .repeated)
+            }
+            index += 1
+        }
+        guard length <= UInt64(shape.body.count) else { return MessageFault(400, .contentLength, .shortBody) }
+        shape.body.count = UInt32(length)
+        return nil
+    }
+}
+
+extension RawSpan {
+    /// The offset of the next line feed, or the count if there is none: eight octets at a time.
+    @inline(__always)
+    func lineFeed(from start: Int) -> Int {
+        var i = start
+        let count = byteCount
+        while i &+ 8 <= count {
+            let word = unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
+            let zeros = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+            if zeros != 0 { return i &+ zeros.trailingZeroBitCount / 8 }
+            i &+= 8
+        }
+        while i < count, self[i] != 0x0A { i &+= 1 }
+        return i
+    }
+
+    /// Where a line's content ends: before CR LF, or before a bare LF.
+    func contentEnd(_ start: Int, _ lineFeed: Int) -> Int {
+        lineFeed > start && self[lineFeed - 1] == 0x0D ? lineFeed - 1 : lineFeed
+    }
+}

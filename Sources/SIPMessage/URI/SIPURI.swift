@@ -1,0 +1,205 @@
+// SIP, SIPS and tel URIs (RFC 3261 §19.1, RFC 3966): where their parts stand, and when two are the same.
+
+public import SansIO
+
+/// The parts of a URI, as slices of the octets it was read from.
+public struct SIPURI: BitwiseCopyable, Sendable {
+    public enum Scheme: UInt8, BitwiseCopyable, Sendable { case sip, sips, tel, other }
+
+    public var scheme: Scheme
+    /// The whole URI.
+    public var all: Slice
+    /// Of a SIP URI: user, with its password apart. Of a tel URI: the number. Empty: none.
+    public var user: Slice
+    public var password: Slice
+    /// Without brackets for a name or IPv4 address, with them for IPv6.
+    public var host: Slice
+    /// 0: none given.
+    public var port: UInt16
+    /// From the first semicolon on, and from the question mark on; empty: none.
+    public var parameters: Slice
+    public var headers: Slice
+
+    public var isSIP: Bool { scheme == .sip || scheme == .sips }
+}
+
+extension RawSpan {
+    /// Reads a URI that fills the slice. Nil: not a URI, or a SIP URI that breaks the grammar of §25.1 (white space,
+    /// brackets, a bad host or port). A scheme that is not known is `.other` and is not looked into.
+    public func uri(_ slice: Slice) -> SIPURI? {
+        let end = slice.upper
+        var colon = slice.lower
+        while colon < end, self[colon] != 0x3A {
+            guard self[colon].isSchemeCharacter else { return nil }
+            colon += 1
+        }
+        guard colon < end, colon > slice.lower, self[slice.lower].asciiLowercased &- 0x61 < 26 else { return nil }
+        let scheme = scheme(Slice(slice.lower, colon))
+        for i in (colon + 1)..<end where self[i] <= 0x20 || self[i] == 0x7F || self[i] == 0x3C || self[i] == 0x3E || self[i] == 0x22 {
+            return nil
+        }
+        var result = SIPURI(
+            scheme: scheme, all: slice, user: .empty, password: .empty, host: .empty, port: 0, parameters: .empty, headers: .empty)
+        switch scheme {
+        case .other: return colon + 1 < end ? result : nil
+        case .tel: return telURI(&result, from: colon + 1)
+        case .sip, .sips: return sipURI(&result, from: colon + 1)
+        }
+    }
+
+    private func scheme(_ slice: Slice) -> SIPURI.Scheme {
+        let text = self[slice]
+        if text.equalsIgnoringCase("sip") { return .sip }
+        if text.equalsIgnoringCase("sips") { return .sips }
+        return text.equalsIgnoringCase("tel") ? .tel : .other
+    }
+
+    private func telURI(_ uri: inout SIPURI, from start: Int) -> SIPURI? {
+        let end = uri.all.upper
+        var i = start
+        while i < end, self[i] != 0x3B { i += 1 }
+        guard i > start else { return nil }
+        uri.user = Slice(start, i)
+        if i < end { uri.parameters = Slice(i, end) }
+        return uri
+    }
+
+    private func sipURI(_ uri: inout SIPURI, from start: Int) -> SIPURI? {
+        let end = uri.all.upper
+        var i = start
+        // An @ can only stand behind the user: it is not allowed in host, parameters or headers.
+        if let at = offset(of: 0x40, from: start, to: end) {
+            guard at > start else { return nil }
+            let colon = offset(of: 0x3A, from: start, to: at) ?? at
+            uri.user = Slice(start, colon)
+            if colon < at { uri.password = Slice(colon + 1, at) }
+            guard !uri.user.isEmpty else { return nil }
+            i = at + 1
+        }
+        guard let host = readHost(&i, end) else { return nil }
+        uri.host = host
+        if i < end, self[i] == 0x3A {
+            var port = 0
+            let digits = i + 1
+            i += 1
+            while i < end, self[i].isASCIIDigit, port <= 65_535 {
+                port = port * 10 + Int(self[i] - 0x30)
+                i += 1
+            }
+            guard i > digits, port <= 65_535 else { return nil }
+            uri.port = UInt16(port)
+        }
+        let question = offset(of: 0x3F, from: i, to: end) ?? end
+        if i < question {
+            guard self[i] == 0x3B else { return nil }
+            uri.parameters = Slice(i, question)
+        }
+        if question < end { uri.headers = Slice(question, end) }
+        return uri
+    }
+
+    /// A host name, IPv4 address or bracketed IPv6 reference; moves `i` behind it.
+    func readHost(_ i: inout Int, _ end: Int) -> Slice? {
+        let start = i
+        if i < end, self[i] == 0x5B {
+            while i < end, self[i] != 0x5D { i += 1 }
+            guard i < end else { return nil }
+            i += 1
+            return IPAddress(self[Slice(start, i)]) == nil ? nil : Slice(start, i)
+        }
+        while i < end, self[i].isHostCharacter { i += 1 }
+        return i > start ? Slice(start, i) : nil
+    }
+
+    private func offset(of octet: UInt8, from start: Int, to end: Int) -> Int? {
+        var i = start
+        while i < end {
+            if self[i] == octet { return i }
+            i += 1
+        }
+        return nil
+    }
+}
+
+extension UInt8 {
+    fileprivate var isSchemeCharacter: Bool {
+        isASCIIDigit || asciiLowercased &- 0x61 < 26 || self == 0x2B || self == 0x2D || self == 0x2E
+    }
+    /// Letters, digits, hyphen and dot; the underscore is no host's by the grammar, but is met in the field.
+    fileprivate var isHostCharacter: Bool {
+        isASCIIDigit || asciiLowercased &- 0x61 < 26 || self == 0x2D || self == 0x2E || self == 0x5F
+    }
+}
+
+extension OctetBuffer {
+    /// The canonical form of a public user identity (TS 23.003 §13.4, RFC 3261 §19.1.4): no port, parameters or headers,
+    /// host in small letters, escapes of unreserved characters undone; a tel number without visual separators, and a
+    /// SIP URI with `user=phone` and a global number as the tel URI. Nothing is written for another scheme.
+    public mutating func appendIdentity(_ uri: SIPURI, in bytes: RawSpan) {
+        switch uri.scheme {
+        case .tel: appendNumber(uri.user, in: bytes)
+        case .sip, .sips:
+            if uri.parameters.count > 0, !uri.user.isEmpty, bytes[uri.user.lower] == 0x2B,
+                let kind = bytes.parameter("user", in: uri.parameters), bytes[kind].equalsIgnoringCase("phone")
+            {
+                appendNumber(uri.user, in: bytes)
+                return
+            }
+            append("sip:")
+            if !uri.user.isEmpty {
+                appendUnescaped(uri.user, in: bytes)
+                append(byte: 0x40)
+            }
+            appendLowercased(bytes[uri.host])
+        case .other: break
+        }
+    }
+
+    public mutating func appendLowercased(_ text: RawSpan) {
+        for i in 0..<text.byteCount { append(byte: text[i].asciiLowercased) }
+    }
+
+    private mutating func appendNumber(_ number: Slice, in bytes: RawSpan) {
+        append("tel:")
+        for i in number.lower..<number.upper {
+            switch bytes[i] {
+            case 0x2D, 0x2E, 0x28, 0x29: continue  // - . ( )
+            default: append(byte: bytes[i].asciiLowercased)
+            }
+        }
+    }
+
+    /// Undoes `%` escapes of characters that need none; the others are written with capital digits, so that two
+    /// spellings of one user become one.
+    private mutating func appendUnescaped(_ slice: Slice, in bytes: RawSpan) {
+        var i = slice.lower
+        while i < slice.upper {
+            if bytes[i] == 0x25, i + 2 < slice.upper, let high = bytes[i + 1].hexDigitValue, let low = bytes[i + 2].hexDigitValue {
+                let octet = high << 4 | low
+                if octet.isUnreservedInUser {
+                    append(byte: octet)
+                } else {
+                    append(byte: 0x25)
+                    append(byte: high < 10 ? 0x30 + high : 0x37 + high)
+                    append(byte: low < 10 ? 0x30 + low : 0x37 + low)
+                }
+                i += 3
+            } else {
+                append(byte: bytes[i])
+                i += 1
+            }
+        }
+    }
+}
+
+extension UInt8 {
+    /// `unreserved` and `user-unreserved` (RFC 3261 §25.1).
+    fileprivate var isUnreservedInUser: Bool {
+        switch self {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        // - _ . ! ~ * ' ( ) & = + $ , ; ? /
+        case 0x2D, 0x5F, 0x2E, 0x21, 0x7E, 0x2A, 0x27, 0x28, 0x29, 0x26, 0x3D, 0x2B, 0x24, 0x2C, 0x3B, 0x3F, 0x2F: true
+        default: false
+        }
+    }
+}

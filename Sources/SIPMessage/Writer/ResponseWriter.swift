@@ -1,0 +1,222 @@
+// Responses (RFC 3261 §8.2.6): the fields that a response takes over from its request, and how they change.
+
+public import SansIO
+
+extension OctetBuffer {
+    /// A whole header field.
+    public mutating func appendField(_ name: HeaderName, _ value: RawSpan) {
+        append(name.text)
+        append(": ")
+        append(value)
+        append("\r\n")
+    }
+
+    public mutating func appendField(_ name: HeaderName, _ value: StaticString) {
+        append(name.text)
+        append(": ")
+        append(value)
+        append("\r\n")
+    }
+
+    public mutating func appendField(_ name: HeaderName, decimal: UInt64) {
+        append(name.text)
+        append(": ")
+        appendDecimal(decimal)
+        append("\r\n")
+    }
+
+    /// The end of the header fields, with a length, and the body.
+    public mutating func appendBody(_ body: RawSpan) {
+        appendField(.contentLength, decimal: UInt64(body.byteCount))
+        append("\r\n")
+        append(body)
+    }
+
+    /// The end of a message without a body.
+    public mutating func appendEmptyBody() { append("Content-Length: 0\r\n\r\n") }
+
+    /// The start line of a response and all that it takes over from its request: Via with what §18.2.1 and RFC 3581 §4
+    /// add to it, From, To (with our tag, if the request had none and the response is not a 100), Call-ID, CSeq, and, where a dialog
+    /// may begin, Record-Route. Further fields and the body are the caller's.
+    ///
+    /// - Parameters:
+    ///   - source: where the request came from.
+    ///   - toTag: 64 bits of the tag.
+    public mutating func appendResponse(
+        _ status: UInt16, reason: StaticString? = nil, to request: borrowing Message, _ essentials: Essentials, from source: Endpoint,
+        toTag: UInt64
+    ) {
+        appendStatusLine(status, reason ?? StatusReason.text(status))
+        appendResponseFields(status, to: request, essentials, from: source, toTag: toTag)
+    }
+
+    /// `SIP/2.0 200 OK`.
+    public mutating func appendStatusLine(_ status: UInt16, _ reason: StaticString) {
+        append("SIP/2.0 ")
+        appendDecimal(UInt64(status))
+        append(" ")
+        append(reason)
+        append("\r\n")
+    }
+
+    /// As `appendResponse` without the start line.
+    public mutating func appendResponseFields(
+        _ status: UInt16, to request: borrowing Message, _ essentials: Essentials, from source: Endpoint, toTag: UInt64
+    ) {
+        appendVias(of: request, essentials.via, from: source)
+        if status > 100, status < 300, request.method.formsDialog { appendFields(of: request, .recordRoute) }
+        appendField(.from, request[essentials.from.all])
+        if essentials.to.tag.isEmpty, status > 100 {
+            append("To: ")
+            append(request[essentials.to.all])
+            append(";tag=")
+            appendHex(toTag)
+            append("\r\n")
+        } else {
+            appendField(.to, request[essentials.to.all])
+        }
+        appendField(.callID, request[essentials.callID])
+        append("CSeq: ")
+        appendDecimal(UInt64(essentials.sequence))
+        append(" ")
+        append(request[request.shape.methodName])
+        append("\r\n")
+    }
+
+    /// All Via fields of a request, the topmost value with `received` and `rport` (RFC 3261 §18.2.1, RFC 3581 §4).
+    public mutating func appendVias(of request: borrowing Message, _ top: Via, from source: Endpoint) {
+        append("Via: ")
+        appendTopVia(of: request, top, from: source)
+        guard let first = request.firstIndex(of: .via) else { return }
+        let rest = Slice(top.all.upper, request.fields[first].value.upper)
+        if !rest.isEmpty { append(request[rest]) }
+        append("\r\n")
+        var index = request.nextIndex(after: first)
+        while let i = index {
+            appendField(.via, request[request.fields[i].value])
+            index = request.nextIndex(after: i)
+        }
+    }
+
+    private mutating func appendTopVia(of request: borrowing Message, _ top: Via, from source: Endpoint) {
+        let sentBy = IPAddress(request[top.host])
+        let wantsPort = top.rport.map(\.isEmpty) ?? false
+        guard wantsPort || sentBy != source.address || !top.received.isEmpty else { return append(request[top.all]) }
+        append(request[Slice(top.all.lower, top.parameters.lower)])
+        // The parameters in their order; `received` is ours to say.
+        let bytes = request.bytes
+        var kept: [(Slice, Slice)] = []
+        bytes.forEachParameter(in: top.parameters) { name, value in
+            kept.append((name, value))
+            return true
+        }
+        for (name, value) in kept where !bytes[name].equalsIgnoringCase("received") {
+            append(byte: 0x3B)
+            append(bytes[name])
+            if wantsPort, value.isEmpty, bytes[name].equalsIgnoringCase("rport") {
+                append("=")
+                appendDecimal(UInt64(source.port))
+            } else if !value.isEmpty {
+                append(byte: 0x3D)
+                append(bytes[value])
+            }
+        }
+        if wantsPort || sentBy != source.address {
+            append(";received=")
+            appendWithoutBrackets(source.address)
+        }
+    }
+
+    /// An address as `received` has it: IPv6 without brackets (RFC 5118 §4.5).
+    public mutating func appendWithoutBrackets(_ address: IPAddress) {
+        let start = count
+        append(address)
+        guard address.isIPv6 else { return }
+        let length = count - start - 2
+        let inner = [UInt8](bytes(from: start + 1, count: length))
+        truncate(to: start)
+        append(inner)
+    }
+
+    /// Every field with this name, as it stands there.
+    public mutating func appendFields(of message: borrowing Message, _ name: HeaderName) {
+        var index = message.firstIndex(of: name)
+        while let i = index {
+            appendField(name, message[message.fields[i].value])
+            index = message.nextIndex(after: i)
+        }
+    }
+
+    /// A field as it was received, with a proper line end.
+    public mutating func append(_ field: HeaderField, of message: borrowing Message) {
+        let line = message[field.line]
+        if line.byteCount >= 2, line[line.byteCount - 2] == 0x0D {
+            append(line)
+        } else {
+            append(line.part(0, line.byteCount - 1))
+            append("\r\n")
+        }
+    }
+}
+
+/// The reason phrases of RFC 3261 §21 and its extensions.
+public enum StatusReason {
+    public static func text(_ status: UInt16) -> StaticString {
+        switch status {
+        case 100: "Trying"
+        case 180: "Ringing"
+        case 181: "Call Is Being Forwarded"
+        case 182: "Queued"
+        case 183: "Session Progress"
+        case 200: "OK"
+        case 202: "Accepted"
+        case 300: "Multiple Choices"
+        case 301: "Moved Permanently"
+        case 302: "Moved Temporarily"
+        case 305: "Use Proxy"
+        case 380: "Alternative Service"
+        case 400: "Bad Request"
+        case 401: "Unauthorized"
+        case 403: "Forbidden"
+        case 404: "Not Found"
+        case 405: "Method Not Allowed"
+        case 406: "Not Acceptable"
+        case 407: "Proxy Authentication Required"
+        case 408: "Request Timeout"
+        case 410: "Gone"
+        case 412: "Conditional Request Failed"
+        case 413: "Request Entity Too Large"
+        case 414: "Request-URI Too Long"
+        case 415: "Unsupported Media Type"
+        case 416: "Unsupported URI Scheme"
+        case 420: "Bad Extension"
+        case 421: "Extension Required"
+        case 423: "Interval Too Brief"
+        case 430: "Flow Failed"
+        case 439: "First Hop Lacks Outbound Support"
+        case 440: "Max-Breadth Exceeded"
+        case 480: "Temporarily Unavailable"
+        case 481: "Call/Transaction Does Not Exist"
+        case 482: "Loop Detected"
+        case 483: "Too Many Hops"
+        case 484: "Address Incomplete"
+        case 486: "Busy Here"
+        case 487: "Request Terminated"
+        case 488: "Not Acceptable Here"
+        case 489: "Bad Event"
+        case 491: "Request Pending"
+        case 500: "Server Internal Error"
+        case 501: "Not Implemented"
+        case 502: "Bad Gateway"
+        case 503: "Service Unavailable"
+        case 504: "Server Time-out"
+        case 505: "Version Not Supported"
+        case 513: "Message Too Large"
+        case 600: "Busy Everywhere"
+        case 603: "Decline"
+        case 604: "Does Not Exist Anywhere"
+        case 606: "Not Acceptable"
+        default: "Status"
+        }
+    }
+}
