@@ -10,12 +10,12 @@ public struct TimerID: BitwiseCopyable, Hashable, Sendable {
 }
 
 public struct TimerWheel: ~Copyable {
-    private struct Node: BitwiseCopyable {
-        var next: UInt32
-        var previous: UInt32
-        var tick: Int64
-        var payload: UInt64
-        var bucket: UInt16
+    @usableFromInline struct Node: BitwiseCopyable {
+        @usableFromInline var next: UInt32
+        @usableFromInline var previous: UInt32
+        @usableFromInline var tick: Int64
+        @usableFromInline var payload: UInt64
+        @usableFromInline var bucket: UInt16
     }
 
     private static let levels = 6

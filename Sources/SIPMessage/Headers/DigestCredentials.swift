@@ -1,6 +1,6 @@
 // `Digest name=value, ...`: credentials and challenges (RFC 2617 §3.2, RFC 7616 §3).
 
-public import SansIO
+import SansIO
 
 /// The parameters of a Digest value, unquoted, as slices; empty: not there.
 public struct DigestParameters: BitwiseCopyable, Sendable {

@@ -1,6 +1,6 @@
 // The header fields that every message must have (RFC 3261 §8.1.1, §16.3 step 1), read once and handed on.
 
-public import SansIO
+import SansIO
 
 /// What every layer asks of a message.
 public struct Essentials: BitwiseCopyable, Sendable {

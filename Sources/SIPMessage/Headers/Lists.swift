@@ -1,7 +1,7 @@
 // The separators that most header values share: commas between values, semicolons before parameters, and the quotes
 // and angle brackets within which neither counts (RFC 3261 §7.3.1, §25.1).
 
-public import SansIO
+import SansIO
 
 extension RawSpan {
     /// Takes the first value off a comma-separated list. The rest begins after the comma.

@@ -1,6 +1,6 @@
 // `"Display" <URI>;parameters` and `URI;parameters`: From, To, Contact, Route and their kin (RFC 3261 §20.10, §25.1).
 
-public import SansIO
+import SansIO
 
 public struct NameAddress: BitwiseCopyable, Sendable {
     /// The whole value.

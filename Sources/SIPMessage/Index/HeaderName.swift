@@ -1,6 +1,6 @@
 // The header fields that this code knows by number (RFC 3261 §20 and its extensions), and how a name finds its number.
 
-public import SansIO
+import SansIO
 
 /// A header field's name. Fields with other names are `.other` and are carried as they are.
 public enum HeaderName: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable {

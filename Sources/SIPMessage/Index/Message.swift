@@ -1,7 +1,7 @@
 // A message as its octets and an index of them. It is a view: it lives no longer than the octets and the scanner that
 // made the index, and nothing in it was copied.
 
-public import SansIO
+import SansIO
 
 /// One header field: its name's number and where its parts stand.
 public struct HeaderField: BitwiseCopyable, Sendable {

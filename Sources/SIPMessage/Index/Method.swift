@@ -1,6 +1,6 @@
 // Request methods (RFC 3261 §7.1 and its extensions). A method's name has case; unknown ones are legal.
 
-public import SansIO
+import SansIO
 
 public enum Method: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable {
     case other

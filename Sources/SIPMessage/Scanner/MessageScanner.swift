@@ -1,7 +1,7 @@
 // From octets to an index, in one pass (RFC 3261 §7, §25). The scanner finds where things are; what they mean is read
 // later, by those who ask. It allocates nothing once its table of fields has grown.
 
-public import SansIO
+import SansIO
 
 /// Owns the table of header fields that a scan fills, and gives out the message as a view of octets and table.
 public struct MessageScanner: ~Copyable {

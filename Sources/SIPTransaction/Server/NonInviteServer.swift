@@ -1,0 +1,58 @@
+// The non-INVITE server machine (RFC 3261 §17.2.2, RFC 4320 §4.1).
+//
+//   Trying ──1xx──► Proceeding ──final──► Completed ──J──► (gone)
+//
+// In Trying retransmissions are dropped; later the last response is sent again. A request that is worked on for longer
+// is answered 100 by the machine itself, once the client's timer E must have reached T2, and not before.
+
+public import SIPMessage
+public import SansIO
+
+extension TransactionLayer {
+    /// Tells that the final response will not come in this tick: keeps the 100 that RFC 4320 §4.1 asks for and sets the
+    /// timer for it. On a stream nothing is needed.
+    public mutating func awaitResponse(
+        _ id: SlotID, to request: borrowing Message, _ essentials: Essentials, from source: Endpoint, at now: Instant
+    ) {
+        guard slab.contains(id), slab[id.index].kind == .nonInviteServer, slab[id.index].state == .trying,
+            !slab[id.index].flow.transport.isReliable
+        else { return }
+        var trying = scratch
+        trying.appendResponse(100, to: request, essentials, from: source, toTag: 0)
+        trying.appendEmptyBody()
+        keep(trying.bytes, in: id)
+        setDeadline(id, now + timers.delayBefore100)
+    }
+
+    private var scratch: OctetBuffer { OctetBuffer(capacity: 1024) }
+
+    mutating func nonInviteServerResponded(_ id: SlotID, _ status: UInt16, from start: Int, _ now: Instant, _ wire: borrowing Wire) {
+        guard status >= 200 else {
+            slab[id.index].state = .proceeding
+            keep(wire.bytes.bytes(from: start, count: wire.bytes.count - start), in: id)
+            return
+        }
+        slab[id.index].state = .completed
+        if slab[id.index].flow.transport.isReliable {
+            // Timer J is zero.
+            remove(id)
+        } else {
+            keep(wire.bytes.bytes(from: start, count: wire.bytes.count - start), in: id)
+            setDeadline(id, now + timers.patience)
+        }
+    }
+
+    mutating func nonInviteServerTimerFired(_ id: SlotID, _ now: Instant, _ wire: inout Wire) {
+        switch slab[id.index].state {
+        case .trying:
+            slab[id.index].state = .proceeding
+            slab[id.index].lastStatus = 100
+            sendAgain(id, status: 100, &wire)
+            slab[id.index].deadline = .distantFuture
+        case .completed:
+            remove(id)
+        case .proceeding, .confirmed, .accepted, .reserved:
+            break
+        }
+    }
+}

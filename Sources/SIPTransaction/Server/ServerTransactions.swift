@@ -1,0 +1,112 @@
+// Server transactions: finding one for a request (RFC 3261 §17.2.3), and what both server machines share.
+
+public import SIPMessage
+public import SansIO
+
+extension TransactionLayer {
+    /// Finds or opens the transaction of a request.
+    ///
+    /// - Parameter flow: where the request came from: responses go back the way §18.2.2 says.
+    public mutating func requestReceived(
+        _ request: borrowing Message, _ essentials: Essentials, over flow: Flow, at now: Instant, into wire: inout Wire
+    ) -> RequestOutcome {
+        let key = serverKey(request, essentials, as: request.method == .ack ? .invite : request.method)
+        if let index = serverKeys[key] {
+            let id = slab.id(of: index)
+            return request.method == .ack ? acknowledgementReceived(id, now) : retransmissionReceived(id, &wire)
+        }
+        if request.method == .ack { return .acknowledgement }
+        guard slab.count < limit else { return .overloaded }
+        let isInvite = request.method == .invite
+        let id = insert(
+            Transaction(
+                kind: isInvite ? .inviteServer : .nonInviteServer, state: isInvite ? .proceeding : .trying, method: request.method,
+                flow: responseFlow(request, essentials.via, flow), key: key, deadline: .distantFuture))
+        serverKeys.set(key, to: id.index)
+        if request.method == .cancel {
+            let invite = serverKeys[serverKey(request, essentials, as: .invite)]
+            return .cancel(id, of: invite.map { slab.id(of: $0) })
+        }
+        return .new(id)
+    }
+
+    /// Sends a response, and keeps it as the transaction's last.
+    ///
+    /// - Parameter start: where the response begins in `wire.bytes`; it is the last thing written there.
+    public mutating func respond(_ id: SlotID, _ status: UInt16, from start: Int, at now: Instant, into wire: inout Wire) {
+        guard slab.contains(id) else { return wire.bytes.truncate(to: start) }
+        let transaction = slab[id.index]
+        guard acceptsResponse(transaction, status) else { return wire.bytes.truncate(to: start) }
+        slab[id.index].lastStatus = status
+        wire.transmit(
+            from: start, over: transaction.flow, transaction: id.rawValue, method: transaction.method.rawValue, status: status)
+        if transaction.kind == .inviteServer {
+            inviteServerResponded(id, status, from: start, now, wire)
+        } else {
+            nonInviteServerResponded(id, status, from: start, now, wire)
+        }
+    }
+
+    /// A response outside of any transaction: for what is refused before one is opened.
+    public func respondStatelessly(
+        to request: borrowing Message, _ via: Via, over flow: Flow, _ status: UInt16, from start: Int, into wire: inout Wire
+    ) {
+        wire.transmit(from: start, over: responseFlow(request, via, flow), method: request.method.rawValue, status: status)
+    }
+
+    /// Where responses go (§18.2.2, RFC 3581 §4): on a stream back on the connection, and if that is gone to the port
+    /// of sent-by; else to `maddr`, or to the source at `rport` or the port of sent-by.
+    func responseFlow(_ request: borrowing Message, _ via: Via, _ flow: Flow) -> Flow {
+        var result = flow
+        let sentByPort = via.port == 0 ? (via.transport ?? flow.transport).defaultPort : via.port
+        if flow.transport.isReliable {
+            result.remote.port = sentByPort
+        } else if !via.maddr.isEmpty, let address = IPAddress(request[via.maddr]) {
+            result.remote = Endpoint(address: address, port: sentByPort)
+        } else if via.rport == nil {
+            result.remote.port = sentByPort
+        }
+        return result
+    }
+
+    /// With the cookie of RFC 3261: branch, sent-by and method (§17.2.3). Without: the fields that RFC 2543 compares;
+    /// the To tag is not among them, since the ACK to a response of ours has one that the INVITE had not.
+    private func serverKey(_ request: borrowing Message, _ essentials: Essentials, as method: Method) -> KeyHash {
+        var hasher = KeyHasher(secret)
+        let via = essentials.via
+        if via.hasUniqueBranch, request.bytes[Slice(via.branch.lower, via.branch.lower + 7)].equalsIgnoringCase("z9hg4bk") {
+            hasher.combine(request[via.branch])
+        } else {
+            hasher.combine(request[via.all])
+            hasher.combine(request[request.shape.requestURI])
+            hasher.combine(request[essentials.from.tag])
+            hasher.combine(request[essentials.callID])
+            hasher.combine(UInt64(essentials.sequence))
+        }
+        hasher.combineIgnoringCase(request[via.host])
+        hasher.combine(UInt64(via.port) << 8 | UInt64(method.rawValue))
+        if method == .other { hasher.combine(request[request.shape.methodName]) }
+        return hasher.finish()
+    }
+
+    private mutating func retransmissionReceived(_ id: SlotID, _ wire: inout Wire) -> RequestOutcome {
+        let transaction = slab[id.index]
+        switch (transaction.kind, transaction.state) {
+        case (_, .proceeding), (_, .completed):
+            // Before a first response there is nothing to send again.
+            if transaction.lastStatus != 0 { sendAgain(id, status: transaction.lastStatus, &wire) }
+        case (_, .trying), (_, .confirmed), (_, .accepted), (_, .reserved):
+            break
+        }
+        return .absorbed
+    }
+
+    private func acceptsResponse(_ transaction: Transaction, _ status: UInt16) -> Bool {
+        switch transaction.state {
+        case .trying, .proceeding: true
+        // Further 2xx of a forked INVITE pass (RFC 6026 §7.1).
+        case .accepted: status >= 200 && status < 300
+        case .completed, .confirmed, .reserved: false
+        }
+    }
+}

@@ -1,0 +1,160 @@
+// The transaction layer (RFC 3261 §17, RFC 6026, RFC 4320): it finds the transaction of a message, keeps what must be
+// sent again, and runs the timers. It knows nothing of what requests mean.
+//
+//   request  → requestReceived → .new … respond …              Server/
+//   send     → responseReceived → .matched                      Client/
+//   advance  → events
+//
+// Requests find their transaction by a keyed hash of branch, sent-by and method; responses by the slot number that our
+// own branch carries, checked against the 64 random bits behind it.
+
+public import SIPMessage
+public import SansIO
+
+public struct TransactionLayer: ~Copyable {
+    public let timers: TimerSettings
+    /// The most transactions that may live at once.
+    public let limit: Int
+    let listeners: [Listener]
+
+    var slab = Slab<Transaction>()
+    var serverKeys = KeyTable(minimumCapacity: 1024)
+    var pool = PacketPool()
+    var wheel: TimerWheel
+    var random: RandomSource
+    let secret: HashSecret
+    private var expired: [UInt64] = []
+    private var counts = InlineArray<4, Int>(repeating: 0)
+
+    /// - Parameters:
+    ///   - listeners: ours, by number: their advertised addresses stand in Via.
+    ///   - limit: the most transactions that may live at once; a request past it is `.overloaded`.
+    public init(
+        listeners: [Listener], timers: TimerSettings = TimerSettings(), limit: Int = 1_000_000, random: RandomSource, start: Instant
+    ) {
+        self.listeners = listeners
+        self.timers = timers
+        self.limit = limit
+        self.random = random
+        secret = HashSecret(from: &self.random)
+        wheel = TimerWheel(start: start)
+    }
+
+    /// Transactions alive, by kind.
+    public func count(of kind: TransactionKind) -> Int { counts[Int(kind.rawValue)] }
+    /// Octets kept for retransmission.
+    public var bytesKept: Int { pool.bytesInUse }
+
+    public var nextDeadline: Instant? { wheel.nextDeadline }
+
+    /// Whether the transaction is still there.
+    public func contains(_ id: SlotID) -> Bool { slab.contains(id) }
+
+    /// What the layer above keeps with a transaction.
+    public subscript(user id: SlotID) -> UInt64 {
+        get { slab.contains(id) ? slab[id.index].user : 0 }
+        set { if slab.contains(id) { slab[id.index].user = newValue } }
+    }
+
+    public func state(of id: SlotID) -> TransactionState? { slab.contains(id) ? slab[id.index].state : nil }
+    public func method(of id: SlotID) -> Method? { slab.contains(id) ? slab[id.index].method : nil }
+    public func flow(of id: SlotID) -> Flow? { slab.contains(id) ? slab[id.index].flow : nil }
+
+    /// Fires the timers that are due.
+    public mutating func advance(to now: Instant, into wire: inout Wire, events: inout [TransactionEvent]) {
+        var due = expired
+        expired = []
+        wheel.expire(upTo: now, into: &due)
+        for payload in due {
+            let id = SlotID(rawValue: payload)
+            guard slab.contains(id) else { continue }
+            slab[id.index].timer = .none
+            switch slab[id.index].kind {
+            case .inviteServer: inviteServerTimerFired(id, now, &wire, &events)
+            case .nonInviteServer: nonInviteServerTimerFired(id, now, &wire)
+            case .inviteClient: inviteClientTimerFired(id, now, &wire, &events)
+            case .nonInviteClient: nonInviteClientTimerFired(id, now, &wire, &events)
+            }
+        }
+        due.removeAll(keepingCapacity: true)
+        expired = due
+    }
+
+    /// A message of this transaction could not be sent.
+    public mutating func transmissionFailed(
+        _ transaction: UInt64, at now: Instant, into wire: inout Wire, events: inout [TransactionEvent]
+    ) {
+        let id = SlotID(rawValue: transaction)
+        guard slab.contains(id) else { return }
+        if slab[id.index].kind.isServer {
+            // §17.2.4: there is no one to tell; the machine ends.
+            remove(id)
+        } else {
+            clientTransmissionFailed(id, now, &wire, &events)
+        }
+    }
+
+    /// Ends a transaction at once, whatever its state.
+    public mutating func abandon(_ id: SlotID) { if slab.contains(id) { remove(id) } }
+
+    /// Ends all transactions: nothing is sent.
+    public mutating func removeAll() {
+        for index in 0..<slab.endIndex where slab.isInUse(index) { remove(slab.id(of: index)) }
+    }
+
+    // MARK: What the machines share
+
+    mutating func insert(_ transaction: Transaction) -> SlotID {
+        counts[Int(transaction.kind.rawValue)] += 1
+        return slab.insert(transaction)
+    }
+
+    mutating func remove(_ id: SlotID) {
+        let transaction = slab[id.index]
+        wheel.cancel(transaction.timer)
+        pool.release(transaction.packet)
+        if transaction.kind.isServer { serverKeys.remove(transaction.key) }
+        counts[Int(transaction.kind.rawValue)] -= 1
+        slab.remove(id.index)
+    }
+
+    /// Keeps `message` in place of what the transaction kept.
+    mutating func keep(_ message: RawSpan, in id: SlotID) {
+        pool.release(slab[id.index].packet)
+        slab[id.index].packet = pool.store(message)
+    }
+
+    mutating func dropPacket(of id: SlotID) {
+        pool.release(slab[id.index].packet)
+        slab[id.index].packet = .none
+    }
+
+    mutating func sendAgain(_ id: SlotID, status: UInt16, _ wire: inout Wire) {
+        let transaction = slab[id.index]
+        wire.transmit(
+            copyOf: pool.bytes(transaction.packet), over: transaction.flow, transaction: id.rawValue, method: transaction.method.rawValue,
+            status: status)
+    }
+
+    /// Sets the state's own timer; it replaces whatever ran.
+    mutating func setDeadline(_ id: SlotID, _ deadline: Instant) {
+        wheel.cancel(slab[id.index].timer)
+        slab[id.index].isRetransmitting = false
+        slab[id.index].deadline = deadline
+        slab[id.index].timer = wheel.schedule(at: deadline, payload: id.rawValue)
+    }
+
+    /// Sets the retransmission timer beside a deadline: one wheel entry stands for whichever is first.
+    mutating func setRetransmission(_ id: SlotID, interval: TimeSpan, deadline: Instant, _ now: Instant) {
+        wheel.cancel(slab[id.index].timer)
+        slab[id.index].isRetransmitting = true
+        slab[id.index].interval = interval
+        slab[id.index].deadline = deadline
+        slab[id.index].timer = wheel.schedule(at: min(now + interval, deadline), payload: id.rawValue)
+    }
+
+    /// Whether the timer that fired is the state's own, not a retransmission's.
+    func isDeadline(_ id: SlotID, _ now: Instant) -> Bool {
+        !slab[id.index].isRetransmitting || now >= slab[id.index].deadline
+    }
+}
