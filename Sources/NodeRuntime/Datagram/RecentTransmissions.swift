@@ -1,0 +1,49 @@
+import SansIO
+
+/// The last datagrams sent that a transaction wants to hear about, for when ICMP tells that one did not arrive.
+///
+/// ICMP names the destination, and how much of the datagram it returns is up to the routers. So a report stands for the
+/// newest datagram to that destination that has none yet: a peer that is gone reports each datagram once, and what it
+/// received while it lived is older. Over a slow path reports of datagrams to one peer may change places.
+struct RecentTransmissions: ~Copyable {
+    private struct Entry: BitwiseCopyable {
+        var high: UInt64
+        var low: UInt64
+        var transaction: UInt64
+        var port: UInt16
+        var isIPv6: Bool
+    }
+
+    /// A power of two.
+    private static let capacity = 4096
+    private let entries: UnsafeMutablePointer<Entry>
+    private var next = 0
+
+    init() {
+        entries = .allocate(capacity: RecentTransmissions.capacity)
+    }
+
+    deinit { entries.deallocate() }
+
+    mutating func add(_ transaction: UInt64, to remote: Endpoint) {
+        let entry = Entry(
+            high: remote.address.high, low: remote.address.low, transaction: transaction, port: remote.port,
+            isIPv6: remote.address.isIPv6)
+        (entries + (next & (RecentTransmissions.capacity - 1))).initialize(to: entry)
+        next += 1
+    }
+
+    /// The transaction of the newest datagram to `remote` not taken before; nil if none is remembered.
+    mutating func take(to remote: Endpoint) -> UInt64? {
+        for age in 1...RecentTransmissions.capacity where age <= next {
+            let index = (next - age) & (RecentTransmissions.capacity - 1)
+            let entry = entries[index]
+            guard entry.transaction != 0, entry.low == remote.address.low, entry.port == remote.port,
+                entry.high == remote.address.high, entry.isIPv6 == remote.address.isIPv6
+            else { continue }
+            entries[index].transaction = 0
+            return entry.transaction
+        }
+        return nil
+    }
+}

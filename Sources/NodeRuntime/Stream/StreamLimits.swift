@@ -1,0 +1,19 @@
+public import SansIO
+
+/// Bounds that keep one peer, or many, from using up a node's streams and memory.
+public struct StreamLimits: Hashable, Sendable {
+    /// Streams that peers opened; one more is closed at once.
+    public var connections = 10_000
+    /// The same for those from one address.
+    public var connectionsPerPeer = 5_000
+    /// How long a stream may be silent both ways.
+    public var idle = TimeSpan.seconds(180)
+    /// How long a message may take from its first octet to its last.
+    public var messageCompletion = TimeSpan.seconds(30)
+    /// How long opening a stream may take.
+    public var connect = TimeSpan.seconds(5)
+    /// Octets that may wait to be written on one stream, or for it to be opened.
+    public var outboundOctets = 1 << 20
+
+    public init() {}
+}
