@@ -46,18 +46,33 @@ extension ByteSet {
     init?(className: String) {
         self.init()
         switch className {
-        case "alnum": insertLetters(); insertDigits()
+        case "alnum":
+            insertLetters()
+            insertDigits()
         case "alpha": insertLetters()
-        case "blank": insert(0x20); insert(0x09)
-        case "cntrl": insert(0x00...0x1F); insert(0x7F)
+        case "blank":
+            insert(0x20)
+            insert(0x09)
+        case "cntrl":
+            insert(0x00...0x1F)
+            insert(0x7F)
         case "digit": insertDigits()
         case "graph": insert(0x21...0x7E)
         case "lower": insert(UInt8(ascii: "a")...UInt8(ascii: "z"))
         case "print": insert(0x20...0x7E)
-        case "punct": insert(0x21...0x2F); insert(0x3A...0x40); insert(0x5B...0x60); insert(0x7B...0x7E)
-        case "space": insert(0x20); insert(0x09...0x0D)
+        case "punct":
+            insert(0x21...0x2F)
+            insert(0x3A...0x40)
+            insert(0x5B...0x60)
+            insert(0x7B...0x7E)
+        case "space":
+            insert(0x20)
+            insert(0x09...0x0D)
         case "upper": insert(UInt8(ascii: "A")...UInt8(ascii: "Z"))
-        case "xdigit": insertDigits(); insert(UInt8(ascii: "a")...UInt8(ascii: "f")); insert(UInt8(ascii: "A")...UInt8(ascii: "F"))
+        case "xdigit":
+            insertDigits()
+            insert(UInt8(ascii: "a")...UInt8(ascii: "f"))
+            insert(UInt8(ascii: "A")...UInt8(ascii: "F"))
         default: return nil
         }
     }

@@ -60,10 +60,18 @@ struct PatternParser {
         case "[": return .byte(try bracketExpression())
         case "\\": return try escape()
         case "*", "+", "?", "{": throw nothingToRepeat(next)
-        case ".": advance(); return .byte(.all)
-        case "^": advance(); return .start
-        case "$": advance(); return .end
-        default: advance(); return literal(next)
+        case ".":
+            advance()
+            return .byte(.all)
+        case "^":
+            advance()
+            return .start
+        case "$":
+            advance()
+            return .end
+        default:
+            advance()
+            return literal(next)
         }
     }
 
