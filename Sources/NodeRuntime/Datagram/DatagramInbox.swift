@@ -50,7 +50,7 @@ final class DatagramInbox {
     /// Receives what waits, up to `capacity`: their number, or the negative number of an error.
     func receive(from descriptor: Int32) -> Int {
         for i in 0..<used {
-            headers[i].header.msg_namelen = socklen_t(SocketAddress.room)
+            headers[i].header.msg_namelen = socklen_t(SystemAddress.room)
         }
         let result = Int(node_io_receive(descriptor, headers, UInt32(DatagramInbox.capacity)))
         used = max(result, 0)
@@ -70,6 +70,6 @@ final class DatagramInbox {
     /// Where a datagram of the batch came from.
     func source(_ index: Int) -> Endpoint {
         precondition(index < used, "no such datagram")
-        return SocketAddress.read(UnsafeRawPointer(names + index))
+        return SystemAddress.read(UnsafeRawPointer(names + index))
     }
 }

@@ -102,7 +102,7 @@ final class DatagramSocket {
     func takeReports() {
         var report = node_io_report()
         for _ in 0..<256 where node_io_take_report(descriptor, &report) == 1 {
-            let remote = withUnsafeBytes(of: &report.destination) { $0.baseAddress.map(SocketAddress.read) } ?? .none
+            let remote = withUnsafeBytes(of: &report.destination) { $0.baseAddress.map(SystemAddress.read) } ?? .none
             let flow = Flow(transport: .udp, listener: number, remote: remote)
             let reason: DropReason = report.error == EMSGSIZE ? .datagramTooLarge : .datagramRefused
             failures.append(TransmissionFailure(transaction: recent.take(to: remote) ?? 0, flow: flow, reason: reason))
@@ -113,7 +113,7 @@ final class DatagramSocket {
         let i = batchCount
         vectors[i].iov_base = UnsafeMutableRawPointer(mutating: octets + transmission.start)
         vectors[i].iov_len = transmission.count
-        headers[i].header.msg_namelen = SocketAddress.write(transmission.flow.remote, to: UnsafeMutableRawPointer(names + i))
+        headers[i].header.msg_namelen = SystemAddress.write(transmission.flow.remote, to: UnsafeMutableRawPointer(names + i))
         (batch + i).initialize(to: transmission)
         batchCount += 1
     }

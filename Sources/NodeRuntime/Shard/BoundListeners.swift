@@ -81,19 +81,19 @@ public struct BoundListeners: ~Copyable, Sendable {
         } else {
             set(SOL_SOCKET, SO_REUSEADDR, 1)
         }
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: SocketAddress.room, alignment: 8)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: SystemAddress.room, alignment: 8)
         defer { memory.deallocate() }
         let name = memory.bindMemory(to: sockaddr.self, capacity: 1)
-        var length = SocketAddress.write(address.endpoint, to: memory)
+        var length = SystemAddress.write(address.endpoint, to: memory)
         var result = Glibc.bind(descriptor, name, length)
         if result == 0, !isDatagram { result = listen(descriptor, 4096) }
-        length = socklen_t(SocketAddress.room)
+        length = socklen_t(SystemAddress.room)
         if result == 0 { result = getsockname(descriptor, name, &length) }
         guard result == 0 else {
             let code = errno
             close(descriptor)
             throw BindFailure(address: address, reason: SystemFailure.text(code))
         }
-        return (descriptor, SocketAddress.read(memory))
+        return (descriptor, SystemAddress.read(memory))
     }
 }

@@ -373,6 +373,9 @@ extension ShardLoop where Node: ~Copyable {
             case .receivedUnframed(let flow, let start, let count):
                 receive(report.octets.span.bytes.part(start, count), over: flow)
                 closings.append(flow.connection)
+            case .refused(let flow, let reason):
+                counters.count(reason)
+                dropLog.note(reason, flow.remote, at: now.monotonic)
             case .ended(let flow, let reason):
                 end(flow, reason)
             case .failed(let failure):

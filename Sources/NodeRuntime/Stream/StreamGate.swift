@@ -43,6 +43,8 @@ struct StreamReport: Sendable {
         case received(Flow, start: Int, count: Int)
         /// The header of a message that cannot be framed: its stream is to be closed after the answer.
         case receivedUnframed(Flow, start: Int, count: Int)
+        /// A peer's stream was closed before anything was read.
+        case refused(Flow, StreamEnding)
         /// A stream ended.
         case ended(Flow, StreamEnding)
         case failed(TransmissionFailure)

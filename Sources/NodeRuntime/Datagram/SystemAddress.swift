@@ -4,7 +4,7 @@ import CNodeIO
 import Glibc
 import SansIO
 
-enum SocketAddress {
+enum SystemAddress {
     /// The room that an address of either family needs.
     static let room = MemoryLayout<sockaddr_in6>.size
 

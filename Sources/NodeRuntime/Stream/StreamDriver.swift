@@ -1,0 +1,351 @@
+// The streams of a shard, on an event loop of NIO's: listening, opening, numbering, bounding and ending them. Messages
+// reach the shard in batches, one for each turn of the loop; a shard that is slow to read them slows the peers down.
+
+import CNodeIO
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import SansIO
+import Synchronization
+
+/// All streams of a shard. Its state is touched on its event loop only.
+final class StreamDriver: @unchecked Sendable {
+    private struct Peer: Hashable {
+        var transport: Transport
+        var remote: Endpoint
+    }
+
+    /// Octets that the shard may have unread before streams are read no further, and when they are again.
+    private static let unreadLimit = 4 << 20
+    private static let unreadLow = 1 << 20
+    /// How long a stream that we end waits for the peer to read what was written and to close.
+    static let farewell = TimeAmount.seconds(1)
+
+    let loop: any EventLoop
+    let limits: StreamLimits
+    private let group: MultiThreadedEventLoopGroup
+    private let listeners: [StreamListener]
+    private let logger: Logger
+    private let deliver: @Sendable (StreamReport) -> Void
+
+    private var listening: [any Channel] = []
+    /// By number: streams that messages can be sent on, or that are being opened.
+    private var connections: [UInt32: StreamConnection] = [:]
+    /// Streams that were said to have ended and are not closed yet.
+    private var leaving: [UInt32: StreamConnection] = [:]
+    /// Numbers of streams that we opened.
+    private var opened: [Peer: UInt32] = [:]
+    private var acceptedOfPeer: [IPAddress: Int] = [:]
+    private var acceptedCount = 0
+    private var openedCount = 0
+    private var lastNumber: UInt32 = 0
+    private var report = StreamReport()
+    private var isDeliveryScheduled = false
+    private var isSweepScheduled = false
+    private var stopped: (@Sendable () -> Void)?
+    private var isShuttingDown = false
+    private var heldReads: [StreamConnection] = []
+    private(set) var isCongested = false
+    private let unread = Atomic<Int>(0)
+
+    private init(
+        _ listeners: [StreamListener], _ limits: StreamLimits, _ logger: Logger,
+        _ deliver: @escaping @Sendable (StreamReport) -> Void
+    ) {
+        self.listeners = listeners
+        self.limits = limits
+        self.logger = logger
+        self.deliver = deliver
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        loop = group.next()
+    }
+
+    /// Starts the event loop and serves the listeners on it.
+    static func open(
+        _ listeners: [StreamListener], _ limits: StreamLimits, _ logger: Logger,
+        report: @escaping @Sendable (StreamReport) -> Void
+    ) -> StreamGate {
+        let driver = StreamDriver(listeners, limits, logger, report)
+        for listener in listeners { driver.serve(listener) }
+        return StreamGate(
+            transmit: { batch in driver.loop.execute { driver.transmit(batch) } },
+            acknowledge: { driver.acknowledge($0) },
+            stop: { done in driver.loop.execute { driver.stop(done) } })
+    }
+
+    private func serve(_ listener: StreamListener) {
+        ServerBootstrap(group: loop)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: waterMark)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.accept(channel, by: listener) }
+            }
+            .withBoundSocket(listener.descriptor)
+            .whenComplete { result in
+                switch result {
+                case .success(let channel):
+                    // The bootstrap has shortened the queue of connections not yet accepted.
+                    listen(listener.descriptor, 4096)
+                    self.listening.append(channel)
+                    if self.stopped != nil { channel.close(promise: nil) }
+                case .failure(let error):
+                    self.logger.error("cannot serve \(listener.listener.transport.name)://\(listener.listener.local.text): \(error)")
+                }
+            }
+    }
+
+    private var waterMark: ChannelOptions.Types.WriteBufferWaterMark {
+        .init(low: limits.outboundOctets / 2, high: limits.outboundOctets)
+    }
+
+    private func takeNumber() -> UInt32 {
+        repeat { lastNumber &+= 1 } while lastNumber == 0 || connections[lastNumber] != nil || leaving[lastNumber] != nil
+        return lastNumber
+    }
+}
+
+// MARK: Streams that peers open
+
+extension StreamDriver {
+    private func accept(_ channel: any Channel, by listener: StreamListener) throws {
+        let remote = channel.remoteAddress.map { $0.withSockAddr { address, _ in SystemAddress.read(address) } } ?? .none
+        let transport = listener.listener.transport
+        let flow = Flow(transport: transport, listener: listener.number, connection: takeNumber(), remote: remote)
+        if let refusal = refusal(of: remote) {
+            tell(.refused(flow, refusal))
+            channel.close(promise: nil)
+            return
+        }
+        let connection = StreamConnection(flow, isOpenedByUs: false, driver: self)
+        connections[flow.connection] = connection
+        acceptedCount += 1
+        acceptedOfPeer[remote.address, default: 0] += 1
+        try addHandlers(to: channel, connection)
+    }
+
+    private func refusal(of remote: Endpoint) -> StreamEnding? {
+        if stopped != nil { return .stopped }
+        if acceptedCount >= limits.connections { return .tooManyConnections }
+        return acceptedOfPeer[remote.address, default: 0] >= limits.connectionsPerPeer ? .tooManyConnectionsOfPeer : nil
+    }
+
+    /// What stands between the socket and the messages; TLS and WebSocket would stand before the connection.
+    private func addHandlers(to channel: any Channel, _ connection: StreamConnection) throws {
+        try channel.pipeline.syncOperations.addHandler(connection)
+    }
+}
+
+// MARK: Sending
+
+extension StreamDriver {
+    private func transmit(_ batch: StreamBatch) {
+        var touched: [StreamConnection] = []
+        for transmission in batch.transmissions {
+            let octets = batch.octets.span.bytes.part(transmission.start, transmission.count)
+            guard let connection = connection(for: transmission) else { continue }
+            connection.write(octets, of: transmission)
+            if touched.last !== connection { touched.append(connection) }
+        }
+        for connection in touched { connection.flush() }
+        for number in batch.closings { connections[number]?.end(.closedByCore) }
+    }
+
+    /// The stream that a message is to take, opened if need be; nil: there is none, and the core is told.
+    private func connection(for transmission: Transmission) -> StreamConnection? {
+        let flow = transmission.flow
+        if let named = connections[flow.connection] { return named }
+        if let number = opened[Peer(transport: flow.transport, remote: flow.remote)], let earlier = connections[number] {
+            return earlier
+        }
+        if stopped != nil {
+            fail(transmission, .stopped)
+        } else if flow.transport != .tcp {
+            fail(transmission, .transportNotSupported)
+        } else if openedCount >= limits.connections {
+            fail(transmission, .connectFailed)
+        } else {
+            return open(flow, for: transmission)
+        }
+        return nil
+    }
+
+    private func open(_ wanted: Flow, for transmission: Transmission) -> StreamConnection? {
+        guard let remote = try? wanted.remote.socketAddress() else {
+            fail(transmission, .connectFailed)
+            return nil
+        }
+        var flow = wanted
+        flow.connection = takeNumber()
+        let connection = StreamConnection(flow, isOpenedByUs: true, driver: self)
+        connections[flow.connection] = connection
+        opened[Peer(transport: flow.transport, remote: flow.remote)] = flow.connection
+        openedCount += 1
+        var bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(.nanoseconds(limits.connect.nanoseconds))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.writeBufferWaterMark, value: waterMark)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.addHandlers(to: channel, connection) }
+            }
+        if let source = sourceAddress(of: flow) {
+            bootstrap =
+                bootstrap
+                .channelOption(StreamDriver.portAtConnect, value: 1)
+                .bind(to: source)
+        }
+        bootstrap.connect(to: remote).whenFailure { _ in connection.connectFailed() }
+        return connection
+    }
+
+    /// The port is chosen with regard to the peer, so there are as many for each.
+    private static let portAtConnect = ChannelOptions.Types.SocketOption(
+        level: .ip, name: NIOBSDSocket.Option(rawValue: IP_BIND_ADDRESS_NO_PORT))
+
+    /// A stream leaves from the address of the listener in its Via, if that is one of the same kind.
+    private func sourceAddress(of flow: Flow) -> NIOCore.SocketAddress? {
+        guard let listener = listeners.first(where: { $0.number == flow.listener })?.listener else { return nil }
+        let address = listener.local.address
+        guard listener.transport == flow.transport, address.isIPv6 == flow.remote.address.isIPv6, !address.isUnspecified else {
+            return nil
+        }
+        return try? Endpoint(address: address, port: 0).socketAddress()
+    }
+
+    func fail(_ transmission: Transmission, _ reason: DropReason) {
+        tell(.failed(TransmissionFailure(transaction: transmission.transaction, flow: transmission.flow, reason: reason)))
+    }
+}
+
+// MARK: Reports to the shard
+
+extension StreamDriver {
+    func tell(_ event: StreamReport.Event) {
+        report.events.append(event)
+        guard !isDeliveryScheduled else { return }
+        isDeliveryScheduled = true
+        // Runs when all sockets that are ready in this turn were read.
+        loop.execute { self.deliverReport() }
+    }
+
+    /// Copies a message for the shard, and says where.
+    func keep(_ message: RawSpan) -> Int {
+        let start = report.octets.count
+        message.withUnsafeBytes { report.octets.append(contentsOf: $0) }
+        return start
+    }
+
+    private func deliverReport() {
+        isDeliveryScheduled = false
+        let delivered = report
+        report = StreamReport()
+        let total = unread.add(delivered.octets.count, ordering: .relaxed).newValue
+        if total > StreamDriver.unreadLimit { isCongested = true }
+        deliver(delivered)
+    }
+
+    /// Called on the shard's thread.
+    private func acknowledge(_ octets: Int) {
+        let (before, after) = unread.subtract(octets, ordering: .relaxed)
+        guard before > StreamDriver.unreadLow, after <= StreamDriver.unreadLow else { return }
+        loop.execute { self.readOn() }
+    }
+
+    func holdRead(_ connection: StreamConnection) { heldReads.append(connection) }
+
+    private func readOn() {
+        isCongested = false
+        let held = heldReads
+        heldReads = []
+        for connection in held { connection.readOn() }
+    }
+}
+
+// MARK: Ends
+
+extension StreamDriver {
+    func connectionOpened(_ connection: StreamConnection) {
+        tell(.opened)
+        scheduleSweep()
+    }
+
+    /// No message will go over this stream any more, in or out.
+    func connectionEnded(_ connection: StreamConnection, _ reason: StreamEnding) {
+        forget(connection)
+        leaving[connection.flow.connection] = connection
+        tell(.ended(connection.flow, reason))
+    }
+
+    func connectionClosed(_ connection: StreamConnection) {
+        forget(connection)
+        leaving[connection.flow.connection] = nil
+        if connection.isOpenedByUs {
+            openedCount -= 1
+        } else {
+            acceptedCount -= 1
+            let address = connection.flow.remote.address
+            let others = acceptedOfPeer[address, default: 1] - 1
+            acceptedOfPeer[address] = others > 0 ? others : nil
+        }
+        finishStop()
+    }
+
+    private func forget(_ connection: StreamConnection) {
+        let flow = connection.flow
+        connections[flow.connection] = nil
+        let peer = Peer(transport: flow.transport, remote: flow.remote)
+        if opened[peer] == flow.connection { opened[peer] = nil }
+    }
+
+    /// Looks for streams whose time is over, about once a second while there are any.
+    private func scheduleSweep() {
+        guard !isSweepScheduled, !(connections.isEmpty && leaving.isEmpty) else { return }
+        isSweepScheduled = true
+        let shortest = min(limits.idle, limits.messageCompletion)
+        let interval = min(max(shortest / 4, .milliseconds(1)), .seconds(1))
+        loop.scheduleTask(in: .nanoseconds(interval.nanoseconds)) {
+            self.isSweepScheduled = false
+            self.sweep()
+            self.scheduleSweep()
+        }
+    }
+
+    private func sweep() {
+        let now = NIODeadline.now()
+        for connection in Array(connections.values) { connection.endIfOverdue(at: now) }
+        for connection in Array(leaving.values) { connection.endIfOverdue(at: now) }
+    }
+
+    private func stop(_ done: @escaping @Sendable () -> Void) {
+        stopped = done
+        for channel in listening { channel.close(promise: nil) }
+        for connection in Array(connections.values) { connection.end(.stopped) }
+        loop.scheduleTask(in: StreamDriver.farewell) {
+            for connection in Array(self.leaving.values) { connection.close() }
+            self.finishStop(isLate: true)
+        }
+        finishStop()
+    }
+
+    /// Ends the event loop when no stream is left, or none is waited for any longer.
+    private func finishStop(isLate: Bool = false) {
+        guard let done = stopped, isLate || (connections.isEmpty && leaving.isEmpty), !isShuttingDown else { return }
+        isShuttingDown = true
+        deliverReport()
+        group.shutdownGracefully { _ in done() }
+    }
+}
+
+extension Endpoint {
+    /// The same for NIO.
+    fileprivate func socketAddress() throws -> NIOCore.SocketAddress {
+        var octets = ByteBuffer()
+        if address.isIPv6 {
+            octets.writeInteger(address.high)
+            octets.writeInteger(address.low)
+        } else {
+            octets.writeInteger(UInt32(truncatingIfNeeded: address.low))
+        }
+        return try NIOCore.SocketAddress(packedIPAddress: octets, port: Int(port))
+    }
+}
