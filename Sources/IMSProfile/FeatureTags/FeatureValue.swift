@@ -16,7 +16,7 @@ struct FeatureValue: BitwiseCopyable {
     private var high = 1.0
 
     /// What a tag without a value says.
-    static let isTrue = FeatureValue()
+    static var isTrue: FeatureValue { FeatureValue() }
 
     var isFalse: Bool { kind == .boolean && low == 0 }
 

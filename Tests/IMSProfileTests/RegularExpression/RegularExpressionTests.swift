@@ -99,6 +99,11 @@ struct RegularExpressionTests {
         #expect(try matches("^a{200}", long + "b"))
     }
 
+    @Test("what makes others backtrack for ever is answered", arguments: ["((a*)*)*b", "(a|a)*b", "(a|aa)+$b", "(a?){200}a{200}b"])
+    func staysLinear(_ pattern: String) throws {
+        #expect(try !matches(pattern, String(repeating: "a", count: 8192)))
+    }
+
     @Test("a pattern whose automaton would be too large is simulated, with the same answers")
     func simulatesLargeAutomata() throws {
         let tree = try parse("(a|b)*a(a|b){12}$")
