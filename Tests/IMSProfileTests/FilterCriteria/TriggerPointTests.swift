@@ -24,7 +24,7 @@ struct TriggerPointTests {
     func agreesWithDefinition(_ seed: Int) throws {
         var random = SplitMix(seed: UInt64(seed))
         try withRequest("MESSAGE sip:bob@home1.test SIP/2.0", ["Subject: hello", "Accept-Contact: *;audio"]) { message in
-            for _ in 0..<250 {
+            for _ in 0..<60 {
                 let groups = (0..<Int.random(in: 1...4, using: &random)).map { _ in
                     (0..<Int.random(in: 1...4, using: &random)).map { _ in
                         let (condition, holds) = Self.conditions.randomElement(using: &random) ?? Self.conditions[0]

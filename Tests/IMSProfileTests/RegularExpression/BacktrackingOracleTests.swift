@@ -83,7 +83,7 @@ struct BacktrackingOracleTests {
     @Test("random expressions and subjects, walked and simulated", arguments: 0..<8)
     func agree(_ seed: Int) throws {
         var random = SplitMix(seed: UInt64(seed))
-        for _ in 0..<150 {
+        for _ in 0..<60 {
             let expression = Expression.random(depth: 3, &random)
             let compiled = try RegularExpression(expression.text)
             let simulated = try NondeterministicAutomaton(accepting: try parse(expression.text))
