@@ -1,0 +1,121 @@
+// One HTTP call to a node of the lab (RFC 9112), on a connection of its own: all that the scenario runner needs, without
+// an HTTP library to load and start.
+
+import Dispatch
+import Glibc
+
+/// A call to the control interface of a node.
+struct HTTPCall: Sendable {
+    var method = "GET"
+    /// Of the node, as its ready line has it: `http://127.0.0.1:8080`.
+    var base: String
+    /// Path and query.
+    var target: String
+    var token: String?
+    var timeoutMilliseconds = 5000
+
+    struct Answer: Sendable, Equatable {
+        var status: Int
+        var body: [UInt8]
+    }
+
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    /// An answer is at most this large; a page of messages is far below.
+    static let largestAnswer = 128 << 20
+    private static let queue = DispatchQueue(label: "sipcore.lab.http", attributes: .concurrent)
+
+    /// Makes the call; blocks a thread of its own, never a task.
+    func answer() async throws(Failure) -> Answer {
+        let result: Result<Answer, Failure> = await withCheckedContinuation { done in
+            HTTPCall.queue.async {
+                do throws(Failure) {
+                    done.resume(returning: .success(try blockingAnswer()))
+                } catch {
+                    done.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+
+    private func blockingAnswer() throws(Failure) -> Answer {
+        guard let authority = HostAndPort(httpURL: base) else { throw Failure(description: "\(base) is not an HTTP address") }
+        guard let descriptor = connectedSocket(to: authority, type: SOCK_STREAM, timeoutMilliseconds: timeoutMilliseconds) else {
+            throw Failure(description: "\(base) does not answer: \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        var request = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\nContent-Length: 0\r\n"
+        if let token { request += "Authorization: Bearer \(token)\r\n" }
+        guard writeAll(request + "\r\n", to: descriptor) else { throw Failure(description: "\(base) closed the connection") }
+        var received: [UInt8] = []
+        let deadline = monotonicMilliseconds() + Int64(timeoutMilliseconds)
+        while received.count < HTTPCall.largestAnswer {
+            guard monotonicMilliseconds() < deadline, let bytes = readSome(descriptor) else {
+                throw Failure(description: "\(base) gave no answer to \(method) \(target) within \(timeoutMilliseconds) ms")
+            }
+            received += bytes
+            if bytes.isEmpty || HTTPCall.isComplete(received) { break }
+        }
+        guard let answer = HTTPCall.parse(received) else {
+            throw Failure(description: "\(base) gave no HTTP answer to \(method) \(target)")
+        }
+        return answer
+    }
+
+    /// Whether the body is as long as Content-Length says, so that the end of the connection need not be waited for.
+    private static func isComplete(_ received: [UInt8]) -> Bool {
+        guard let head = Head(received), let length = head.contentLength else { return false }
+        return received.count >= head.bodyStart + length
+    }
+
+    static func parse(_ received: [UInt8]) -> Answer? {
+        guard let head = Head(received) else { return nil }
+        let rest = received[head.bodyStart...]
+        if head.isChunked { return dechunked(rest).map { Answer(status: head.status, body: $0) } }
+        guard let length = head.contentLength else { return Answer(status: head.status, body: Array(rest)) }
+        return rest.count >= length ? Answer(status: head.status, body: Array(rest.prefix(length))) : nil
+    }
+
+    private static func dechunked(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+        var body: [UInt8] = []
+        var rest = text
+        while let lineEnd = rest.firstIndex(of: 0x0a) {
+            let line = String(decoding: rest[..<lineEnd], as: UTF8.self)
+            let digits = line.prefix { $0.isHexDigit }
+            guard let size = Int(digits, radix: 16) else { return nil }
+            rest = rest[(lineEnd + 1)...]
+            if size == 0 { return body }
+            guard rest.count >= size + 2 else { return nil }
+            body += rest.prefix(size)
+            rest = rest.dropFirst(size + 2)
+        }
+        return nil
+    }
+
+    private struct Head {
+        var status: Int
+        var contentLength: Int?
+        var isChunked = false
+        var bodyStart: Int
+
+        init?(_ received: [UInt8]) {
+            guard let end = received.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
+            let lines = String(decoding: received[..<end.lowerBound], as: UTF8.self).split(separator: "\r\n")
+            let words = lines.first?.split(separator: " ") ?? []
+            guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let status = Int(words[1]) else { return nil }
+            self.status = status
+            bodyStart = end.upperBound
+            for line in lines.dropFirst() {
+                let field = line.split(separator: ":", maxSplits: 1)
+                guard field.count == 2 else { continue }
+                let value = field[1].drop { $0 == " " }.lowercased()
+                switch field[0].lowercased() {
+                case "content-length": contentLength = Int(value).flatMap { $0 >= 0 ? $0 : nil }
+                case "transfer-encoding": isChunked = value.contains("chunked")
+                default: break
+                }
+            }
+        }
+    }
+}

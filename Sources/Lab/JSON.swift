@@ -1,0 +1,220 @@
+// JSON (RFC 8259), small and ordered: ready lines and events are handed on as they came.
+
+/// A JSON value. Numbers that are whole and fit are `integer`.
+enum JSON: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    case number(Double)
+    case string(String)
+    case array([JSON])
+    /// In the order of the text.
+    case object([Member])
+
+    struct Member: Sendable, Equatable {
+        var name: String
+        var value: JSON
+    }
+
+    /// The text as JSON, or nil if it is anything else.
+    init?(_ text: some Sequence<UInt8>) {
+        var parser = JSONParser(text: Array(text))
+        guard let value = parser.document() else { return nil }
+        self = value
+    }
+
+    /// The first member of this name.
+    subscript(name: String) -> JSON? {
+        guard case .object(let members) = self else { return nil }
+        return members.first { $0.name == name }?.value
+    }
+
+    var string: String? { if case .string(let value) = self { value } else { nil } }
+    var integer: Int? { if case .integer(let value) = self { Int(exactly: value) } else { nil } }
+    var array: [JSON]? { if case .array(let values) = self { values } else { nil } }
+    var isObject: Bool { if case .object = self { true } else { false } }
+
+    /// An object without the members that have no value.
+    static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
+        .object(pairs.compactMap { name, value in value.map { Member(name: name, value: $0) } })
+    }
+}
+
+extension JSON: CustomStringConvertible {
+    /// On one line, without spaces.
+    var description: String {
+        switch self {
+        case .null: "null"
+        case .bool(let value): value ? "true" : "false"
+        case .integer(let value): String(value)
+        case .number(let value): value.isFinite ? String(value) : "null"
+        case .string(let value): JSON.quoted(value)
+        case .array(let values): "[" + values.map(\.description).joined(separator: ",") + "]"
+        case .object(let members):
+            "{" + members.map { JSON.quoted($0.name) + ":" + $0.value.description }.joined(separator: ",") + "}"
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case "\u{0}"..."\u{1f}", "\u{7f}":
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}
+
+private struct JSONParser {
+    let text: [UInt8]
+    var position = 0
+    /// Deeper nesting is refused, as RFC 8259 section 9 allows.
+    static let deepest = 64
+
+    init(text: [UInt8]) { self.text = text }
+
+    mutating func document() -> JSON? {
+        guard let result = value(depth: 0) else { return nil }
+        skipSpace()
+        return position == text.count ? result : nil
+    }
+
+    private mutating func value(depth: Int) -> JSON? {
+        skipSpace()
+        guard depth < JSONParser.deepest, position < text.count else { return nil }
+        switch text[position] {
+        case UInt8(ascii: "{"): return object(depth: depth)
+        case UInt8(ascii: "["): return array(depth: depth)
+        case UInt8(ascii: "\""): return string().map(JSON.string)
+        case UInt8(ascii: "t"): return word("true", .bool(true))
+        case UInt8(ascii: "f"): return word("false", .bool(false))
+        case UInt8(ascii: "n"): return word("null", .null)
+        default: return number()
+        }
+    }
+
+    private mutating func object(depth: Int) -> JSON? {
+        var members: [JSON.Member] = []
+        position += 1
+        if take("}") { return .object([]) }
+        repeat {
+            skipSpace()
+            guard let name = string(), take(":"), let member = value(depth: depth + 1) else { return nil }
+            members.append(JSON.Member(name: name, value: member))
+        } while take(",")
+        return take("}") ? .object(members) : nil
+    }
+
+    private mutating func array(depth: Int) -> JSON? {
+        var elements: [JSON] = []
+        position += 1
+        if take("]") { return .array([]) }
+        repeat {
+            guard let element = value(depth: depth + 1) else { return nil }
+            elements.append(element)
+        } while take(",")
+        return take("]") ? .array(elements) : nil
+    }
+
+    private mutating func string() -> String? {
+        guard position < text.count, text[position] == UInt8(ascii: "\"") else { return nil }
+        position += 1
+        var bytes: [UInt8] = []
+        while position < text.count {
+            let byte = text[position]
+            position += 1
+            switch byte {
+            case UInt8(ascii: "\""): return String(validating: bytes, as: UTF8.self)
+            case UInt8(ascii: "\\"):
+                guard let escaped = escape() else { return nil }
+                bytes += escaped
+            case 0..<0x20: return nil
+            default: bytes.append(byte)
+            }
+        }
+        return nil
+    }
+
+    private mutating func escape() -> [UInt8]? {
+        guard position < text.count else { return nil }
+        let byte = text[position]
+        position += 1
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
+        case UInt8(ascii: "b"): return [8]
+        case UInt8(ascii: "f"): return [12]
+        case UInt8(ascii: "n"): return [10]
+        case UInt8(ascii: "r"): return [13]
+        case UInt8(ascii: "t"): return [9]
+        case UInt8(ascii: "u"): return unicodeEscape()
+        default: return nil
+        }
+    }
+
+    /// One code unit, or two that are a surrogate pair.
+    private mutating func unicodeEscape() -> [UInt8]? {
+        guard let first = codeUnit() else { return nil }
+        var units = [first]
+        if UTF16.isLeadSurrogate(first), position + 1 < text.count, text[position] == UInt8(ascii: "\\"),
+            text[position + 1] == UInt8(ascii: "u")
+        {
+            position += 2
+            guard let second = codeUnit() else { return nil }
+            units.append(second)
+        }
+        return String(validating: units, as: UTF16.self).map { Array($0.utf8) }
+    }
+
+    private mutating func codeUnit() -> UInt16? {
+        guard position + 4 <= text.count else { return nil }
+        let digits = String(decoding: text[position..<(position + 4)], as: UTF8.self)
+        position += 4
+        guard digits.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }) else { return nil }
+        return UInt16(digits, radix: 16)
+    }
+
+    private mutating func number() -> JSON? {
+        let start = position
+        while position < text.count, JSONParser.isOfNumber(text[position]) { position += 1 }
+        let digits = String(decoding: text[start..<position], as: UTF8.self)
+        guard let first = digits.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: ".") else { return nil }
+        if let whole = Int64(digits) { return .integer(whole) }
+        return Double(digits).map(JSON.number)
+    }
+
+    private static func isOfNumber(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "e"),
+            UInt8(ascii: "E"):
+            true
+        default: false
+        }
+    }
+
+    private mutating func word(_ word: String, _ value: JSON) -> JSON? {
+        guard text[position...].starts(with: word.utf8) else { return nil }
+        position += word.utf8.count
+        return value
+    }
+
+    /// Skips space and the character, if it is next.
+    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+        skipSpace()
+        guard position < text.count, text[position] == UInt8(ascii: character) else { return false }
+        position += 1
+        return true
+    }
+
+    private mutating func skipSpace() {
+        while position < text.count, [0x20, 0x09, 0x0a, 0x0d].contains(text[position]) { position += 1 }
+    }
+}

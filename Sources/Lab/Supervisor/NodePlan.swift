@@ -1,0 +1,165 @@
+// Which processes a lab starts, with which arguments, and how each tells that it is ready.
+
+import Topology
+
+/// A process of the lab.
+struct NodePlan: Sendable {
+    var name: String
+    var role: NodeRole
+    var process: ProcessSpec
+    var readiness: Readiness
+    /// The executable itself in one of its roles, which needs no other node to start.
+    var isBuiltIn: Bool
+}
+
+enum NodeRole: String, Sendable { case core, server, client }
+
+/// What is waited for after a process has started.
+enum Readiness: Sendable, Equatable {
+    /// A ready line on standard output.
+    case readyLine
+    /// A ready line, or any answer to OPTIONS at this URI.
+    case readyLineOrAnswer(uri: String)
+    /// A line of output that holds a match of this expression.
+    case output(pattern: String)
+    /// That it runs.
+    case running
+
+    /// A user's process gets 10 s; a built-in one may have a large topology or database to read.
+    var patienceMilliseconds: Int { self == .readyLine ? 30_000 : 10_000 }
+
+    /// What is said when it did not come.
+    var missing: String {
+        switch self {
+        case .readyLine: "printed no ready line"
+        case .readyLineOrAnswer(let uri): "neither printed a ready line nor answered OPTIONS at \(uri)"
+        case .output(let pattern): "printed nothing that matches \(pattern)"
+        case .running: "did not run"
+        }
+    }
+}
+
+/// The switches that the lab hands on to the built-in roles.
+struct BuiltInOptions: Sendable {
+    /// Path of this executable.
+    var executable: String
+    /// For example `--log-level debug`.
+    var arguments: [String] = []
+    /// Absolute path of a folder that goes with the lab.
+    var scratch: String
+}
+
+extension ResolvedTopology {
+    struct PlanFailure: Error, CustomStringConvertible { let description: String }
+
+    /// Every process that the lab starts: the core, then the servers, then the clients.
+    func nodePlans(_ options: BuiltInOptions) throws(PlanFailure) -> [NodePlan] {
+        var plans = [corePlan(options)]
+        for server in topology.applicationServers {
+            if let plan = try serverPlan(server, options) { plans.append(plan) }
+        }
+        for client in topology.clients {
+            if let plan = try clientPlan(client, options) { plans.append(plan) }
+        }
+        var names: Set<String> = []
+        for plan in plans where !names.insert(plan.name).inserted {
+            throw PlanFailure(description: "two nodes of the lab are called \(plan.name); rename one")
+        }
+        return plans
+    }
+
+    private func corePlan(_ options: BuiltInOptions) -> NodePlan {
+        let file = topology.file.split(separator: "/").last.map(String.init) ?? topology.file
+        var arguments = ["core", topology.folder + "/" + file]
+        for override in overrides { arguments += ["--set", "\(override.key)=\(override.value)"] }
+        return builtIn("core", .core, arguments, options)
+    }
+
+    private func serverPlan(_ server: ApplicationServer, _ options: BuiltInOptions) throws(PlanFailure) -> NodePlan? {
+        switch server.launch {
+        case .external: return nil
+        case .builtIn(let role):
+            guard let address = ServerAddress(uri: server.uri), let listen = self.address(ofURI: server.uri) else {
+                throw PlanFailure(description: "application_servers.\(server.name).uri: \(server.uri) is no SIP URI")
+            }
+            let transport = coreAddress(address.transport) == nil ? builtInTransport : address.transport
+            guard let core = coreURI(transport) else {
+                throw PlanFailure(description: "core.listen has neither udp:// nor tcp://, which \(server.name) needs")
+            }
+            var arguments = [
+                role, "--listen", "\(address.transport.rawValue)://\(listen)", "--core", core, "--domain", topology.domain,
+                "--database", database(of: server, options), "--http", "127.0.0.1:0",
+            ]
+            if server.deliveryTimeoutMilliseconds != 10_000 {
+                arguments += ["--delivery-timeout", "\(server.deliveryTimeoutMilliseconds)ms"]
+            }
+            return builtIn(server.name, .server, arguments, options)
+        case .command(let command):
+            let readiness = server.readyPattern.map(Readiness.output) ?? .readyLineOrAnswer(uri: server.uri)
+            return try own(server.name, .server, command, server.environment, readiness)
+        }
+    }
+
+    private func clientPlan(_ client: Client, _ options: BuiltInOptions) throws(PlanFailure) -> NodePlan? {
+        switch client.launch {
+        case .external: return nil
+        case .builtIn(let role):
+            let transport = builtInTransport
+            guard let core = coreURI(transport), let address = coreAddress(transport) else {
+                throw PlanFailure(description: "core.listen has neither udp:// nor tcp://, which \(client.name) needs")
+            }
+            guard let subscriber = subscriber(named: client.name), let identity = identities(of: client.name).first else {
+                throw PlanFailure(description: "clients.\(client.name): no subscriber has this name")
+            }
+            var arguments = [role, "--core", core, "--public-identity", identity]
+            if let own = subscriber.privateIdentities.first {
+                arguments += ["--private-identity", own.identity.filled(with: client.name)]
+                if let password = own.password { arguments += ["--password", password.filled(with: client.name)] }
+            }
+            arguments += ["--listen", "\(transport.rawValue)://\(HostAndPort(host: address.host, port: 0))"]
+            return builtIn(client.name, .client, arguments, options)
+        case .command(let command):
+            let readiness = client.readyPattern.map(Readiness.output) ?? .running
+            return try own(client.name, .client, command, client.environment, readiness)
+        }
+    }
+
+    private func builtIn(_ name: String, _ role: NodeRole, _ arguments: [String], _ options: BuiltInOptions) -> NodePlan {
+        let process = ProcessSpec(
+            node: name, arguments: [options.executable] + arguments + options.arguments, folder: topology.folder)
+        return NodePlan(name: name, role: role, process: process, readiness: .readyLine, isBuiltIn: true)
+    }
+
+    private func own(
+        _ name: String, _ role: NodeRole, _ command: [String], _ environment: [String: String], _ readiness: Readiness
+    ) throws(PlanFailure) -> NodePlan {
+        let values = placeholders(forClient: role == .client ? name : nil)
+        var process = ProcessSpec(node: name, arguments: [], folder: topology.folder)
+        do throws(UnknownPlaceholder) {
+            for argument in command { process.arguments.append(try values.fill(argument)) }
+            for (key, value) in environment { process.environment[key] = try values.fill(value) }
+        } catch {
+            throw PlanFailure(description: "\(name): \(error)")
+        }
+        guard !process.arguments.isEmpty else { throw PlanFailure(description: "\(name): the command is empty") }
+        return NodePlan(name: name, role: role, process: process, readiness: readiness, isBuiltIn: false)
+    }
+
+    /// What `${...}` stands for; `subscriber.*` is known to clients alone.
+    private func placeholders(forClient client: String?) -> PlaceholderValues {
+        let values = PlaceholderValues(
+            udp: coreAddress(.udp)?.description, tcp: coreAddress(.tcp)?.description, http: "http://\(coreHTTP)",
+            applicationServers: Dictionary(topology.applicationServers.map { ($0.name, $0.uri) }) { first, _ in first })
+        guard let client, let subscriber = subscriber(named: client) else { return values }
+        return values.with(subscriber, named: client)
+    }
+
+    /// Unless the file names one, off-line messages live as long as the core's registrations: beside its database, or as
+    /// long as the lab, so that they outlive a restart of the server.
+    private func database(of server: ApplicationServer, _ options: BuiltInOptions) -> String {
+        if let database = server.database { return database }
+        guard let core = topology.core.database else { return "\(options.scratch)/\(server.name).sqlite" }
+        guard let dot = core.lastIndex(of: "."), !core[dot...].contains("/") else { return "\(core).\(server.name)" }
+        return "\(core[..<dot]).\(server.name)\(core[dot...])"
+    }
+}

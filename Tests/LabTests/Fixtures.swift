@@ -1,0 +1,176 @@
+import Glibc
+import Synchronization
+import Testing
+import Topology
+
+@testable import Lab
+
+/// The executable that is built beside the tests; it is the guard of the labs in them.
+let sipcoreExecutable: String = {
+    var path = [CChar](repeating: 0, count: 4096)
+    let count = max(readlink("/proc/self/exe", &path, path.count - 1), 0)
+    let test = String(decoding: path.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    // Under `swift test` the tests are a bundle of the build folder, or are loaded by a helper that names it.
+    let candidates = ([test] + CommandLine.arguments).map { $0.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/sipcore" }
+    return candidates.first { access($0, X_OK) == 0 } ?? "sipcore"
+}()
+
+/// A folder that is removed with what is in it.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/sipcore-lab-tests-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    deinit {
+        guard let folder = opendir(path) else { return }
+        while let item = readdir(folder) { unlink("\(path)/\(entryName(item))") }
+        closedir(folder)
+        rmdir(path)
+    }
+
+    func write(_ name: String, _ text: String, isExecutable: Bool = false) throws -> String {
+        let file = "\(path)/\(name)"
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, isExecutable ? 0o755 : 0o644)
+        try #require(descriptor >= 0)
+        #expect(writeAll(text, to: descriptor))
+        close(descriptor)
+        return file
+    }
+
+    func read(_ name: String) -> String? {
+        let descriptor = open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var content: [UInt8] = []
+        while let bytes = readSome(descriptor), !bytes.isEmpty { content += bytes }
+        return String(decoding: content, as: UTF8.self)
+    }
+}
+
+/// Polls until it holds; the bound is generous, and no test passes for having waited.
+func eventually(_ condition: () async -> Bool) async -> Bool {
+    for _ in 0..<1000 {
+        if await condition() { return true }
+        try? await Task.sleep(for: .milliseconds(10))
+    }
+    return false
+}
+
+func isAlive(_ pid: pid_t) -> Bool {
+    guard let stat = fileContent("/proc/\(pid)/stat") else { return false }
+    return ProcessTree.Entry(pid: pid, stat: stat) != nil
+}
+
+private func fileContent(_ path: String) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    return readSome(descriptor)
+}
+
+func shell(_ script: String, node: String = "node") -> ProcessSpec {
+    ProcessSpec(node: node, arguments: ["/bin/sh", "-c", script], folder: "/tmp")
+}
+
+func smallTopology(folder: String = "/tmp") -> Topology {
+    var core = CoreSettings()
+    core.listen = [ListenAddress(transport: .udp, host: "127.0.0.1", port: 0), ListenAddress(transport: .tcp, host: "127.0.0.1", port: 0)]
+    var topology = Topology(file: "lab.yaml", folder: folder, domain: "home1.test", core: core)
+    for (name, password) in [("alice", "wonderland"), ("bob", "builder")] {
+        topology.subscribers.append(
+            Subscriber(
+                name: NamePattern(name),
+                privateIdentities: [PrivateIdentity(identity: NameTemplate("{name}@home1.test"), password: NameTemplate(password))],
+                publicIdentities: [PublicIdentity(uri: NameTemplate("sip:{name}@home1.test"))]))
+    }
+    return topology
+}
+
+/// A message as the core's HTTP interface tells it.
+func messageJSON(
+    _ sequence: Int, _ direction: String, _ remote: String, _ startLine: String, method: String, status: Int? = nil,
+    peer: String? = nil, headers: [(String, String)] = [], body: String = ""
+) -> JSON {
+    .members([
+        "sequence": .integer(Int64(sequence)), "time": .string("2026-01-01T00:00:00.00000\(sequence % 10)Z"),
+        "direction": .string(direction), "transport": .string("udp"), "peer": peer.map(JSON.string) ?? .null,
+        "remote": .string(remote), "start_line": .string(startLine), "method": .string(method),
+        "status": status.map { .integer(Int64($0)) }, "call_id": .string("c1"),
+        "headers": .array(headers.map { .array([.string($0.0), .string($0.1)]) }), "body": .string(body),
+    ])
+}
+
+func message(
+    _ sequence: Int, _ direction: String, _ remote: String, _ startLine: String, method: String, status: Int? = nil,
+    peer: String? = nil, headers: [(String, String)] = [], body: String = ""
+) throws -> RecordedMessage {
+    try #require(
+        RecordedMessage(
+            messageJSON(
+                sequence, direction, remote, startLine, method: method, status: status, peer: peer, headers: headers, body: body)))
+}
+
+/// An HTTP server of a few lines that plays the core: what is put into it comes out under `/api/messages`.
+final class FakeCore: Sendable {
+    let address: HostAndPort
+    private let listener: Int32
+    private let messages = Mutex<[JSON]>([])
+
+    init() throws {
+        let bound = try #require(boundSocket(to: HostAndPort(host: "127.0.0.1", port: 0), type: SOCK_STREAM))
+        listener = bound.descriptor
+        address = HostAndPort(host: "127.0.0.1", port: bound.port)
+        try #require(listen(listener, 64) == 0)
+        let descriptor = listener
+        Thread.start { [weak self] in
+            while case let connection = accept(descriptor, nil, nil), connection >= 0 {
+                self?.answer(connection)
+                close(connection)
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+
+    func record(_ message: JSON) { messages.withLock { $0.append(message) } }
+
+    private func answer(_ connection: Int32) {
+        guard let request = readSome(connection), let line = String(decoding: request, as: UTF8.self).split(separator: "\r\n").first
+        else { return }
+        let since = line.firstRange(of: "since=").flatMap { Int(line[$0.upperBound...].prefix { $0.isNumber }) } ?? 0
+        let body: JSON
+        if line.contains("/api/registrations") {
+            body = .members(["registrations": .array([])])
+        } else {
+            let recorded = messages.withLock { all in all.filter { ($0["sequence"]?.integer ?? 0) > since } }
+            body = .members(["messages": .array(recorded), "next": .integer(0)])
+        }
+        let text = body.description
+        writeAll(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)", to: connection)
+    }
+}
+
+private enum Thread {
+    static func start(_ body: @escaping @Sendable () -> Void) {
+        let box = Unmanaged.passRetained(Box(body))
+        var thread = pthread_t()
+        pthread_create(&thread, nil, { context in
+            if let context { Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body() }
+            return nil
+        }, box.toOpaque())
+        pthread_detach(thread)
+    }
+
+    private final class Box: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+}
