@@ -74,6 +74,7 @@ public enum RegistrarProfile: String, Sendable, CaseIterable { case ims, rfc3261
 
 /// The section `core:`. Durations are seconds unless the name says otherwise.
 public struct CoreSettings: Sendable, Equatable {
+    /// Never empty; UDP and TCP on 127.0.0.1:5060 unless given.
     public var listen: [ListenAddress] = []
     public var http: HostPort?
     public var httpToken: String?
@@ -92,7 +93,7 @@ public struct CoreSettings: Sendable, Equatable {
     public var advertise: String?
     public var udpSizeLimit = 1300
     public var hosts: [String: HostPort] = [:]
-    /// CIDR blocks whose identity headers are believed: (16-byte address with IPv4 mapped, prefix length of 128).
+    /// CIDR blocks whose identity headers are believed.
     public var trusted: [AddressBlock] = []
     public var requestURIScopeIsFull = false
     public var headerContentIgnoresCase = false
@@ -135,6 +136,10 @@ public struct ApplicationServer: Sendable, Equatable {
     public var environment: [String: String] = [:]
     /// Regular expression on the output that tells readiness of a user's command.
     public var readyPattern: String?
+    /// Of the built-in server: the absolute path of its database; nil leaves the choice to the lab.
+    public var database: String?
+    /// Of the built-in server: milliseconds that it waits for a final answer before it keeps a message.
+    public var deliveryTimeoutMilliseconds = 10_000
     public init(name: String, uri: String) {
         self.name = name
         self.uri = uri
@@ -145,9 +150,12 @@ public struct ApplicationServer: Sendable, Equatable {
 public struct ServiceProfile: Sendable, Equatable {
     public var name: String
     public var filterCriteria: [FilterCriterion]
+    /// The number by which documents refer to these criteria (SharedIFCSetID).
+    public var sharedSet: Int?
     public init(name: String, filterCriteria: [FilterCriterion]) {
         self.name = name
         self.filterCriteria = filterCriteria
+        sharedSet = nil
     }
 }
 
@@ -273,6 +281,13 @@ public struct PrivateIdentity: Sendable, Equatable {
 public struct PublicIdentity: Sendable, Equatable {
     public var uri: NameTemplate
     public var isBarred = false
+    /// nil: the subscriber's. Else the criteria of the service profile that a document gives this identity in place of
+    /// that of the first one (a document may hold several service profiles, TS 29.228 Annex E).
+    public var filterCriteria: [FilterCriterion]?
+    /// What a document says of the identity beside (TS 29.228 Annex E).
+    public var displayName: String?
+    /// Identities of one alias group are exchangeable.
+    public var aliasGroup: String?
     public init(uri: NameTemplate) { self.uri = uri }
 }
 
@@ -325,6 +340,7 @@ public struct Client: Sendable, Equatable {
 
 public struct LabSettings: Sendable, Equatable {
     public var http: HostPort?
+    public var httpToken: String?
     public init() {}
 }
 
@@ -351,7 +367,8 @@ public struct Step: Sendable, Equatable {
         self.action = action
     }
     public enum Action: Sendable, Equatable {
-        /// A command line for a client, as `im-client` takes it (a subscriber's name may stand for its identity).
+        /// A command line for a client, as `im-client` takes it. Where the step names a subscriber as the receiver of a
+        /// message, the command has that subscriber's default public identity.
         case verb(client: String, command: String, mayFail: Bool)
         case expect(Expectation)
         case stop(String)

@@ -1,0 +1,77 @@
+// `${core.udp}` and its like in the commands and environments of a user's own processes: named when the topology is
+// checked, filled in when a process starts.
+
+/// The values that stand for placeholders when a process is started.
+public struct PlaceholderValues: Sendable, Equatable {
+    /// By the name between `${` and `}`.
+    private var values: [String: String] = [:]
+
+    /// - Parameters:
+    ///   - udp: `127.0.0.1:5060`, for `${core.udp}`; nil where the core has no such listener.
+    ///   - tcp: the same for `${core.tcp}`.
+    ///   - http: the URL of the control interface, for `${core.http}`.
+    ///   - applicationServers: URIs by name, for `${application_servers.NAME.uri}`.
+    public init(udp: String?, tcp: String?, http: String?, applicationServers: [String: String] = [:]) {
+        values["core.udp"] = udp
+        values["core.tcp"] = tcp
+        values["core.http"] = http
+        for (name, uri) in applicationServers { values["application_servers.\(name).uri"] = uri }
+    }
+
+    /// The same with `${subscriber.*}` of the subscriber who is called so.
+    public func with(_ subscriber: Subscriber, named name: String) -> PlaceholderValues {
+        var filled = self
+        filled.values["subscriber.name"] = name
+        filled.values["subscriber.private_identity"] = subscriber.privateIdentities.first?.identity.filled(with: name)
+        filled.values["subscriber.public_identity"] = subscriber.publicIdentities.first?.uri.filled(with: name)
+        filled.values["subscriber.password"] = subscriber.privateIdentities.first?.password?.filled(with: name)
+        return filled
+    }
+
+    /// The text with every placeholder filled in.
+    public func fill(_ text: String) throws(UnknownPlaceholder) -> String {
+        var filled = ""
+        for piece in Placeholders.pieces(of: text) {
+            switch piece {
+            case .literal(let literal): filled += literal
+            case .name(let name):
+                guard let value = values[name] else { throw UnknownPlaceholder(name: name) }
+                filled += value
+            }
+        }
+        return filled
+    }
+}
+
+/// A placeholder without a value: a file that was changed by hand after it was checked, or a subscriber without a password.
+public struct UnknownPlaceholder: Error, Sendable, Equatable, CustomStringConvertible {
+    public var name: String
+    public init(name: String) { self.name = name }
+    public var description: String { "nothing is known to fill in for ${\(name)}" }
+}
+
+enum Placeholders {
+    static let subscriberFields = ["name", "private_identity", "public_identity", "password"]
+
+    enum Piece: Equatable {
+        case literal(String)
+        case name(String)
+    }
+
+    static func names(in text: String) -> [String] {
+        pieces(of: text).compactMap { if case .name(let name) = $0 { name } else { nil } }
+    }
+
+    /// A `${` without an end is text.
+    static func pieces(of text: String) -> [Piece] {
+        var pieces: [Piece] = []
+        var rest = text[...]
+        while let open = rest.firstRange(of: "${"), let close = rest[open.upperBound...].firstIndex(of: "}") {
+            pieces.append(.literal(String(rest[..<open.lowerBound])))
+            pieces.append(.name(String(rest[open.upperBound..<close])))
+            rest = rest[rest.index(after: close)...]
+        }
+        pieces.append(.literal(String(rest)))
+        return pieces
+    }
+}

@@ -1,0 +1,126 @@
+// The sections `core`, `lab`, `networks`: addresses and limits.
+
+extension Reader {
+    mutating func readCore(_ node: Node) {
+        var core = CoreSettings()
+        core.listen = node[CoreKeys.listen] ?? []
+        if node[node: CoreKeys.listen] == nil {
+            core.listen = [.udp, .tcp].map { ListenAddress(transport: $0, host: "127.0.0.1", port: 5060) }
+        }
+        core.http = node[CoreKeys.http]
+        core.httpToken = node[CoreKeys.httpToken]
+        core.database = file(CoreKeys.database, in: node)
+        core.authentication = node[CoreKeys.authentication] ?? core.authentication
+        core.digestAlgorithms = node[CoreKeys.digestAlgorithms] ?? core.digestAlgorithms
+        core.authenticationFailures = node[CoreKeys.authenticationFailures] ?? core.authenticationFailures
+        core.registrar = node[CoreKeys.registrar] ?? core.registrar
+        core.trace = node[CoreKeys.trace] ?? core.trace
+        core.traceBytes = node[CoreKeys.traceBytes] ?? core.traceBytes
+        core.advertise = node[CoreKeys.advertise]
+        core.udpSizeLimit = node[CoreKeys.udpSizeLimit] ?? core.udpSizeLimit
+        core.trusted = node[CoreKeys.trusted] ?? []
+        core.requestURIScopeIsFull = node[CoreKeys.requestURIScope] ?? false
+        core.headerContentIgnoresCase = node[CoreKeys.headerContentCase] ?? false
+        core.shards = node[CoreKeys.shards] ?? 1
+        core.seed = node[CoreKeys.seed]
+        for entry in node[CoreKeys.hosts]?.entries ?? [] {
+            core.hosts[entry.key.lowercased()] = Codec<HostPort>.hostPort.read(entry.value)
+        }
+        if let expires = node[CoreKeys.expires] { readExpires(expires, into: &core) }
+        topology.core = core
+        checkListeners(node)
+        checkToken(node, CoreKeys.http, CoreKeys.httpToken, "core")
+        checkRepeatedAlgorithms(node)
+    }
+
+    /// A default that is not given stays between the limits that are.
+    private mutating func readExpires(_ node: Node, into core: inout CoreSettings) {
+        core.minExpires = node[ExpiresKeys.min] ?? core.minExpires
+        core.maxExpires = node[ExpiresKeys.max] ?? core.maxExpires
+        guard core.minExpires <= core.maxExpires else {
+            let place = node[node: ExpiresKeys.min] ?? node
+            return error(place.position, "min \(core.minExpires) is more than max \(core.maxExpires); write min <= default <= max")
+        }
+        let granted = node[ExpiresKeys.standard] ?? min(max(core.defaultExpires, core.minExpires), core.maxExpires)
+        if !(core.minExpires...core.maxExpires).contains(granted) {
+            let place = node[node: ExpiresKeys.standard] ?? node
+            error(place.position, "default \(granted) is not between min \(core.minExpires) and max \(core.maxExpires); write min <= default <= max")
+        }
+        core.defaultExpires = granted
+    }
+
+    private mutating func checkListeners(_ node: Node) {
+        var seen: [ListenAddress] = []
+        for element in node[node: CoreKeys.listen]?.elements ?? [] {
+            guard let listener = Codec<ListenAddress>.listenAddress.read(element) else { continue }
+            if listener.port != 0, seen.contains(listener) { error(element.position, "the core listens here already; write each address once") }
+            seen.append(listener)
+            if HostText.isWildcard(listener.host), topology.core.advertise == nil {
+                error(
+                    element.position,
+                    "\(listener.host) is no address that others could answer to; write core.advertise too, or listen on the address itself")
+            }
+        }
+        if let http = topology.core.http, let value = node[node: CoreKeys.http], http.port != 0 {
+            let taken = topology.core.listen.contains { $0.transport != .udp && $0.port == http.port && $0.host == http.host }
+            if taken { error(value.position, "the core takes SIP over TCP here already; write another port") }
+        }
+    }
+
+    private mutating func checkRepeatedAlgorithms(_ node: Node) {
+        var seen: Set<String> = []
+        for element in node[node: CoreKeys.digestAlgorithms]?.elements ?? [] {
+            if let name = element.text, !seen.insert(name).inserted { error(element.position, "'\(name)' is offered already; write each algorithm once") }
+        }
+    }
+
+    mutating func readLab(_ node: Node?) {
+        guard let node else { return }
+        topology.lab.http = node[LabKeys.http]
+        topology.lab.httpToken = node[LabKeys.httpToken]
+        checkToken(node, LabKeys.http, LabKeys.httpToken, "lab")
+        if let http = topology.lab.http, http.port != 0, http == topology.core.http, let value = node[node: LabKeys.http] {
+            error(value.position, "this is the core's own control interface; write another port")
+        }
+    }
+
+    mutating func readNetworks(_ node: Node?) {
+        for entry in node?.entries ?? [] {
+            let domain = entry.key.lowercased()
+            if domain == topology.domain {
+                error(entry.position, "'\(entry.key)' is the home network itself; write another domain, or leave it out")
+            }
+            guard let network = Codec<Node>.object(NetworkKeys.shape).read(entry.value) else { continue }
+            if let uri = network[NetworkKeys.uri], let value = network[node: NetworkKeys.uri] {
+                checkServer(uri, at: value.position, isStartedByLab: false)
+                topology.networks.append(Network(domain: domain, uri: uri.text, isTrusted: network[NetworkKeys.trusted] ?? false))
+            }
+        }
+    }
+
+    /// Whether requests can go to a server: by a port that is known, and over UDP from a listener of its family.
+    mutating func checkServer(_ uri: ServerURI, at position: Position, isStartedByLab: Bool) {
+        if HostText.isWildcard(uri.host) {
+            return error(position, "\(uri.host) is no address to send to; write 127.0.0.1, or the server's own")
+        }
+        if uri.port == 0 {
+            if !isStartedByLab {
+                error(position, "port 0 asks for any free port, and here nothing is started that could take one; write the server's port")
+            } else if !surroundings.isLab {
+                error(position, "port 0 is chosen by 'sipcore lab' alone; write the server's port")
+            }
+        }
+        guard uri.effectiveTransport == .udp, !topology.core.listen.isEmpty else { return }
+        let udp = topology.core.listen.filter { $0.transport == .udp }
+        let host = topology.core.hosts[uri.host]?.host ?? uri.host
+        if HostText.isLiteral(host) {
+            let isIPv6 = host.contains(":")
+            if !udp.contains(where: { $0.host.contains(":") == isIPv6 }) {
+                let listener = isIPv6 ? "udp://[::1]:5060" : "udp://127.0.0.1:5060"
+                error(position, "the core has no \(isIPv6 ? "IPv6" : "IPv4") listener on UDP to send from; add one such as \(listener) to core.listen, or write ;transport=tcp")
+            }
+        } else if udp.isEmpty {
+            error(position, "the core has no listener on UDP to send from; add one such as udp://127.0.0.1:5060 to core.listen, or write ;transport=tcp")
+        }
+    }
+}

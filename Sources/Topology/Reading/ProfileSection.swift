@@ -1,0 +1,155 @@
+// The section `service_profiles`: initial filter criteria in the words of TS 29.228 Annex B.
+
+extension Reader {
+    mutating func readProfiles(_ node: Node?) {
+        var sharedSets: [Int: String] = [:]
+        for entry in node?.entries ?? [] {
+            guard let section = Codec<Node>.object(ProfileKeys.shape).read(entry.value) else { continue }
+            var criteria: [FilterCriterion] = []
+            for element in section[node: ProfileKeys.filterCriteria]?.elements ?? [] {
+                if let criterion = criterion(element) { criteria.append(criterion) }
+            }
+            var profile = ServiceProfile(name: entry.key, filterCriteria: FilterCriterion.ordered(criteria))
+            profile.sharedSet = section[ProfileKeys.sharedSet]
+            if let set = profile.sharedSet, let value = section[node: ProfileKeys.sharedSet], let other = sharedSets.updateValue(entry.key, forKey: set) {
+                error(value.position, "'\(other)' is the shared set \(set) already; write another number")
+            }
+            topology.serviceProfiles.append(profile)
+        }
+    }
+
+    private mutating func criterion(_ node: Node) -> FilterCriterion? {
+        guard let section = Codec<Node>.object(CriterionKeys.shape).read(node) else { return nil }
+        let name = section[CriterionKeys.server]
+        var criterion = FilterCriterion(priority: section[CriterionKeys.priority] ?? 0, applicationServer: name, serverURI: "")
+        if let name, let value = section[node: CriterionKeys.server] { criterion.serverURI = serverURI(name, at: value.position) ?? "" }
+        criterion.sessionTerminatedOnFailure = section[CriterionKeys.defaultHandling] ?? false
+        criterion.serviceInfo = section[CriterionKeys.serviceInfo]
+        if let register = section[CriterionKeys.register] {
+            criterion.includeRegisterRequest = register[RegisterKeys.request] ?? false
+            criterion.includeRegisterResponse = register[RegisterKeys.response] ?? false
+        }
+        criterion.profilePart = section[CriterionKeys.profilePart]
+        if section.entry(CriterionKeys.trigger.name) != nil, let other = section.entry(CriterionKeys.triggerDNF.name) {
+            error(other.position, "'trigger' and 'trigger_dnf' exclude each other; write one of them")
+        }
+        criterion.trigger = trigger(section[node: CriterionKeys.trigger], isConjunctive: true)
+            ?? trigger(section[node: CriterionKeys.triggerDNF], isConjunctive: false)
+        return criterion
+    }
+
+    /// The URI of an application server that must exist.
+    mutating func serverURI(_ name: String, at position: Position) -> String? {
+        if let server = topology.applicationServers.first(where: { $0.name == name }) { return server.uri }
+        error(position, unknown("application server", name, among: topology.applicationServers.map(\.name), section: "application_servers"))
+        return nil
+    }
+
+    private mutating func trigger(_ node: Node?, isConjunctive: Bool) -> Trigger? {
+        guard let node else { return nil }
+        var groups: [[Condition]] = []
+        for group in node.elements {
+            var conditions: [Condition] = []
+            for element in group.elements {
+                if let condition = condition(element) { conditions.append(condition) }
+            }
+            groups.append(conditions)
+        }
+        return Trigger(isConjunctive: isConjunctive, groups: groups)
+    }
+
+    private mutating func condition(_ node: Node) -> Condition? {
+        guard case .map(let entries) = node.content else { return nil }
+        guard let not = node[ConditionKeys.not] else { return kind(node).map { Condition($0) } }
+        if let other = entries.first(where: { $0.key != ConditionKeys.not.name }) {
+            error(other.position, "'not' stands alone in its condition; write '\(other.key)' within it, or as a condition of its own")
+        }
+        return kind(not).map { Condition($0, isNegated: true) }
+    }
+
+    /// A condition is of one class; `content` belongs to two of them, and `registration_type` may limit a method.
+    private mutating func kind(_ node: Node) -> Condition.Kind? {
+        let names = node.entries.map(\.key)
+        let classes = ["method", "request_uri", "header", "session_case", "session_description", "registration_type", "feature_tag"]
+        let present = classes.filter { names.contains($0) }
+        if let content = node.entry(ConditionKeys.content.name), !names.contains("header"), !names.contains("session_description") {
+            error(content.position, "'content' is that of a header or of a line; write 'header: NAME' or 'session_description: LINE' too")
+            return nil
+        }
+        guard present.count == 1 || present == ["method", "registration_type"] else {
+            if let second = present.dropFirst().first, let entry = node.entry(second) {
+                error(entry.position, "'\(present[0])' and '\(second)' are two conditions; write {...} for each of them")
+            } else if names.isEmpty {
+                error(node.position, "the condition says nothing; write one of \(classes.joined(separator: ", "))")
+            }
+            return nil
+        }
+        switch present[0] {
+        case "method": return methodKind(node)
+        case "request_uri": return expression(ConditionKeys.requestURI, in: node).map { .requestURI($0) }
+        case "header": return headerKind(node)
+        case "session_case": return node[ConditionKeys.sessionCase].map { .sessionCase($0) }
+        case "session_description":
+            let content = expression(ConditionKeys.content, in: node)
+            return expression(ConditionKeys.sessionDescription, in: node).map { .sessionDescription(line: $0, content: content) }
+        case "registration_type": return node[ConditionKeys.registrationType].map { .registrationType($0) }
+        default: return node[ConditionKeys.featureTag].map { .featureTag($0) }
+        }
+    }
+
+    private mutating func methodKind(_ node: Node) -> Condition.Kind? {
+        guard let method = node[ConditionKeys.method] else { return nil }
+        if let types = node.entry(ConditionKeys.registrationType.name), method != "REGISTER" {
+            error(types.position, "'registration_type' says nothing of \(method); write it beside 'method: REGISTER'")
+        }
+        if let value = node[node: ConditionKeys.method] { warnOfNearMiss(method, at: value.position) }
+        return .method(method, registrationTypes: node[ConditionKeys.registrationType] ?? [])
+    }
+
+    /// Methods may be extended, so a method that nobody knows is no error; one that is nearly known is worth a word.
+    mutating func warnOfNearMiss(_ method: String, at position: Position) {
+        let known = Codec<String>.knownMethods
+        if !known.contains(method), let nearest = Suggestion.nearest(to: method, among: known) {
+            warn(position, "'\(method)' is no method of SIP that is known; write '\(nearest)', if that is meant")
+        }
+    }
+
+    /// A header's name is an expression too, once it is more than a name (TS 29.228 Annex F).
+    private mutating func headerKind(_ node: Node) -> Condition.Kind? {
+        let content = expression(ConditionKeys.content, in: node)
+        guard let name = node[ConditionKeys.header], let value = node[node: ConditionKeys.header] else { return nil }
+        if !FilterCriterion.isHeaderName(name), let fault = ExpressionHints.fault(in: name) ?? surroundings.expressionFault(name) {
+            error(value.position, fault)
+        }
+        return .header(name: name, content: content)
+    }
+}
+
+extension FilterCriterion {
+    /// By priority, the lowest number first; of one priority in the order of the document (TS 29.228 B.2.2).
+    static func ordered(_ criteria: [FilterCriterion]) -> [FilterCriterion] {
+        criteria.enumerated().sorted { ($0.element.priority, $0.offset) < ($1.element.priority, $1.offset) }.map(\.element)
+    }
+
+    /// A name without anything that an expression would read otherwise.
+    static func isHeaderName(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { HostText.isLetterOrDigit($0) || "-_!%'`~".utf8.contains($0) }
+    }
+
+    /// What `feature_tags` of a server stands for: every REGISTER, and every other request whose Accept-Contact asks for one
+    /// of the tags.
+    static func shortForm(of server: ApplicationServer) -> [FilterCriterion] {
+        guard !server.featureTags.isEmpty else { return [] }
+        let register = Condition.Kind.method("REGISTER", registrationTypes: [])
+        let groups: [[[Condition]]] = [
+            [[Condition(register)]],
+            [[Condition(register, isNegated: true)], server.featureTags.map { Condition(.featureTag($0)) }],
+        ]
+        return groups.map { groups in
+            var criterion = FilterCriterion(priority: 0, applicationServer: server.name, serverURI: server.uri)
+            criterion.trigger = Trigger(isConjunctive: true, groups: groups)
+            criterion.isShortForm = true
+            return criterion
+        }
+    }
+}

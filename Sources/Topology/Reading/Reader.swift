@@ -1,0 +1,115 @@
+// Nodes that validation has seen to a topology. Here values are held against one another: names that must exist, limits
+// that must be in order, addresses that must be reachable. A value that validation has found wrong reads as nil and is
+// passed over, so that no fault is reported twice.
+
+struct Reader {
+    let file: String
+    let folder: String
+    let surroundings: Surroundings
+    var topology: Topology
+    /// The topology's own faults, and then those of documents that it names.
+    private var faults: [Fault] = []
+    private var documentFaults: [Fault] = []
+
+    init(file: String, surroundings: Surroundings) {
+        self.file = file
+        self.surroundings = surroundings
+        folder = Path.absolute(Path.folder(of: Path.absolute(file, from: surroundings.workingFolder)), from: "/")
+        topology = Topology(file: file, folder: folder, domain: "home.invalid", core: CoreSettings())
+    }
+
+    // MARK: Faults
+
+    mutating func error(_ position: Position, _ text: String) { report(.error, position, text) }
+
+    mutating func warn(_ position: Position, _ text: String) { report(.warning, position, text) }
+
+    private mutating func report(_ severity: Fault.Severity, _ position: Position, _ text: String) {
+        let fault = Fault(severity, file: file, line: position.line, column: position.column, text: text)
+        // An alias brings one value to several places; it is wrong once.
+        if !faults.contains(fault) { faults.append(fault) }
+    }
+
+    mutating func add(_ faults: [Fault]) { documentFaults += faults }
+
+    /// By line and column; what stands at one place keeps its order.
+    var sortedFaults: [Fault] {
+        let own = faults.enumerated().sorted { a, b in
+            (a.element.line, a.element.column, a.offset) < (b.element.line, b.element.column, b.offset)
+        }
+        return own.map(\.element) + documentFaults
+    }
+
+    // MARK: Documents
+
+    /// The root of a document that has this shape; nil if there is nothing to read on with.
+    mutating func document(_ text: String, of shape: ObjectShape, orElse advice: String) -> Node? {
+        guard let root = yaml(text, orElse: advice) else { return nil }
+        validate(root, .object(shape), as: shape.what)
+        guard case .map = root.content else { return nil }
+        return root
+    }
+
+    /// A file of scenarios: a map with them, or one list of steps.
+    mutating func scenarioDocument(_ text: String) -> Node? {
+        guard let root = yaml(text, orElse: "write 'scenarios:' and lists of steps, or one list of steps") else { return nil }
+        if case .list = root.content {
+            validate(root, ScenarioKeys.steps.shape, as: "the scenario")
+        } else {
+            validate(root, .object(ScenarioKeys.fileShape), as: ScenarioKeys.fileShape.what)
+        }
+        return root
+    }
+
+    private mutating func yaml(_ text: String, orElse advice: String) -> Node? {
+        let document = YAMLDocument(text: text, environment: surroundings.environment)
+        for fault in document.faults { error(fault.position, fault.text) }
+        if document.root == nil, document.faults.isEmpty { error(Position(line: 1, column: 1), "the file is empty; \(advice)") }
+        return document.root
+    }
+
+    private mutating func validate(_ root: Node, _ shape: Shape, as name: String) {
+        var validation = Validation()
+        validation.check(root, against: shape, as: name)
+        for fault in validation.faults { error(fault.position, fault.text) }
+    }
+
+    // MARK: The topology
+
+    mutating func readTopology(_ root: Node) {
+        topology.domain = root[RootKeys.domain]?.lowercased() ?? topology.domain
+        let core = root[RootKeys.core]
+        readCore(core ?? Node(content: .map([]), position: root.position))
+        readServers(root[RootKeys.servers])
+        readNetworks(root[RootKeys.networks])
+        readProfiles(root[RootKeys.profiles])
+        readSubscribers(root[RootKeys.subscribers])
+        readClients(root[RootKeys.clients])
+        checkNodeNames(root)
+        readLab(root[RootKeys.lab])
+        topology.scenarios = scenarios(root[node: RootKeys.scenarios])
+    }
+
+    // MARK: What several sections need
+
+    /// A key's file name, absolute.
+    func file(_ key: Key<String>, in node: Node) -> String? { node[key].map { Path.absolute($0, from: folder) } }
+
+    /// An expression that validation has found nothing wrong with is compiled.
+    mutating func expression(_ key: Key<String>, in node: Node) -> String? {
+        guard let expression = node[key] else { return nil }
+        if let value = node[node: key], let fault = surroundings.expressionFault(expression) { error(value.position, fault) }
+        return expression
+    }
+
+    /// A control interface that others can reach asks for a token.
+    mutating func checkToken(_ node: Node, _ http: Key<HostPort>, _ token: Key<String>, _ section: String) {
+        guard let address = node[http], let value = node[node: http], node[token] == nil, !HostText.isLoopback(address.host) else { return }
+        error(value.position, "\(address.host) is not loopback, and whoever reaches it could steer the lab; write \(section).http_token too, or 127.0.0.1")
+    }
+
+    /// What to write in place of a name that is not known.
+    func unknown(_ what: String, _ name: String, among known: [String], section: String) -> String {
+        "no \(what) is called '\(name)'; " + Suggestion.advice(for: name, among: known, otherwise: "add it to \(section)")
+    }
+}

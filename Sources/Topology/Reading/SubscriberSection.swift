@@ -1,0 +1,193 @@
+// The section `subscribers`: identities, credentials and the criteria that hold for each.
+
+extension Reader {
+    mutating func readSubscribers(_ node: Node?) {
+        var claims = Claims()
+        var shortForms: [String: [FilterCriterion]] = [:]
+        for server in topology.applicationServers { shortForms[server.name] = FilterCriterion.shortForm(of: server) }
+        for entry in node?.entries ?? [] {
+            guard let name = try? NamePattern(parsing: entry.key),
+                let section = Codec<Node>.object(SubscriberKeys.shape).read(entry.value)
+            else { continue }
+            var subscriber = Subscriber(name: name, privateIdentities: [], publicIdentities: [])
+            subscriber.authentication = section[SubscriberKeys.authentication]
+            let document = profileDocument(section, name)
+            readPrivateIdentities(section, document, into: &subscriber)
+            readPublicIdentities(section, document, into: &subscriber)
+            readCriteria(section, document, shortForms, into: &subscriber)
+            claim(subscriber, section, at: entry.position, &claims)
+            topology.subscribers.append(subscriber)
+        }
+    }
+
+    // MARK: Identities and credentials
+
+    private mutating func readPrivateIdentities(_ section: Node, _ document: ProfileDocument?, into subscriber: inout Subscriber) {
+        let own = document?.privateIdentity ?? section[SubscriberKeys.privateIdentity] ?? "{name}"
+        checkCredentials(section, of: "the subscriber", subscriber)
+        subscriber.privateIdentities = [privateIdentity(own, section)]
+        for device in section[SubscriberKeys.privateIdentities]?.entries ?? [] {
+            guard let credentials = Codec<Node>.object(DeviceKeys.shape).read(device.value) else { continue }
+            checkCredentials(credentials, of: "the private identity", subscriber)
+            subscriber.privateIdentities.append(privateIdentity(device.key, credentials))
+        }
+    }
+
+    private func privateIdentity(_ identity: String, _ section: Node) -> PrivateIdentity {
+        PrivateIdentity(
+            identity: NameTemplate(identity.contains("@") ? identity : "\(identity)@\(topology.domain)"),
+            password: section[SubscriberKeys.password].map(NameTemplate.init))
+    }
+
+    /// Whoever must answer a challenge has what it takes.
+    private mutating func checkCredentials(_ section: Node, of whose: String, _ subscriber: Subscriber) {
+        let hasPassword = section.entry(SubscriberKeys.password.name) != nil
+        let aka = section.entry(SubscriberKeys.aka.name)
+        switch subscriber.authentication ?? (aka != nil && !hasPassword ? .aka : topology.core.authentication) {
+        case .digest where !hasPassword:
+            error(section.position, "\(whose) has no password to be challenged for; write 'password: ...', or 'authentication: none' if none is asked")
+        case .aka where aka == nil:
+            error(section.position, "\(whose) has no key for AKA; write 'aka: {k: ..., opc: ...}'")
+        default: break
+        }
+        guard let aka, let keys = Codec<Node>.object(AKAKeys.shape).read(aka.value) else { return }
+        if let opc = keys.entry(AKAKeys.opc.name), keys.entry(AKAKeys.op.name) != nil {
+            error(opc.position, "'opc' and 'op' exclude each other; write one of them")
+        } else if keys.entry(AKAKeys.opc.name) == nil, keys.entry(AKAKeys.op.name) == nil {
+            error(aka.value.position, "the operator's code is missing in aka; write 'opc: ...' or 'op: ...', 32 hexadecimal digits")
+        }
+    }
+
+    private mutating func readPublicIdentities(_ section: Node, _ document: ProfileDocument?, into subscriber: inout Subscriber) {
+        if let document {
+            subscriber.publicIdentities = document.publicIdentities
+        } else if let identities = section[SubscriberKeys.publicIdentities] {
+            subscriber.publicIdentities = identities.map { PublicIdentity(uri: NameTemplate($0)) }
+        } else {
+            subscriber.publicIdentities = [PublicIdentity(uri: NameTemplate("sip:{name}@\(topology.domain)"))]
+        }
+    }
+
+    // MARK: Criteria
+
+    private mutating func readCriteria(
+        _ section: Node, _ document: ProfileDocument?, _ shortForms: [String: [FilterCriterion]], into subscriber: inout Subscriber
+    ) {
+        var criteria = document?.filterCriteria ?? []
+        if let name = section[SubscriberKeys.profile], let value = section[node: SubscriberKeys.profile] {
+            if let profile = topology.serviceProfiles.first(where: { $0.name == name }) {
+                criteria = profile.filterCriteria
+            } else {
+                error(value.position, unknown("service profile", name, among: topology.serviceProfiles.map(\.name), section: "service_profiles"))
+            }
+        }
+        var shortForm: [FilterCriterion] = []
+        for element in section[node: SubscriberKeys.servers]?.elements ?? [] {
+            guard let name = element.text, serverURI(name, at: element.position) != nil else { continue }
+            if subscriber.applicationServers.contains(name) {
+                error(element.position, "'\(name)' is in this list already; write each application server once")
+                continue
+            }
+            subscriber.applicationServers.append(name)
+            let own = shortForms[name] ?? []
+            if own.isEmpty, !criteria.contains(where: { $0.applicationServer == name }) {
+                warn(element.position, "nothing is sent to '\(name)', which has no feature_tags; give it some, or write a service_profile that names it")
+            }
+            shortForm += own
+        }
+        subscriber.filterCriteria = FilterCriterion.followed(criteria, by: shortForm)
+        for index in subscriber.publicIdentities.indices {
+            guard let own = subscriber.publicIdentities[index].filterCriteria else { continue }
+            subscriber.publicIdentities[index].filterCriteria = FilterCriterion.followed(own, by: shortForm)
+        }
+    }
+
+    // MARK: Documents
+
+    /// The document of `profile_xml`; nil if there is none or nothing can be taken from it.
+    private mutating func profileDocument(_ section: Node, _ name: NamePattern) -> ProfileDocument? {
+        guard let written = section[SubscriberKeys.profileXML], let value = section[node: SubscriberKeys.profileXML] else { return nil }
+        let taken = [SubscriberKeys.privateIdentity.name, SubscriberKeys.publicIdentities.name, SubscriberKeys.profile.name]
+        for entry in section.entries where taken.contains(entry.key) {
+            error(entry.position, "'\(entry.key)' is in the document that profile_xml names; leave it out here")
+        }
+        if name.range != nil {
+            error(value.position, "a document names one user, and '\(name.text)' is many; write a subscriber for it")
+            return nil
+        }
+        let bytes: [UInt8]
+        do throws(UnreadableFile) {
+            bytes = try surroundings.readFile(Path.absolute(written, from: folder))
+        } catch {
+            self.error(value.position, "cannot read \(Path.absolute(written, from: folder)): \(error.reason); write the name of a readable file")
+            return nil
+        }
+        var reader = ProfileDocumentReader(
+            file: Path.beside(file, written), servers: topology.applicationServers, profiles: topology.serviceProfiles,
+            expressionFault: surroundings.expressionFault)
+        let document = reader.read(bytes)
+        add(reader.faults)
+        return document
+    }
+
+    // MARK: Nothing is claimed twice
+
+    private struct Claims {
+        var names = ClaimedIdentities()
+        var privateIdentities = ClaimedIdentities()
+        var publicIdentities = ClaimedIdentities()
+        /// Pairs of subscribers that were reported: their default identities would say the same again.
+        var reported: Set<[Int]> = []
+    }
+
+    private mutating func claim(_ subscriber: Subscriber, _ section: Node, at position: Position, _ claims: inout Claims) {
+        let index = topology.subscribers.count
+        let name = ClaimedIdentities.Claim(pattern: IdentityPattern(subscriber.name), subscriber: index, position: position)
+        if let (earlier, text) = claims.names.claim(name) {
+            claims.reported.insert([earlier.subscriber, index])
+            let other = topology.subscribers[earlier.subscriber].name.text
+            error(position, "'\(text)' is one of '\(other)' already (line \(earlier.position.line)); write names that no two subscribers share")
+        }
+        let devices = section[SubscriberKeys.privateIdentities]?.entries ?? []
+        for (place, identity) in subscriber.privateIdentities.enumerated() {
+            let own = section[node: SubscriberKeys.privateIdentity]?.position ?? position
+            let at = place == 0 ? own : devices.indices.contains(place - 1) ? devices[place - 1].position : position
+            claim(identity.identity, "private identity", of: subscriber, index, at: at, &claims, \.privateIdentities)
+        }
+        let nodes = section[node: SubscriberKeys.publicIdentities]?.elements ?? []
+        for (place, identity) in subscriber.publicIdentities.enumerated() {
+            let at = nodes.indices.contains(place) ? nodes[place].position : position
+            claim(identity.uri, "public identity", of: subscriber, index, at: at, &claims, \.publicIdentities)
+        }
+    }
+
+    private mutating func claim(
+        _ template: NameTemplate, _ what: String, of subscriber: Subscriber, _ index: Int, at position: Position, _ claims: inout Claims,
+        _ space: WritableKeyPath<Claims, ClaimedIdentities>
+    ) {
+        guard let pattern = IdentityPattern(template, of: subscriber.name) else {
+            let written = template.filled(with: "{name}")
+            let advice = template.pieces.count == 1 ? "write {name} in it" : "write {name} once"
+            return error(position, "'\(written)' would not tell the subscribers of '\(subscriber.name.text)' apart; \(advice)")
+        }
+        let claim = ClaimedIdentities.Claim(pattern: pattern, subscriber: index, position: position)
+        guard let (earlier, text) = claims[keyPath: space].claim(claim), !claims.reported.contains([earlier.subscriber, index]) else { return }
+        let isOwn = earlier.subscriber == index
+        let other = isOwn ? "this subscriber's" : "that of '\(topology.subscribers[earlier.subscriber].name.text)'"
+        error(position, "the \(what) '\(text)' is \(other) already (line \(earlier.position.line)); write each identity once")
+    }
+}
+
+extension FilterCriterion {
+    /// Criteria of a profile and then others, which are numbered on from the profile's.
+    static func followed(_ criteria: [FilterCriterion], by others: [FilterCriterion]) -> [FilterCriterion] {
+        var all = criteria
+        var priority = criteria.last.map(\.priority) ?? -1
+        for other in others {
+            priority += 1
+            all.append(other)
+            all[all.count - 1].priority = priority
+        }
+        return all
+    }
+}

@@ -1,0 +1,330 @@
+// The formats of scalar values: how each is read, what is said of a wrong one, and what editors are told.
+
+extension Codec where Value == String {
+    /// Any text with a character in it.
+    static var text: Codec { textCodec("text") }
+
+    /// A file's name.
+    static var file: Codec { textCodec("the name of a file") }
+
+    private static func textCodec(_ what: String) -> Codec {
+        .scalar([.init("type", .list([.text("string"), .text("number"), .text("boolean")])), .init("minLength", .number(1))], isFreeText: true) {
+            text throws(Wrong) in
+            if text.isEmpty { throw Wrong("the value is empty; write \(what)") }
+            return text
+        }
+    }
+
+    /// A text that matches what `isRight` says.
+    static func pattern(_ pattern: String? = nil, _ fault: @escaping @Sendable (String) -> String?) -> Codec {
+        .scalar([.init("type", .text("string"))] + (pattern.map { [.init("pattern", .text($0))] } ?? [])) { text throws(Wrong) in
+            if let fault = fault(text) { throw Wrong(fault) }
+            return text
+        }
+    }
+
+    /// A domain name, or an address in the place of one.
+    static var domain: Codec {
+        pattern(#"^[A-Za-z0-9.-]+$"#) { HostText.isName($0) ? nil : "'\($0)' is no domain name; write one such as home1.test" }
+    }
+
+    /// A name or an address, IPv6 with or without brackets, which are left out.
+    static var host: Codec {
+        .scalar([.init("type", .text("string"))]) { text throws(Wrong) in
+            let host = text.hasPrefix("[") && text.hasSuffix("]") ? String(text.dropFirst().dropLast()) : text
+            guard HostText.isLiteral(host) || HostText.isName(host) else {
+                throw Wrong("'\(text)' is no address; write one such as 192.0.2.7, without a port")
+            }
+            return host.lowercased()
+        }
+    }
+
+    /// A token of RFC 3261 §25.1.
+    static func token(_ what: String, _ example: String) -> Codec {
+        pattern { isToken($0) ? nil : "'\($0)' is no \(what); write one such as \(example)" }
+    }
+
+    /// A method of SIP. Methods are compared with case.
+    static var method: Codec {
+        pattern { text in
+            guard isToken(text) else { return "'\(text)' is no method; write one such as MESSAGE" }
+            let upper = text.uppercased()
+            return knownMethods.contains(upper) && upper != text ? "methods are compared with case; write \(upper)" : nil
+        }
+    }
+
+    static let knownMethods = [
+        "REGISTER", "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "MESSAGE", "PUBLISH", "SUBSCRIBE", "NOTIFY", "REFER", "INFO", "UPDATE",
+        "PRACK",
+    ]
+
+    /// The name of a media feature tag as it stands in Contact and Accept-Contact (RFC 3840 §9).
+    static var featureTag: Codec {
+        pattern { text in
+            let name = text.hasPrefix("+") ? text.dropFirst() : text[...]
+            if let equals = text.firstIndex(of: "=") { return "a feature tag stands here without a value; write \(text[..<equals])" }
+            guard let first = name.utf8.first, HostText.isLetterOrDigit(first), isToken(String(name)) else {
+                return "'\(text)' is no feature tag; write one such as +g.oma.sip-im"
+            }
+            if text.hasPrefix("+") || baseTags.contains(name.lowercased()) { return nil }
+            if let nearest = Suggestion.nearest(to: text, among: baseTags), !text.contains(".") {
+                return "'\(text)' is no feature tag of RFC 3840; write '\(nearest)', or +\(text) for one of another tree"
+            }
+            return "a feature tag of another tree than RFC 3840's begins with '+'; write +\(text)"
+        }
+    }
+
+    /// The tags that stand without a plus (RFC 3840 §9, RFC 4569 and the registry that it began).
+    private static let baseTags = [
+        "actor", "application", "attendant", "audio", "automata", "class", "control", "data", "description", "duplex", "events",
+        "extensions", "isfocus", "language", "methods", "mobility", "priority", "schemes", "text", "type", "video",
+    ]
+
+    /// So many hexadecimal digits.
+    static func hexadecimal(_ count: Int) -> Codec {
+        pattern("^[0-9A-Fa-f]{\(count)}$") { text in
+            if text.utf8.count == count, text.utf8.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) { return nil }
+            return "this is not \(count) hexadecimal digits but \(text.count) characters; write \(count / 2) bytes as \(count) digits"
+        }
+    }
+
+    /// A SIP or tel URI that names a user; `{name}` may stand in it.
+    static var publicIdentity: Codec {
+        pattern("^(sips?|tel):.+") { IdentityText.publicFault($0) }
+    }
+
+    /// `user@domain`, or the user alone in the home domain; `{name}` may stand in it.
+    static var privateIdentity: Codec {
+        pattern { IdentityText.privateFault($0) }
+    }
+
+    /// A POSIX extended regular expression; whether it compiles is asked later, of the module that matches.
+    static var expression: Codec { pattern { ExpressionHints.fault(in: $0) } }
+
+    /// A name that the user chooses for a node.
+    static func name(_ what: String) -> Codec {
+        pattern(#"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"#) { text in
+            let isRight = text.utf8.allSatisfy { HostText.isLetterOrDigit($0) || "_.+-".utf8.contains($0) }
+            guard isRight, let first = text.utf8.first, HostText.isLetterOrDigit(first) || first == UInt8(ascii: "_") else {
+                return "'\(text)' is no name of \(what); write letters, digits, '.', '_', '+' or '-', a letter or digit first"
+            }
+            return nil
+        }
+    }
+
+    static func isToken(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { HostText.isLetterOrDigit($0) || "-.!%*_+`'~".utf8.contains($0) }
+    }
+}
+
+extension Codec where Value == Bool {
+    static var bool: Codec {
+        .scalar([.init("type", .text("boolean"))]) { text throws(Wrong) in
+            switch text {
+            case "true", "True", "TRUE": return true
+            case "false", "False", "FALSE": return false
+            case "yes", "Yes", "on", "On", "1": throw Wrong("'\(text)' is neither true nor false; write true")
+            case "no", "No", "off", "Off", "0": throw Wrong("'\(text)' is neither true nor false; write false")
+            default: throw Wrong("'\(text)' is neither true nor false; write true or false")
+            }
+        }
+    }
+}
+
+extension Codec where Value: FixedWidthInteger {
+    static func integer(_ range: ClosedRange<Value>, _ unit: String = "a whole number") -> Codec {
+        var schema: [JSON.Member] = [.init("type", .text("integer"))]
+        if let least = Int(exactly: range.lowerBound) { schema.append(.init("minimum", .number(least))) }
+        if let most = Int(exactly: range.upperBound) { schema.append(.init("maximum", .number(most))) }
+        return .scalar(schema) { text throws(Wrong) in
+            guard HostText.isDigits(text), let value = Value(text), range.contains(value) else {
+                throw Wrong("'\(text)' is not \(unit) from \(range.lowerBound) to \(range.upperBound); write one")
+            }
+            return value
+        }
+    }
+}
+
+extension Codec where Value == UInt32 {
+    /// Whole seconds, as a number or as a duration.
+    static var seconds: Codec {
+        .scalar([
+            .init("type", .list([.text("integer"), .text("string")])), .init("pattern", .text("^[0-9]+(s|m|h|d)?$")),
+            .init("minimum", .number(1)),
+        ]) { text throws(Wrong) in
+            var milliseconds = HostText.isDigits(text) ? Int(text).map { $0.multipliedReportingOverflow(by: 1000) } : nil
+            if !HostText.isDigits(text) { milliseconds = (try DurationText.milliseconds(text), false) }
+            guard let (value, isTooLarge) = milliseconds, !isTooLarge, value % 1000 == 0, let seconds = UInt32(exactly: value / 1000), seconds > 0
+            else { throw Wrong("'\(text)' is not whole seconds from 1 to 4294967295; write a number of seconds, or a duration such as 1h") }
+            return seconds
+        }
+    }
+}
+
+extension Codec where Value == Int {
+    /// A duration with its unit, in milliseconds.
+    static func milliseconds(_ range: ClosedRange<Int>) -> Codec {
+        .scalar([.init("type", .text("string")), .init("pattern", .text("^[0-9]+(ms|s|m|h|d)$"))]) { text throws(Wrong) in
+            let value = try DurationText.milliseconds(text)
+            guard range.contains(value) else {
+                throw Wrong(
+                    "'\(text)' is out of range; write a duration from \(DurationText.written(range.lowerBound)) to \(DurationText.written(range.upperBound))")
+            }
+            return value
+        }
+    }
+
+    /// A number of bytes, also in KiB, MiB or GiB.
+    static func bytes(_ range: ClosedRange<Int>) -> Codec {
+        .scalar([.init("type", .list([.text("integer"), .text("string")])), .init("pattern", .text("^[0-9]+(KiB|MiB|GiB)?$"))]) {
+            text throws(Wrong) in
+            let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)]
+            let unit = units.first { text.hasSuffix($0.0) }
+            let digits = unit == nil ? text[...] : text.dropLast(3)
+            guard HostText.isDigits(digits), let number = Int(digits), number <= range.upperBound >> (unit?.1 ?? 0) else {
+                throw Wrong("'\(text)' is no number of bytes up to \(range.upperBound); write one such as 67108864 or 64MiB")
+            }
+            return number << (unit?.1 ?? 0)
+        }
+    }
+}
+
+enum DurationText {
+    private static let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
+
+    static func milliseconds(_ text: String) throws(Wrong) -> Int {
+        let digits = text.prefix { "0"..."9" ~= $0 }
+        let unit = text[digits.endIndex...]
+        if unit.isEmpty, !digits.isEmpty { throw Wrong("'\(text)' has no unit; write \(text)s or \(text)ms") }
+        guard let factor = units.first(where: { $0.0 == unit })?.1, let number = Int(digits) else {
+            throw Wrong("'\(text)' is no duration; write a whole number and a unit, such as 700ms, 2s, 1h or 7d")
+        }
+        let (product, isTooLarge) = number.multipliedReportingOverflow(by: factor)
+        if isTooLarge { throw Wrong("'\(text)' is too long; write a shorter duration") }
+        return product
+    }
+
+    static func written(_ milliseconds: Int) -> String {
+        guard milliseconds > 0, let unit = units.last(where: { milliseconds % $0.1 == 0 }) else { return "0ms" }
+        return "\(milliseconds / unit.1)\(unit.0)"
+    }
+}
+
+extension Codec where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+    /// One of the words that the type knows.
+    static var word: Codec { words(Value.allCases.map { ($0.rawValue, $0) }) }
+}
+
+extension Codec {
+    /// One of these words.
+    static func words(_ words: [(String, Value)]) -> Codec {
+        let names = words.map(\.0)
+        return .scalar([.init("enum", .list(names.map(JSON.text)))]) { text throws(Wrong) in
+            guard let word = words.first(where: { $0.0 == text }) else {
+                throw Wrong("'\(text)' is not known here; \(Suggestion.advice(for: text, among: names, otherwise: "write \(names[0])"))")
+            }
+            return word.1
+        }
+    }
+}
+
+extension Codec where Value == ListenAddress {
+    static var listenAddress: Codec {
+        .scalar([.init("type", .text("string")), .init("pattern", .text(#"^(udp|tcp|tls|ws|wss)://.+:[0-9]+$"#))]) { text throws(Wrong) in
+            guard let separator = text.firstRange(of: "://") else {
+                let isAddress = HostText.split(text).map { HostText.isLiteral($0.host) && $0.port != nil } ?? false
+                let address = isAddress ? text : "127.0.0.1:5060"
+                throw Wrong("'\(text)' names no transport; write udp://\(address) or tcp://\(address)")
+            }
+            let scheme = String(text[..<separator.lowerBound])
+            guard let transport = TransportName(rawValue: scheme) else {
+                let names = TransportName.allCases.map(\.rawValue)
+                throw Wrong("'\(scheme)' is no transport; \(Suggestion.advice(for: scheme, among: names, otherwise: "write udp"))")
+            }
+            let address = try HostPort(checking: String(text[separator.upperBound...]), after: "\(scheme)://")
+            return ListenAddress(transport: transport, host: address.host, port: address.port)
+        }
+    }
+}
+
+extension Codec where Value == HostPort {
+    static var hostPort: Codec {
+        .scalar([.init("type", .text("string")), .init("pattern", .text(#"^.+:[0-9]+$"#))]) { text throws(Wrong) in
+            try HostPort(checking: text, after: "")
+        }
+    }
+}
+
+extension HostPort {
+    /// A literal address and a port.
+    fileprivate init(checking text: String, after scheme: String) throws(Wrong) {
+        guard let (host, port) = HostText.split(text) else {
+            throw Wrong("'\(text)' is no address and port; write one such as \(scheme)127.0.0.1:5060 or \(scheme)[::1]:5060")
+        }
+        if HostText.port(text) != nil { throw Wrong("'\(text)' is a port without an address; write \(scheme)127.0.0.1:\(text)") }
+        guard HostText.isLiteral(host) else {
+            throw Wrong("'\(host)' is no address; write \(scheme)127.0.0.1:\(port ?? "5060"), for a name says nothing about which address is meant")
+        }
+        guard let port else { throw Wrong("'\(text)' has no port; write \(scheme)\(text):5060, or :0 for any free one") }
+        guard let number = HostText.port(port) else { throw Wrong("'\(port)' is no port; write a number from 0 to 65535") }
+        self.init(host: host, port: number)
+    }
+}
+
+extension Codec where Value == AddressBlock {
+    /// `10.0.0.0/8`, or one address.
+    static var addressBlock: Codec {
+        .scalar([.init("type", .text("string"))]) { text throws(Wrong) in
+            let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+            guard parts.count <= 2, let bytes = HostText.ipv4(parts[0]) ?? HostText.ipv6(parts[0]) else {
+                throw Wrong("'\(text)' is no block of addresses; write one such as 10.0.0.0/8 or 2001:db8::/32")
+            }
+            let bits = bytes.count * 8
+            guard parts.count == 2 else { return AddressBlock(address: bytes, prefixLength: bits) }
+            guard HostText.isDigits(parts[1]), let length = Int(parts[1]), length <= bits else {
+                throw Wrong("'/\(parts[1])' is no length of a prefix of \(parts[0]); write a number from 0 to \(bits)")
+            }
+            return AddressBlock(address: bytes, prefixLength: length)
+        }
+    }
+}
+
+extension Codec where Value == ServerURI {
+    static var serverURI: Codec {
+        .scalar([.init("type", .text("string")), .init("pattern", .text("^sips?:.+"))]) { text throws(Wrong) in try ServerURI(text) }
+    }
+}
+
+extension Codec where Value == String {
+    /// A time of day on a date, RFC 3339.
+    static var dateTime: Codec {
+        pattern(#"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"#) { text in
+            isDateTime(text) ? nil : "'\(text)' is no date and time; write one such as 2026-01-01T00:00:00Z"
+        }
+    }
+
+    private static func isDateTime(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        let shape = Array("0000-00-00T00:00:00".utf8)
+        guard bytes.count > shape.count else { return false }
+        for (byte, wanted) in zip(bytes, shape) {
+            guard wanted == UInt8(ascii: "0") ? UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte : byte == wanted else { return false }
+        }
+        func number(_ range: Range<Int>) -> Int { bytes[range].reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } }
+        let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
+        let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+        let days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        guard 1...12 ~= month, 1...days[month - 1] ~= day, number(11..<13) < 24, number(14..<16) < 60, number(17..<19) < 60 else { return false }
+        var zone = bytes[shape.count...]
+        if zone.first == UInt8(ascii: ".") {
+            let fraction = zone.dropFirst().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+            guard 1...9 ~= fraction.count else { return false }
+            zone = zone[fraction.endIndex...]
+        }
+        if Array(zone) == Array("Z".utf8) { return true }
+        let offset = String(decoding: zone, as: UTF8.self)
+        guard offset.utf8.count == 6, let sign = offset.first, "+-".contains(sign) else { return false }
+        let parts = offset.dropFirst().split(separator: ":")
+        return parts.count == 2 && parts.allSatisfy { $0.count == 2 && HostText.isDigits($0) } && Int(parts[0]) ?? 99 < 24 && Int(parts[1]) ?? 99 < 60
+    }
+}

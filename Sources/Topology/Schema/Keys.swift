@@ -1,0 +1,238 @@
+// The table of keys: every section of a topology with its keys, their formats and what they are for. Validation, reading
+// and the JSON Schema all go by it. Scenarios have a table of their own.
+
+enum RootKeys {
+    static let domain = Key("domain", .domain, required: true, "The home network domain, which is the digest realm too.")
+    static let core = Key("core", .object(CoreKeys.shape), "The SIP/IP core.")
+    static let servers = Key(
+        "application_servers", .names("application server", .name("an application server"), .object(ServerKeys.shape)),
+        "Application servers, by name.")
+    static let profiles = Key(
+        "service_profiles", .names("service profile", .name("a service profile"), .object(ProfileKeys.shape)),
+        "Service profiles with the initial filter criteria of TS 29.228, by name.")
+    static let subscribers = Key(
+        "subscribers", .names("subscriber", .namePattern, .object(SubscriberKeys.shape)),
+        "Subscribers, by name; a numeric range such as u{0000..0999} is that many of them, and {name} in values is each one's name.")
+    static let networks = Key(
+        "networks", .names("network", .domain, .object(NetworkKeys.shape)), "Other networks, by domain: where requests for them go.")
+    static let clients = Key(
+        "clients", .names("client", .name("a client"), .object(ClientKeys.shape)), "Clients of the lab; each name is a subscriber's.")
+    static let scenarios = Key("scenarios", ScenarioKeys.scenarios, "Lists of steps, by name.")
+    static let lab = Key("lab", .object(LabKeys.shape), "The lab itself.")
+
+    static let shape = ObjectShape(
+        what: "the topology",
+        keys: [
+            domain.any, core.any, servers.any, profiles.any, subscribers.any, networks.any, clients.any, scenarios.any, lab.any,
+        ])
+}
+
+enum CoreKeys {
+    static let listen = Key(
+        "listen", .list(.listenAddress, atLeast: 1),
+        "Where the core listens, such as udp://127.0.0.1:5060; port 0 asks for any. Left out: UDP and TCP on 127.0.0.1:5060.")
+    static let http = Key("http", .hostPort, "Control interface and web page; left out: none.")
+    static let httpToken = Key("http_token", .text, "The bearer token that the control interface asks for; needed off loopback.")
+    static let database = Key("database", .file, "A SQLite file; left out: in memory.")
+    static let authentication = Key("authentication", Codec<Authentication>.word, "How subscribers are authenticated, unless one differs.")
+    static let digestAlgorithms = Key(
+        "digest_algorithms", .list(Codec<DigestAlgorithm>.word, atLeast: 1), "Digest algorithms, offered in this order.")
+    static let authenticationFailures = Key(
+        "authentication_failures", .integer(0...1000), "Wrong answers in a row that are challenged anew (401); the next is refused (403).")
+    static let registrar = Key(
+        "registrar", Codec<RegistrarProfile>.word,
+        "ims (TS 24.229): a new contact of a private identity replaces its old one; rfc3261: all contacts are kept.")
+    static let expires = Key("expires", .object(ExpiresKeys.shape), "Limits and default of the time for which a registration is granted.")
+    static let clock = Key("clock", .words([("real", false), ("virtual", true)]), "real, or virtual: time moves only when told to.")
+    static let clockStart = Key("clock_start", .dateTime, "When a virtual clock begins.")
+    static let clockPatience = Key(
+        "clock_patience", .milliseconds(0...3_600_000), "The most real time that a virtual clock waits for processes off it.")
+    static let seed = Key("seed", .integer(0...UInt64.max), "Fixes all that is random.")
+    static let trace = Key("trace", .integer(0...100_000_000), "Messages kept for the control interface; 0: none.")
+    static let traceBytes = Key("trace_bytes", .bytes(0...(1 << 40)), "The most bytes of messages kept, such as 64MiB.")
+    static let advertise = Key(
+        "advertise", .host, "The address written into Via, Record-Route, Service-Route and Contact; needed with a wildcard listener.")
+    static let udpSizeLimit = Key(
+        "udp_size_limit", .integer(0...65_535), "A larger request goes by TCP (RFC 3261 18.1.1); 0: none does.")
+    static let hosts = Key(
+        "hosts", .names("host", .domain, .hostPort), "Names resolved without a DNS server, such as im.home1.test: 127.0.0.1:5080.")
+    static let tls = Key("tls", .object(TLSKeys.shape), "Certificate and key for tls:// and wss://; left out: made at start.")
+    static let trusted = Key("trusted", .list(.addressBlock), "Blocks of addresses whose identity headers are believed, such as 10.0.0.0/8.")
+    static let requestURIScope = Key(
+        "request_uri_scope", .words([("hostport", false), ("full", true)]),
+        "What a condition on the Request-URI searches: host and port of a SIP URI and the number of a tel URI, or the whole.")
+    static let headerContentCase = Key(
+        "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case.")
+    static let shards = Key("shards", .integer(1...256), "Threads that share the work.")
+
+    static let shape = ObjectShape(
+        what: "the core",
+        keys: [
+            listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, authenticationFailures.any,
+            registrar.any, expires.any, clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
+            udpSizeLimit.any, hosts.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, shards.any,
+        ])
+}
+
+enum ExpiresKeys {
+    static let min = Key("min", .seconds, "The least that is granted, in seconds; a shorter wish is answered 423.")
+    static let standard = Key("default", .seconds, "What is granted without a wish, in seconds.")
+    static let max = Key("max", .seconds, "The most that is granted, in seconds.")
+
+    static let shape = ObjectShape(what: "expires", keys: [min.any, standard.any, max.any])
+}
+
+enum TLSKeys {
+    static let certificate = Key("certificate", .file, required: true, "A file with the certificate chain, in PEM.")
+    static let key = Key("key", .file, required: true, "A file with the private key, in PEM.")
+
+    static let shape = ObjectShape(what: "tls", keys: [certificate.any, key.any])
+}
+
+/// How a process is started; the same for application servers and clients.
+enum LaunchKeys {
+    static let command = Key("command", .list(.text, atLeast: 1), "A program of your own and its arguments, started in the topology's folder.")
+    static let environment = Key(
+        "env",
+        .names("variable", .pattern { $0.isEmpty || $0.contains("=") ? "'\($0)' is no name of a variable; write one such as LOG_LEVEL" : nil }, .text),
+        "Variables of the environment of your own program.")
+    static let ready = Key("ready", .expression, "Your own program is ready when a line of its output matches this expression.")
+}
+
+enum ServerKeys {
+    static let uri = Key("uri", .serverURI, required: true, "The server's SIP URI, such as sip:127.0.0.1:5080;transport=tcp.")
+    static let featureTags = Key(
+        "feature_tags", .list(.featureTag, atLeast: 1),
+        "Short form of criteria: every REGISTER, and every request whose Accept-Contact asks for one of these tags, goes to the server.")
+    static let answerWithin = Key(
+        "answer_within", .milliseconds(1...3_600_000), "How long a server that gave no answer but 100 is waited for before default handling.")
+    static let run = Key("run", .words([("im-server", "im-server")]), "The built-in server to start: im-server.")
+    static let database = Key("database", .file, "A SQLite file of the built-in server.")
+    static let deliveryTimeout = Key(
+        "delivery_timeout", .milliseconds(1...3_600_000), "How long the built-in server waits for a final answer before it keeps a message.")
+
+    static let shape = ObjectShape(
+        what: "an application server",
+        keys: [
+            uri.any, featureTags.any, answerWithin.any, run.any, LaunchKeys.command.any, LaunchKeys.environment.any, LaunchKeys.ready.any,
+            database.any, deliveryTimeout.any,
+        ])
+}
+
+enum ProfileKeys {
+    static let filterCriteria = Key("filter_criteria", .list(.object(CriterionKeys.shape)), required: true, "Initial filter criteria.")
+    static let sharedSet = Key(
+        "shared_ifc_set", .integer(0...Int(Int32.max)), "The number by which documents refer to these criteria (SharedIFCSetID of TS 29.228).")
+
+    static let shape = ObjectShape(what: "a service profile", keys: [filterCriteria.any, sharedSet.any])
+}
+
+enum CriterionKeys {
+    static let priority = Key("priority", .integer(0...Int(Int32.max)), required: true, "The lowest number is tried first.")
+    static let server = Key("application_server", .text, required: true, "A name of application_servers.")
+    static let defaultHandling = Key(
+        "default_handling", .words([("session_continued", false), ("session_terminated", true)]), "What happens when the server does not answer.")
+    static let serviceInfo = Key("service_info", .text, "Carried in the third-party REGISTER.")
+    static let register = Key("register", .object(RegisterKeys.shape), "What else the third-party REGISTER carries.")
+    static let trigger = Key("trigger", .list(.list(.object(ConditionKeys.shape), atLeast: 1), atLeast: 1), "Every group holds; in a group, any condition.")
+    static let triggerDNF = Key(
+        "trigger_dnf", .list(.list(.object(ConditionKeys.shape), atLeast: 1), atLeast: 1), "Any group holds; in a group, every condition.")
+    static let profilePart = Key("profile_part", Codec<ProfilePart>.word, "Only for users who are registered, or who are not.")
+
+    static let shape = ObjectShape(
+        what: "a filter criterion",
+        keys: [
+            priority.any, server.any, defaultHandling.any, serviceInfo.any, register.any, trigger.any, triggerDNF.any, profilePart.any,
+        ])
+}
+
+enum RegisterKeys {
+    static let request = Key("include_request", .bool, "The user's REGISTER goes along.")
+    static let response = Key("include_response", .bool, "The answer to the user's REGISTER goes along.")
+
+    static let shape = ObjectShape(what: "register", keys: [request.any, response.any])
+}
+
+enum ConditionKeys {
+    static let method = Key("method", .method, "The method, compared whole and with case.")
+    static let requestURI = Key("request_uri", .expression, "An expression that is searched in the Request-URI.")
+    static let header = Key("header", .text, "A header that is there; an expression, if it is more than a name.")
+    static let content = Key("content", .expression, "An expression that is searched in the content of the header or of the line.")
+    static let sessionCase = Key(
+        "session_case",
+        .words([
+            ("originating", SessionCase.originating), ("originating_unregistered", .originatingUnregistered),
+            ("originating_cdiv", .originatingCDIV), ("terminating", .terminating), ("terminating_unregistered", .terminatingUnregistered),
+        ]), "Whom the request serves, and whether that user is registered.")
+    static let sessionDescription = Key("session_description", .expression, "A type of line of the session description, such as m.")
+    static let registrationType = Key(
+        "registration_type",
+        .oneOrMore(
+            .words([("initial", RegistrationType.initial), ("reregistration", .reregistration), ("deregistration", .deregistration)])),
+        "Kinds of REGISTER.")
+    static let featureTag = Key("feature_tag", .featureTag, "Accept-Contact asks for this tag, as a whole tag.")
+    private static let plain = [
+        method.any, requestURI.any, header.any, content.any, sessionCase.any, sessionDescription.any, registrationType.any, featureTag.any,
+    ]
+    static let not = Key("not", .object("a condition", plain), "The condition does not hold.")
+
+    static let shape = ObjectShape(what: "a condition", keys: plain + [not.any])
+}
+
+enum SubscriberKeys {
+    static let privateIdentity = Key("private_identity", .privateIdentity, "Left out: the name in the home domain.")
+    static let password = Key("password", .text, "For digest; {name} in it is the subscriber's name.")
+    static let aka = Key("aka", .object(AKAKeys.shape), "Credentials of a SIM, in place of a password.")
+    static let publicIdentities = Key(
+        "public_identities", .list(.publicIdentity, atLeast: 1),
+        "One implicit registration set; the first is the default. Left out: the name in the home domain.")
+    static let privateIdentities = Key(
+        "private_identities", .names("private identity", .privateIdentity, .object(DeviceKeys.shape)),
+        "Further devices of the same user, each with its own credentials.")
+    static let authentication = Key("authentication", Codec<Authentication>.word, "Left out: as the core.")
+    static let servers = Key("application_servers", .list(.text), "Names of application_servers, in the order in which they are tried.")
+    static let profile = Key("service_profile", .text, "A name of service_profiles; its criteria come first.")
+    static let profileXML = Key("profile_xml", .file, "An IMSSubscription document of TS 29.228, taken as it is.")
+
+    static let shape = ObjectShape(
+        what: "a subscriber",
+        keys: [
+            privateIdentity.any, password.any, aka.any, publicIdentities.any, privateIdentities.any, authentication.any, servers.any,
+            profile.any, profileXML.any,
+        ])
+}
+
+enum DeviceKeys {
+    static let shape = ObjectShape(what: "a private identity", keys: [SubscriberKeys.password.any, SubscriberKeys.aka.any])
+}
+
+enum AKAKeys {
+    static let k = Key("k", .hexadecimal(32), required: true, "The subscriber's key.")
+    static let opc = Key("opc", .hexadecimal(32), "The operator's code, derived for this key.")
+    static let op = Key("op", .hexadecimal(32), "The operator's code; opc is derived from it.")
+    static let amf = Key("amf", .hexadecimal(4), "The authentication management field.")
+    static let sqn = Key("sqn", .hexadecimal(12), "The sequence number to begin with.")
+
+    static let shape = ObjectShape(what: "aka", keys: [k.any, opc.any, op.any, amf.any, sqn.any])
+}
+
+enum NetworkKeys {
+    static let uri = Key("uri", .serverURI, required: true, "Where requests for the domain go, such as sip:127.0.0.1:6060.")
+    static let trusted = Key("trusted", .bool, "Its identity headers are believed.")
+
+    static let shape = ObjectShape(what: "a network", keys: [uri.any, trusted.any])
+}
+
+enum ClientKeys {
+    static let run = Key("run", .words([("im-client", "im-client")]), "The built-in client to start: im-client.")
+
+    static let shape = ObjectShape(
+        what: "a client", keys: [run.any, LaunchKeys.command.any, LaunchKeys.environment.any, LaunchKeys.ready.any])
+}
+
+enum LabKeys {
+    static let http = Key("http", .hostPort, "Lets a test drive the lab.")
+    static let httpToken = Key("http_token", .text, "The bearer token that it asks for; needed off loopback.")
+
+    static let shape = ObjectShape(what: "the lab", keys: [http.any, httpToken.any])
+}
