@@ -66,7 +66,7 @@ struct HTTPCall: Sendable {
     /// Whether the body is as long as Content-Length says, so that the end of the connection need not be waited for.
     private static func isComplete(_ received: [UInt8]) -> Bool {
         guard let head = Head(received), let length = head.contentLength else { return false }
-        return received.count >= head.bodyStart + length
+        return received.count - head.bodyStart >= length
     }
 
     static func parse(_ received: [UInt8]) -> Answer? {
@@ -86,7 +86,7 @@ struct HTTPCall: Sendable {
             guard let size = Int(digits, radix: 16) else { return nil }
             rest = rest[(lineEnd + 1)...]
             if size == 0 { return body }
-            guard rest.count >= size + 2 else { return nil }
+            guard size >= 0, rest.count - 2 >= size else { return nil }
             body += rest.prefix(size)
             rest = rest.dropFirst(size + 2)
         }

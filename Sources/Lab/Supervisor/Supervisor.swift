@@ -109,6 +109,8 @@ actor Supervisor {
         nodes[name]?.beginStart()
         link.send(.start(node.plan.process))
         let patience = node.plan.readiness.patienceMilliseconds
+        // An answer from before the process runs would be another's.
+        _ = await wait(milliseconds: patience) { $0.nodes[name]?.pid != nil || $0.nodes[name]?.failure != nil }
         let probe = probeTask(node.plan)
         defer { probe?.cancel() }
         _ = await wait(milliseconds: patience) { $0.nodes[name]?.hasBeenReady != false || $0.nodes[name]?.failure != nil }
@@ -130,7 +132,6 @@ actor Supervisor {
     }
 
     private func answeredOptions(_ name: String) {
-        // An answer before the process runs is another's.
         guard nodes[name]?.pid != nil else { return }
         nodes[name]?.isReady = true
         wakeWaiting()

@@ -1,0 +1,98 @@
+import Glibc
+import Testing
+
+@testable import Lab
+
+@Suite struct LabInterfaceTests {
+    private func interface(token: String? = nil, address: HostAndPort = HostAndPort(host: "127.0.0.1", port: 8090)) throws -> LabInterface {
+        let link = try GuardLink(command: [sipcoreExecutable, LabGuard.subcommand])
+        let script = #"""
+            echo '{"event":"ready"}'
+            while read -r verb to rest; do case "$verb" in
+                register) echo '{"event":"registered"}';;
+                message) echo "{\"event\":\"message_delivered\",\"to\":\"$to\"}";;
+            esac; done
+            """#
+        let plans = [
+            NodePlan(name: "alice", role: .client, process: shell(script, node: "alice"), readiness: .readyLine, isBuiltIn: true),
+            NodePlan(name: "im", role: .server, process: shell("exec sleep 1000", node: "im"), readiness: .running, isBuiltIn: true),
+        ]
+        let errors = open("/dev/null", O_WRONLY | O_CLOEXEC)
+        let supervisor = Supervisor(
+            plans: plans, link: link, output: try NodeOutput(logFolder: nil, errors: errors), addressOfURI: { _ in nil },
+            unexpectedEnd: { _ in })
+        Task { await supervisor.watch() }
+        return LabInterface(
+            supervisor: supervisor, address: address, token: token, identity: { $0 == "bob" ? "sip:bob@home1.test" : nil })
+    }
+
+    private func ask(
+        _ interface: LabInterface, _ method: String, _ path: String, host: String? = "127.0.0.1:8090", origin: String? = nil,
+        authorization: String? = nil, body: String = ""
+    ) async -> LabResponse {
+        await interface.respond(
+            to: LabRequest(method: method, path: path, host: host, origin: origin, authorization: authorization, body: Array(body.utf8)))
+    }
+
+    @Test func nodesAreListedStoppedAndStarted() async throws {
+        let interface = try interface()
+        try await interface.supervisor.startAll()
+        let list = await ask(interface, "GET", "/api/nodes")
+        #expect(list.status == 200)
+        #expect(list.body["nodes"]?.array?.compactMap { $0["name"]?.string } == ["alice", "im"])
+        let stopped = await ask(interface, "POST", "/api/nodes/im/stop")
+        #expect(stopped.status == 200)
+        #expect(stopped.body["state"] == .string("stopped"))
+        #expect(await ask(interface, "POST", "/api/nodes/im/stop").status == 409)
+        let started = await ask(interface, "POST", "/api/nodes/im/start")
+        #expect(started.status == 200)
+        #expect(started.body["state"] == .string("ready"))
+        #expect(await ask(interface, "POST", "/api/nodes/im/start").status == 409)
+        await interface.supervisor.stopAll()
+    }
+
+    @Test func clientsAreDriven() async throws {
+        let interface = try interface()
+        try await interface.supervisor.startAll()
+        let answer = await ask(interface, "POST", "/api/clients/alice", body: #"{"do":"register"}"#)
+        #expect(answer == LabResponse(status: 200, body: .members(["event": .string("registered")])))
+        let message = await ask(interface, "POST", "/api/clients/%61lice", body: #"{"do":"message bob \"hi\""}"#)
+        #expect(message.body["to"] == .string("sip:bob@home1.test"))
+        await interface.supervisor.stopAll()
+        #expect(await ask(interface, "POST", "/api/clients/alice", body: #"{"do":"register"}"#).status == 409)
+    }
+
+    @Test(arguments: [
+        ("GET", "/api/nodes/x/stop", 405), ("POST", "/api/nodes/x/stop", 404), ("POST", "/api/nodes", 405), ("GET", "/", 404),
+        ("GET", "/api/clients/alice", 405), ("POST", "/api/clients/im", 404), ("POST", "/api/clients/x", 404),
+        ("GET", "/api/nodes/im/restart", 404),
+    ])
+    func whatIsNotThereIsSaid(method: String, path: String, status: Int) async throws {
+        let answer = await ask(try interface(), method, path, body: #"{"do":"register"}"#)
+        #expect(answer.status == status)
+        #expect(answer.body["error"]?.string?.isEmpty == false)
+    }
+
+    @Test(arguments: ["", "[]", "{}", #"{"do":1}"#, #"{"do":""}"#, #"{"do":"a\nb"}"#, #"{"do":"register","x":1}"#])
+    func illFormedBodiesAreRefused(body: String) async throws {
+        let answer = await ask(try interface(), "POST", "/api/clients/alice", body: body)
+        #expect(answer.status == 400)
+    }
+
+    @Test func foreignPagesAreRefused() async throws {
+        let interface = try interface()
+        #expect(await ask(interface, "GET", "/api/nodes", host: "evil.test:8090").status == 403)
+        #expect(await ask(interface, "GET", "/api/nodes", host: "127.0.0.1:8091").status == 403)
+        #expect(await ask(interface, "GET", "/api/nodes", host: nil).status == 403)
+        #expect(await ask(interface, "GET", "/api/nodes", origin: "http://evil.test").status == 403)
+        #expect(await ask(interface, "GET", "/api/nodes", origin: "null").status == 403)
+        #expect(await ask(interface, "GET", "/api/nodes", host: "localhost:8090", origin: "http://localhost:8090").status == 200)
+    }
+
+    @Test func aTokenIsAskedFor() async throws {
+        let interface = try interface(token: "s3cret")
+        #expect(await ask(interface, "GET", "/api/nodes").status == 401)
+        #expect(await ask(interface, "GET", "/api/nodes", authorization: "Bearer other!").status == 401)
+        #expect(await ask(interface, "GET", "/api/nodes", authorization: "Bearer s3cret").status == 200)
+    }
+}

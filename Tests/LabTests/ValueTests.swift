@@ -1,0 +1,117 @@
+import Testing
+
+@testable import Lab
+
+@Suite struct JSONTests {
+    @Test(arguments: [
+        #"{"event":"ready","pid":4711,"sip":["udp://127.0.0.1:5060"],"x":null,"y":[true,false],"z":-1.5}"#,
+        #"[]"#, #"{}"#, #""a\"b\\c\n\u0001""#,
+    ])
+    func whatIsReadIsWrittenAsItWas(text: String) { #expect(JSON(text.utf8)?.description == text) }
+
+    @Test func escapesAreDecoded() {
+        #expect(JSON(#"  "\u00fc\ud83d\ude00\/\t" "#.utf8) == .string("ü😀/\t"))
+    }
+
+    @Test(arguments: [
+        "", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "nul", "1 2", "\"\n\"", #""\ud800""#, #""\x""#, "+1", ".5", "\"abc",
+        String(repeating: "[", count: 100_000),
+    ])
+    func anythingElseIsRefused(text: String) { #expect(JSON(text.utf8) == nil) }
+}
+
+@Suite struct ClientVerbTests {
+    private func meaning(_ verb: String, _ event: String) -> ClientVerb.Meaning {
+        ClientVerb(verb).meaning(of: .members(["event": .string(event)]))
+    }
+
+    @Test(arguments: [
+        ("register expires=60", "registered", "registration_lost"), ("publish settings", "settings_accepted", "settings_refused"),
+        ("remove settings", "settings_removed", "settings_refused"), ("unregister", "unregistered", "error"),
+        ("message sip:bob@home1.test \"hi\"", "message_delivered", "message_refused"),
+        ("message sip:bob@home1.test \"hi\"", "message_deferred", "error"),
+    ])
+    func eventsAnswerTheirVerbs(verb: String, done: String, refused: String) {
+        #expect(meaning(verb, done) == .done)
+        #expect(meaning(verb, refused) == .refused)
+        #expect(meaning(verb, "message_received") == .nothing)
+    }
+
+    @Test func anUnknownVerbIsDoneWithAnyEvent() {
+        #expect(meaning("dance", "danced") == .done)
+        #expect(meaning("dance", "error") == .refused)
+    }
+
+    @Test func aSubscribersNameStandsForItsIdentity() {
+        let identity = { (name: String) in name == "bob" ? "sip:bob@home1.test" : nil }
+        #expect(ClientVerb(#"message bob "see  you""#).naming(identity).line == #"message sip:bob@home1.test "see  you""#)
+        #expect(ClientVerb("message sip:x@y \"a\"").naming(identity).line == "message sip:x@y \"a\"")
+        #expect(ClientVerb("register bob").naming(identity).line == "register bob")
+    }
+
+    @Test func waitingHasNoEvent() {
+        #expect(ClientVerb("wait 0.5").waitMilliseconds == 500)
+        #expect(ClientVerb("wait").waitMilliseconds == nil)
+        #expect(ClientVerb("wait -1").waitMilliseconds == nil)
+    }
+}
+
+@Suite struct LineSplitterTests {
+    @Test func linesMayComeInPieces() {
+        var splitter = LineSplitter()
+        #expect(splitter.append(Array("a\r\nb".utf8)) == [Array("a".utf8)])
+        #expect(splitter.append(Array("c\n\n".utf8)) == [Array("bc".utf8), []])
+        #expect(splitter.flush() == [])
+    }
+
+    @Test func anEndlessLineIsCut() {
+        var splitter = LineSplitter()
+        #expect(splitter.append([UInt8](repeating: 1, count: LineSplitter.longestLine + 1)).count == 1)
+    }
+}
+
+@Suite struct HTTPCallTests {
+    @Test func answersAreTakenApart() {
+        let answer = HTTPCall.parse(Array("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}x".utf8))
+        #expect(answer == .init(status: 404, body: Array("{}".utf8)))
+        let chunked = HTTPCall.parse(Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n".utf8))
+        #expect(chunked?.body == Array("abcde".utf8))
+    }
+
+    @Test(arguments: [
+        "", "HTTP/1.1 200 OK\r\n", "SIP/2.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nx",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\nx\r\n",
+    ])
+    func nonsenseIsNoAnswer(text: String) { #expect(HTTPCall.parse(Array(text.utf8)) == nil) }
+
+    @Test func aSilentAddressIsAFailureThatNamesIt() async {
+        let call = HTTPCall(base: "http://127.0.0.1:1", target: "/api/health", timeoutMilliseconds: 500)
+        let failure = await #expect(throws: HTTPCall.Failure.self) { try await call.answer() }
+        #expect(failure?.description.contains("http://127.0.0.1:1") == true)
+    }
+}
+
+@Suite struct JUnitReportTests {
+    @Test func failuresAndNamesAreEscaped() {
+        let text = JUnitReport.text(
+            suite: "a<b>.yaml",
+            results: [
+                ScenarioResult(name: "one", time: 0.25, failure: nil),
+                ScenarioResult(name: "\"two\" & three", time: 1, failure: .init(step: "a:1\nb", report: "<x>\nawaited\u{1}")),
+            ])
+        #expect(text == """
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites tests="2" failures="1" errors="0" skipped="0" time="1.250">
+              <testsuite name="a&lt;b&gt;.yaml" tests="2" failures="1" errors="0" skipped="0" time="1.250">
+                <testcase name="one" classname="a&lt;b&gt;.yaml" time="0.250"/>
+                <testcase name="&quot;two&quot; &amp; three" classname="a&lt;b&gt;.yaml" time="1.000">
+                  <failure message="a:1&#10;b">&lt;x&gt;
+            awaited\u{fffd}</failure>
+                </testcase>
+              </testsuite>
+            </testsuites>
+
+            """)
+    }
+}
