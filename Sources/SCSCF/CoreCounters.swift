@@ -1,0 +1,84 @@
+// What the core counts: plain numbers, read by whoever serves metrics.
+
+public import SIPMessage
+public import SansIO
+
+/// Why a message was not worked on.
+public enum DropReason: UInt8, BitwiseCopyable, Sendable, CaseIterable {
+    case keepAlive, malformed, strayResponse, strayAcknowledgement, overload, unroutableAcknowledgement
+
+    public var name: String {
+        switch self {
+        case .keepAlive: "keep_alive"
+        case .malformed: "malformed"
+        case .strayResponse: "stray_response"
+        case .strayAcknowledgement: "stray_ack"
+        case .overload: "overload"
+        case .unroutableAcknowledgement: "unroutable_ack"
+        }
+    }
+}
+
+/// What came of a third-party REGISTER.
+public enum ThirdPartyResult: UInt8, BitwiseCopyable, Sendable, CaseIterable {
+    case sent, accepted, refused, failed
+    public var name: String {
+        switch self {
+        case .sent: "sent"
+        case .accepted: "accepted"
+        case .refused: "refused"
+        case .failed: "failed"
+        }
+    }
+}
+
+public struct CoreCounters: Sendable {
+    /// Requests and responses received, by transport, method and status (0: a request); the rows are `row`.
+    private var received: ContiguousArray<UInt64>
+    public var dropped = InlineArray<6, UInt64>(repeating: 0)
+    /// Malformed messages by the number of the fault's reason.
+    public var malformed = InlineArray<16, UInt64>(repeating: 0)
+    public var retransmissionsAbsorbed: UInt64 = 0
+    /// By application server and result.
+    public var thirdParty: ContiguousArray<InlineArray<4, UInt64>>
+
+    /// 0, then 100 to 699 one by one would be too wide: requests, and responses by their status up to this many.
+    private static let statuses = 701
+
+    init(applicationServers: Int) {
+        received = ContiguousArray(repeating: 0, count: Transport.allCases.count * Method.allCases.count * CoreCounters.statuses)
+        thirdParty = ContiguousArray(repeating: InlineArray(repeating: 0), count: applicationServers)
+    }
+
+    mutating func countReceived(_ transport: Transport, _ method: Method, _ status: UInt16) {
+        received[CoreCounters.row(transport, method, status)] &+= 1
+    }
+
+    mutating func countDropped(_ reason: DropReason) { dropped[Int(reason.rawValue)] &+= 1 }
+
+    mutating func countMalformed(_ fault: MessageFault) {
+        dropped[Int(DropReason.malformed.rawValue)] &+= 1
+        malformed[Int(fault.reason.rawValue)] &+= 1
+    }
+
+    mutating func countThirdParty(_ server: Int, _ result: ThirdPartyResult) {
+        guard thirdParty.indices.contains(server) else { return }
+        thirdParty[server][Int(result.rawValue)] &+= 1
+    }
+
+    /// Calls `body` for each combination that was seen, in a fixed order.
+    public func forEachReceived(_ body: (Transport, Method, UInt16, UInt64) -> Void) {
+        for transport in Transport.allCases {
+            for method in Method.allCases {
+                for status in 0..<CoreCounters.statuses {
+                    let count = received[CoreCounters.row(transport, method, UInt16(status))]
+                    if count > 0 { body(transport, method, UInt16(status), count) }
+                }
+            }
+        }
+    }
+
+    private static func row(_ transport: Transport, _ method: Method, _ status: UInt16) -> Int {
+        (Int(transport.rawValue) * Method.allCases.count + Int(method.rawValue)) * statuses + min(Int(status), statuses - 1)
+    }
+}

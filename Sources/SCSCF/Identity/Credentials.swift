@@ -1,0 +1,86 @@
+// Digest credentials of a user (RFC 2617 as TS 24.229 §5.4.1.2.1B and §5.4.3.2 use it): finding whose they are, and what a
+// wrong answer leads to.
+
+import SIPMessage
+import SIPRegistrar
+import SansIO
+
+enum CredentialCheck {
+    /// With the number of the private identity that they belong to.
+    case accepted(device: UInt16)
+    case challenge(isStale: Bool)
+    case refused(UInt16, String)
+}
+
+extension ServingCSCF {
+    /// Checks the credentials for our realm in `header` against those of a subscriber.
+    mutating func checkCredentials(
+        _ header: HeaderName, of subscriber: UInt32, _ arrival: Arrival, _ request: borrowing Message, at now: Now
+    ) -> CredentialCheck {
+        let bytes = request.bytes
+        guard let credentials = credentials(header, in: request) else { return .challenge(isStale: false) }
+        // The first REGISTER of a UE carries its name with an empty nonce (TS 24.229 §5.1.1.2.3).
+        guard !credentials.nonce.isEmpty, !credentials.response.isEmpty else { return .challenge(isStale: false) }
+        guard let device = privateIdentity(credentials.username, in: bytes), device.subscriber == subscriber else {
+            return .refused(403, "the private identity does not belong to the user")
+        }
+        guard nameUs(credentials.uri, arrival, request) else {
+            return .refused(400, "the uri of the credentials is not the Request-URI, the domain or a listener")
+        }
+        scratch.removeAll()
+        guard directory.appendPassword(device, into: &scratch) else {
+            return .refused(403, "the private identity has no password")
+        }
+        let key = deviceKey(device)
+        switch digest.verify(
+            credentials, in: bytes, method: request[request.shape.methodName], deviceKey: key, password: scratch.bytes, at: now)
+        {
+        case .accepted: return .accepted(device: device.identity)
+        case .stale: return .challenge(isStale: true)
+        case .notOffered: return .challenge(isStale: false)
+        case .malformed(let reason): return .refused(400, "\(reason)")
+        case .wrong:
+            return digest.failureSeen(deviceKey: key, at: now) ? .challenge(isStale: false) : .refused(403, "too many wrong answers")
+        }
+    }
+
+    func deviceKey(_ device: IdentityReference) -> UInt64 { UInt64(device.subscriber) << 16 | UInt64(device.identity) }
+
+    /// The first credentials of the Digest scheme for our realm; others are not for us (RFC 3261 §22.3).
+    func credentials(_ header: HeaderName, in request: borrowing Message) -> DigestParameters? {
+        var index = request.firstIndex(of: header)
+        while let i = index {
+            if let parameters = request.bytes.digestParameters(request.fields[i].value),
+                request[parameters.realm].equalsIgnoringCase(configuration.domain.span.bytes)
+            {
+                return parameters
+            }
+            index = request.nextIndex(after: i)
+        }
+        return nil
+    }
+
+    /// Whose private identity a username is; one without a domain stands for the one in ours.
+    mutating func privateIdentity(_ username: Slice, in bytes: RawSpan) -> IdentityReference? {
+        scratch.removeAll()
+        scratch.append(bytes[username])
+        if bytes[username].firstOffset(of: 0x40) == nil {
+            scratch.append(byte: 0x40)
+            scratch.append(configuration.domain)
+        }
+        return directory.privateIdentity(scratch.bytes)
+    }
+
+    /// Whether the digest uri is the Request-URI, or names the domain or a listener of ours: clients that know only where
+    /// they send to write that, and it was hashed as it stands.
+    private func nameUs(_ uri: Slice, _ arrival: Arrival, _ request: borrowing Message) -> Bool {
+        let bytes = request.bytes
+        if bytes[uri].equals(bytes[request.shape.requestURI]) { return true }
+        guard let parsed = bytes.uri(uri), parsed.isSIP else { return false }
+        if own.isOurs(parsed, in: bytes) { return true }
+        guard let requestURI = arrival.essentials.requestURI else { return false }
+        // The same user and host; a port that one of them leaves out does not matter.
+        return bytes[parsed.user].equals(bytes[requestURI.user]) && bytes[parsed.host].equalsIgnoringCase(bytes[requestURI.host])
+            && (parsed.port == requestURI.port || parsed.port == 0 || requestURI.port == 0)
+    }
+}

@@ -1,0 +1,162 @@
+// Registration of a user (TS 24.229 §5.4.1.2, §5.4.1.4; RFC 3261 §10.3): who it is, whether that is proved, what changes,
+// and the answer. With a database the answer waits until the change is safe.
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SansIO
+
+extension ServingCSCF {
+    mutating func register(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
+        let bytes = request.bytes
+        let to = arrival.essentials.to.uri
+        if request.has(.require), hasUnknownRequirement(request) {
+            return answer(arrival, request, 420, at: now, into: &effects) {
+                $0.appendUnsupported(of: request, .require, known: isKnownExtension)
+            }
+        }
+        guard to.scheme != .other else { return answer(arrival, request, 400, warning: "To is no SIP or tel URI", at: now, into: &effects) }
+        guard let user = identity(of: to, in: bytes) else {
+            return answer(arrival, request, 404, warning: "the address-of-record in To is not provisioned", at: now, into: &effects)
+        }
+        switch authenticate(user, arrival, request, at: now) {
+        case .accepted(let device):
+            register(user, device, arrival, request, at: now, into: &effects)
+        case .challenge(let isStale):
+            let start = effects.wire.bytes.count
+            effects.wire.bytes.appendResponse(401, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
+            digest.appendChallenge(.wwwAuthenticate, isStale: isStale, at: now, into: &effects.wire.bytes)
+            effects.wire.bytes.appendEmptyBody()
+            transactions.respond(arrival.server, 401, from: start, at: now.monotonic, into: &effects.wire)
+        case .refused(let status, let reason):
+            answer(arrival, request, status, warning: reason, at: now, into: &effects)
+        }
+    }
+
+    /// The user is the one in To; the private identity that in the credentials, or derived from To (TS 24.229 §5.4.1.1).
+    private mutating func authenticate(
+        _ user: IdentityReference, _ arrival: Arrival, _ request: borrowing Message, at now: Now
+    ) -> CredentialCheck {
+        guard directory.isAuthenticated(user.subscriber) else {
+            guard let given = credentials(.authorization, in: request), !given.username.isEmpty else { return .accepted(device: 0) }
+            guard let device = privateIdentity(given.username, in: request.bytes) else { return .accepted(device: 0) }
+            return device.subscriber == user.subscriber
+                ? .accepted(device: device.identity) : .refused(403, "the private identity does not belong to the user")
+        }
+        return checkCredentials(.authorization, of: user.subscriber, arrival, request, at: now)
+    }
+
+    private mutating func register(
+        _ user: IdentityReference, _ device: UInt16, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        into effects: inout Effects
+    ) {
+        switch registrar.register(
+            request, arrival.essentials, subscriber: user.subscriber, device: device, over: arrival.flow, at: now)
+        {
+        case .rejected(let rejection):
+            answer(arrival, request, rejection.status, warning: "\(rejection.reason)", at: now, into: &effects) {
+                if rejection.minExpires > 0 { $0.appendField(.minExpires, decimal: UInt64(rejection.minExpires)) }
+            }
+        case .fetched:
+            let start = effects.wire.bytes.count
+            appendRegistered(user, device, arrival, request, at: now, into: &effects.wire.bytes)
+            transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+        case .changed(let change):
+            registrationChanged(change, user, device, arrival, request, at: now, into: &effects)
+        }
+    }
+
+    private mutating func registrationChanged(
+        _ change: RegistrationChange, _ user: IdentityReference, _ device: UInt16, _ arrival: Arrival, _ request: borrowing Message,
+        at now: Now, into effects: inout Effects
+    ) {
+        let start = effects.wire.bytes.count
+        appendRegistered(user, device, arrival, request, at: now, into: &effects.wire.bytes)
+        if !change.hasBindings { digest.forget(deviceKey: deviceKey(IdentityReference(subscriber: user.subscriber, identity: device))) }
+        guard configuration.isPersistent else {
+            let end = effects.wire.bytes.count
+            transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+            sendThirdParty(
+                change, user, request, answer: Slice(start, end), at: now, into: &effects)
+            return
+        }
+        // The answer leaves, and the application servers hear of it, when the commit is reported.
+        let ticket = waiting.nextTicket()
+        persist(user.subscriber, ticket: ticket, at: now, into: &effects)
+        waiting.append(
+            WaitingRegistration(
+                ticket: ticket, server: arrival.server, source: arrival.flow, change: change, user: user,
+                request: pool.store(request.bytes), answer: pool.store(effects.wire.bytes.bytes(from: start, count: effects.wire.bytes.count - start))))
+        effects.wire.bytes.truncate(to: start)
+    }
+
+    /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings, Path as received, Service-Route, P-Associated-URI.
+    private mutating func appendRegistered(
+        _ user: IdentityReference, _ device: UInt16, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        into bytes: inout OctetBuffer
+    ) {
+        bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
+        registrar.appendContacts(of: user.subscriber, at: now, into: &bytes)
+        bytes.appendFields(of: request, .path)
+        let listener = configuration.listeners[Int(arrival.flow.listener)]
+        bytes.append("Service-Route: <sip:orig@")
+        bytes.append(listener.advertised)
+        if listener.transport != .udp {
+            bytes.append(";transport=")
+            bytes.append(listener.transport.name)
+        }
+        bytes.append(";lr>\r\nP-Associated-URI: ")
+        appendAssociatedURIs(user, into: &bytes)
+        bytes.append("\r\n")
+        if directory.isAuthenticated(user.subscriber), let given = credentials(.authorization, in: request) {
+            scratch.removeAll()
+            if directory.appendPassword(IdentityReference(subscriber: user.subscriber, identity: device), into: &scratch) {
+                digest.appendAuthenticationInfo(given, in: request.bytes, password: scratch.bytes, into: &bytes)
+            }
+        }
+        bytes.appendFields(of: request, .pChargingVector)
+        bytes.appendEmptyBody()
+    }
+
+    /// All identities of the set that are not barred, the default one first; the one registered by, if there are none.
+    private func appendAssociatedURIs(_ user: IdentityReference, into bytes: inout OctetBuffer) {
+        var isFirst = true
+        for i in 0..<directory.identityCount(of: user.subscriber) {
+            let reference = IdentityReference(subscriber: user.subscriber, identity: UInt16(i))
+            guard !directory.isBarred(reference) else { continue }
+            bytes.append(isFirst ? "<" : ", <")
+            directory.appendPublicIdentity(reference, into: &bytes)
+            bytes.append(">")
+            isFirst = false
+        }
+        guard isFirst else { return }
+        bytes.append("<")
+        directory.appendPublicIdentity(user, into: &bytes)
+        bytes.append(">")
+    }
+
+    /// A binding whose time is over (TS 24.229 §5.4.1.5): when it was the user's last, the application servers hear of it.
+    mutating func bindingExpired(_ binding: ExpiredBinding, at now: Now, into effects: inout Effects) {
+        if configuration.isPersistent { persist(binding.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+        guard binding.wasLast else { return }
+        sendThirdPartyDeregistration(of: binding.subscriber, except: -1, at: now, into: &effects)
+    }
+
+    // MARK: Extensions
+
+    private func hasUnknownRequirement(_ request: borrowing Message) -> Bool {
+        let bytes = request.bytes
+        var found = false
+        request.forEachValue(.require) { value in
+            found = !isKnownExtension(bytes[value])
+            return !found
+        }
+        return found
+    }
+
+    private func isKnownExtension(_ option: RawSpan) -> Bool {
+        option.equalsIgnoringCase("path") || option.equalsIgnoringCase("outbound") || option.equalsIgnoringCase("gruu")
+            || option.equalsIgnoringCase("sec-agree")
+    }
+}

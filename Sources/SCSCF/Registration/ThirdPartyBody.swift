@@ -1,0 +1,69 @@
+// The body of a third-party REGISTER (TS 24.229 §5.4.1.7A, §7.6): nothing, one part as it is, or several as
+// multipart/mixed in the order service information, request, response.
+
+import SIPMessage
+import SansIO
+
+struct ThirdPartyBody {
+    private var parts: [(type: StaticString, octets: [UInt8])] = []
+    /// 64 random bits, so that the boundary occurs in no part.
+    var boundary: UInt64 = 0
+
+    /// `<ims-3gpp>` with the text of the criterion, which is copied and not looked into, so it is escaped.
+    mutating func addServiceInfo(_ info: String) {
+        var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<ims-3gpp version=\"1\"><service-info>"
+        for character in info.unicodeScalars {
+            switch character {
+            case "<": text += "&lt;"
+            case ">": text += "&gt;"
+            case "&": text += "&amp;"
+            default: text.unicodeScalars.append(character)
+            }
+        }
+        text += "</service-info></ims-3gpp>\r\n"
+        parts.append(("application/3gpp-ims+xml", Array(text.utf8)))
+    }
+
+    mutating func addMessage(_ message: RawSpan) { parts.append(("message/sip", [UInt8](message))) }
+
+    /// Content-Type, the end of the header fields and the body.
+    func append(to bytes: inout OctetBuffer) {
+        guard let first = parts.first else { return bytes.appendEmptyBody() }
+        guard parts.count > 1 else {
+            bytes.appendField(.contentType, first.type)
+            return bytes.appendBody(first.octets.span.bytes)
+        }
+        bytes.append("Content-Type: multipart/mixed;boundary=")
+        bytes.appendHex(boundary)
+        bytes.append("\r\n")
+        var body = OctetBuffer(capacity: 4096)
+        for part in parts {
+            body.append("--")
+            body.appendHex(boundary)
+            body.append("\r\nContent-Type: ")
+            body.append(part.type)
+            body.append("\r\n\r\n")
+            body.append(part.octets)
+            body.append("\r\n")
+        }
+        body.append("--")
+        body.appendHex(boundary)
+        body.append("--\r\n")
+        bytes.appendBody(body.bytes)
+    }
+}
+
+extension OctetBuffer {
+    /// P-Charging-Vector with the identity of the charging and, as the one who asks, ourselves in the form of type 3
+    /// (TS 24.229 §7.2A.5): `orig-ioi="Type 3home1.test"`.
+    mutating func appendThirdPartyChargingVector(of request: borrowing Message, domain: [UInt8]) {
+        guard let value = request.value(.pChargingVector) else { return }
+        let bytes = request.bytes
+        guard let identity = bytes.parameter("icid-value", in: value) else { return }
+        append("P-Charging-Vector: icid-value=")
+        append(bytes[identity])
+        append(";orig-ioi=\"Type 3")
+        append(domain)
+        append("\"\r\n")
+    }
+}

@@ -1,0 +1,123 @@
+// Registrations whose commit is not yet reported: nothing that depends on a change leaves before the change is safe.
+
+import IMSProfile
+import SIPMessage
+import SIPRegistrar
+import SansIO
+
+struct WaitingRegistration: BitwiseCopyable {
+    var ticket: UInt64
+    var server: SlotID
+    var source: Flow
+    var change: RegistrationChange
+    var user: IdentityReference
+    /// The REGISTER and the 200 that will answer it.
+    var request: PacketID
+    var answer: PacketID
+}
+
+/// In the order of their tickets.
+struct WaitingRegistrations {
+    private var queue: [WaitingRegistration] = []
+    private var head = 0
+    private var lastTicket: UInt64 = 0
+
+    mutating func nextTicket() -> UInt64 {
+        lastTicket += 1
+        return lastTicket
+    }
+
+    mutating func append(_ registration: WaitingRegistration) { queue.append(registration) }
+
+    /// Takes out the first, if its ticket is not above `ticket`.
+    mutating func popFirst(upTo ticket: UInt64) -> WaitingRegistration? {
+        guard head < queue.count, queue[head].ticket <= ticket else { return nil }
+        head += 1
+        let first = queue[head - 1]
+        if head == queue.count {
+            queue.removeAll(keepingCapacity: true)
+            head = 0
+        }
+        return first
+    }
+
+    mutating func popLast() -> WaitingRegistration? {
+        guard head < queue.count else { return nil }
+        let last = queue.removeLast()
+        if head == queue.count {
+            queue.removeAll(keepingCapacity: true)
+            head = 0
+        }
+        return last
+    }
+}
+
+/// Tables of the core's store.
+public enum StoreTable {
+    /// Key: the private name of the subscriber; value: its bindings.
+    public static let registrations: UInt8 = 1
+}
+
+extension ServingCSCF {
+    /// Stores what is registered of a subscriber now, or takes it out if nothing is.
+    mutating func persist(_ subscriber: UInt32, ticket: UInt64, at now: Now, into effects: inout Effects) {
+        scratch.removeAll()
+        directory.appendPublicIdentity(IdentityReference(subscriber: subscriber, identity: 0), into: &scratch)
+        guard registrar.isRegistered(subscriber) else {
+            return effects.store.remove(table: StoreTable.registrations, key: scratch.bytes, ticket: ticket)
+        }
+        var record = OctetBuffer(capacity: 512)
+        registrar.encode(subscriber, at: now, into: &record)
+        effects.store.put(table: StoreTable.registrations, key: scratch.bytes, value: record.bytes, ticket: ticket)
+    }
+
+    /// Takes back what was stored, at start. What expired meanwhile is told to the application servers.
+    ///
+    /// - Returns: false if the record is damaged or its subscriber is not provisioned any more.
+    public mutating func restore(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
+        guard let reference = directory.publicIdentity(key) else { return false }
+        guard registrar.restore(value, subscriber: reference.subscriber, at: now) else { return false }
+        if !registrar.isRegistered(reference.subscriber) {
+            persist(reference.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects)
+            sendThirdPartyDeregistration(of: reference.subscriber, except: -1, at: now, into: &effects)
+        }
+        return true
+    }
+
+    mutating func registrationsCommitted(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
+        if !succeeded { return undoAll(at: now, into: &effects) }
+        while let waiter = waiting.popFirst(upTo: ticket) {
+            registrar.confirm(waiter.change.undo)
+            let octets = [UInt8](pool.bytes(waiter.request))
+            let start = effects.wire.bytes.count
+            effects.wire.bytes.append(pool.bytes(waiter.answer))
+            let end = effects.wire.bytes.count
+            pool.release(waiter.request)
+            pool.release(waiter.answer)
+            transactions.respond(waiter.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+            var scanner = MessageScanner()
+            _ = scanner.scan(octets.span.bytes)
+            sendThirdParty(
+                waiter.change, waiter.user, scanner.message(octets.span.bytes), answer: Slice(start, end), at: now,
+                into: &effects)
+        }
+    }
+
+    /// A commit failed: every change not yet reported is undone, the latest first, and its REGISTER answered 500.
+    private mutating func undoAll(at now: Now, into effects: inout Effects) {
+        effects.notices.append(Notice(.error, "a commit of registrations failed: the changes are undone and answered 500"))
+        while let waiter = waiting.popLast() {
+            registrar.undo(waiter.change.undo)
+            let octets = [UInt8](pool.bytes(waiter.request))
+            pool.release(waiter.request)
+            pool.release(waiter.answer)
+            var scanner = MessageScanner()
+            _ = scanner.scan(octets.span.bytes)
+            let request = scanner.message(octets.span.bytes)
+            guard let essentials = try? request.essentials() else { continue }
+            answer(
+                Arrival(server: waiter.server, flow: waiter.source, essentials: essentials), request, 500,
+                warning: "the registration could not be stored", at: now, into: &effects)
+        }
+    }
+}

@@ -1,0 +1,174 @@
+// A request on its way through the application servers of the user it is served for (TS 24.229 §5.4.3.2, §5.4.3.3): the
+// criteria in their order, each used once, on the request as the server before left it.
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SansIO
+
+extension ServingCSCF {
+    /// Routes an initial or stand-alone request, or one within a dialog.
+    mutating func route(
+        _ arrival: Arrival, _ request: borrowing Message, _ requestURI: SIPURI, at now: Now, into effects: inout Effects
+    ) {
+        let routes = RouteSet(request, requestURI, own: own)
+        if routes.isMalformed { return answer(arrival, request, 400, warning: "malformed Route", at: now, into: &effects) }
+        var arrival = arrival
+        if let restored = routes.requestURIFromLast { arrival.essentials.requestURI = restored }
+        if !arrival.essentials.to.tag.isEmpty { return forwardInDialog(arrival, request, routes, at: now, into: &effects) }
+        if let mark = routes.own, let previous = context(of: mark, in: request.bytes) {
+            return chainContinues(after: previous, arrival, request, routes, at: now, into: &effects)
+        }
+        switch believe(arrival, request, routes, at: now) {
+        case .sender(let sender):
+            chainBegins(sender, arrival, request, routes, at: now, into: &effects)
+        case .refused(let status, let reason):
+            answer(arrival, request, status, warning: reason, at: now, into: &effects)
+        case .challenge(let isStale):
+            let start = effects.wire.bytes.count
+            effects.wire.bytes.appendResponse(407, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
+            digest.appendChallenge(.proxyAuthenticate, isStale: isStale, at: now, into: &effects.wire.bytes)
+            effects.wire.bytes.appendEmptyBody()
+            transactions.respond(arrival.server, 407, from: start, at: now.monotonic, into: &effects.wire)
+        }
+    }
+
+    private mutating func chainBegins(
+        _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+    ) {
+        let id = open(arrival, request, sender, at: now, into: &effects)
+        contexts[id.index].originServer = sender.server
+        guard sender.isOriginating else { return beginTerminating(id, arrival, request, routes, at: now, into: &effects) }
+        let isRegistered = registrar.isRegistered(sender.originator.subscriber)
+        contexts[id.index].served = sender.originator
+        contexts[id.index].isRegistered = isRegistered
+        contexts[id.index].sessionCase = isRegistered ? .originating : .originatingUnregistered
+        evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
+    }
+
+    /// An application server sent the request back with the identifier that it got: it goes on behind that criterion.
+    private mutating func chainContinues(
+        after previous: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
+        into effects: inout Effects
+    ) {
+        contexts[previous.index].isAlive = true
+        let before = contexts[previous.index]
+        let id = open(arrival, request, Sender(reason: .dialogIdentifier, isTrusted: true), at: now, into: &effects)
+        contexts[id.index].served = before.served
+        contexts[id.index].isRegistered = before.isRegistered
+        contexts[id.index].sessionCase = before.sessionCase
+        guard !before.sessionCase.isOriginating else {
+            return evaluate(id, arrival, request, routes, from: Int(before.criterion) + 1, at: now, into: &effects)
+        }
+        // With more Route values the server has chosen the path itself; with another user's Request-URI the request is
+        // diverted: no more terminating criteria, the originating ones of the diverting user instead (§5.4.3.3).
+        if !routes.isEmpty { return forwardOnward(id, arrival, request, routes, at: now, into: &effects) }
+        let target = arrival.essentials.requestURI.flatMap { identity(of: $0, in: request.bytes) }
+        if target?.subscriber != before.served.subscriber {
+            contexts[id.index].sessionCase = .originatingCDIV
+            return evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
+        }
+        evaluate(id, arrival, request, routes, from: Int(before.criterion) + 1, at: now, into: &effects)
+    }
+
+    // MARK: Criteria
+
+    /// Tries the criteria from number `start` on; when none is left, the request goes to its target.
+    mutating func evaluate(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, from start: Int, at now: Now,
+        into effects: inout Effects
+    ) {
+        let context = contexts[id.index]
+        guard !context.served.isNone, let number = directory.profile(of: context.served.subscriber) else {
+            return criteriaExhausted(id, arrival, request, routes, at: now, into: &effects)
+        }
+        let evaluation = EvaluationContext(sessionCase: context.sessionCase, isRegistered: context.isRegistered)
+        var index = start
+        while let match = configuration.profiles[number].firstMatch(from: index, request, evaluation) {
+            index = match + 1
+            let route = criteria[number][match]
+            guard route.server >= 0 else { continue }
+            if route.server == context.originServer {
+                if route.isShortForm { continue }
+                if loops.sawBefore(
+                    request, arrival.essentials, server: route.server, at: now.monotonic, patience: configuration.timers.patience)
+                {
+                    let name = configuration.applicationServers[Int(route.server)].name
+                    let priority = configuration.profiles[number].criteria[match].priority
+                    close(id)
+                    return answer(
+                        arrival, request, 482, warning: "the criterion of priority \(priority) sends the request back to \(name)", at: now,
+                        into: &effects)
+                }
+            }
+            contexts[id.index].criterion = Int16(match)
+            return forwardToServer(route, id, arrival, request, routes, at: now, into: &effects)
+        }
+        criteriaExhausted(id, arrival, request, routes, at: now, into: &effects)
+    }
+
+    private mutating func forwardToServer(
+        _ route: CriterionRoute, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
+        into effects: inout Effects
+    ) {
+        contexts[id.index].isAlive = false
+        guard let flow = outgoing(route.destination),
+            sendBranch(
+                .applicationServer, id, arrival, request, routes, to: .applicationServer(route, id),
+                uri: request[arrival.essentials.requestURI?.all ?? request.shape.requestURI], over: flow, at: now, into: &effects)
+        else { return applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects) }
+        // Timer F or B ends the wait at the latest; a shorter patience needs a timer of its own.
+        if route.answerWithin < configuration.timers.patience {
+            contexts[id.index].timer = wheel.schedule(at: now.monotonic + route.answerWithin, payload: id.rawValue)
+        }
+    }
+
+    private mutating func criteriaExhausted(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+    ) {
+        contexts[id.index].criterion = -1
+        if !routes.isEmpty { return forwardOnward(id, arrival, request, routes, at: now, into: &effects) }
+        if contexts[id.index].sessionCase.isOriginating {
+            beginTerminating(id, arrival, request, routes, at: now, into: &effects)
+        } else {
+            reachUser(id, arrival, request, routes, at: now, into: &effects)
+        }
+    }
+
+    // MARK: The original dialog identifier
+
+    /// `odi_` with the context's slot and a proof that it is ours: nobody can make one up.
+    func appendDialogIdentifier(_ id: SlotID, into bytes: inout OctetBuffer) {
+        bytes.append("odi_")
+        bytes.appendHex(id.rawValue)
+        bytes.appendHex(dialogProof(id))
+    }
+
+    private func dialogProof(_ id: SlotID) -> UInt64 {
+        var hasher = KeyHasher(secret)
+        hasher.combine(id.rawValue)
+        return hasher.finish().low
+    }
+
+    /// The context whose dialog identifier a Route value of ours holds, while it lives.
+    private func context(of mark: SIPURI, in bytes: RawSpan) -> SlotID? {
+        let user = bytes[mark.user]
+        guard user.byteCount == 36, user.part(0, 4).equals("odi_") else { return nil }
+        var words = (UInt64(0), UInt64(0))
+        for i in 0..<32 {
+            guard let digit = user[4 + i].hexDigitValue else { return nil }
+            if i < 16 { words.0 = words.0 << 4 | UInt64(digit) } else { words.1 = words.1 << 4 | UInt64(digit) }
+        }
+        let id = SlotID(rawValue: words.0)
+        return dialogProof(id) == words.1 && contexts.contains(id) ? id : nil
+    }
+}
+
+extension SessionCase {
+    var isOriginating: Bool {
+        switch self {
+        case .originating, .originatingUnregistered, .originatingCDIV: true
+        case .terminating, .terminatingUnregistered: false
+        }
+    }
+}

@@ -1,0 +1,137 @@
+// The life of a request context: opened with the request, its branches sent, closed with the final response.
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SansIO
+
+extension ServingCSCF {
+    /// Opens the context of a request that will be forwarded. An INVITE is answered 100 at once (RFC 3261 §17.2.1).
+    mutating func open(
+        _ arrival: Arrival, _ request: borrowing Message, _ sender: Sender, at now: Now, into effects: inout Effects
+    ) -> SlotID {
+        let id = contexts.insert(
+            RequestContext(
+                server: arrival.server, source: arrival.flow, method: request.method, original: pool.store(request.bytes),
+                sender: sender))
+        transactions[user: arrival.server] = id.rawValue
+        if request.method == .invite {
+            let start = effects.wire.bytes.count
+            effects.wire.bytes.appendResponse(100, to: request, arrival.essentials, from: arrival.flow.remote, toTag: 0)
+            effects.wire.bytes.appendEmptyBody()
+            transactions.respond(arrival.server, 100, from: start, at: now.monotonic, into: &effects.wire)
+        }
+        return id
+    }
+
+    /// Closes a context. Its branches are forgotten: what still comes for them is absorbed by their transactions.
+    mutating func close(_ id: SlotID) {
+        let context = contexts[id.index]
+        wheel.cancel(context.timer)
+        pool.release(context.original)
+        pool.release(context.best)
+        var branch = context.firstBranch
+        while !branch.isNone {
+            let next = branches[branch.index].next
+            branches.remove(branch.index)
+            branch = next
+        }
+        contexts.remove(id.index)
+    }
+
+    /// Adds a branch to a context; it is not sent yet.
+    mutating func addBranch(_ kind: Branch.Kind, to id: SlotID) -> SlotID {
+        let branch = branches.insert(
+            Branch(context: id, next: contexts[id.index].firstBranch, client: .none, kind: kind, state: .waiting))
+        contexts[id.index].firstBranch = branch
+        return branch
+    }
+
+    /// Sends the request to one target.
+    ///
+    /// - Returns: false if as many transactions as are allowed are alive; nothing was sent then.
+    mutating func sendBranch(
+        _ kind: Branch.Kind, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, to hop: NextHop,
+        uri: RawSpan, extraRoutes: RawSpan = RawSpan(), reusing waiting: SlotID? = nil, over flow: Flow, at now: Now,
+        into effects: inout Effects
+    ) -> Bool {
+        let branch = waiting ?? addBranch(kind, to: id)
+        guard let client = transactions.reserveClient(request.method, user: Owner.branch(branch).rawValue) else { return false }
+        branches[branch.index].client = client
+        branches[branch.index].state = .sent
+        let isFirst = contexts[id.index].pendingBranches == 0
+        contexts[id.index].pendingBranches += 1
+        let start = effects.wire.bytes.count
+        appendForwarded(
+            request, arrival.essentials, contexts[id.index], routes, to: hop, uri: uri, extraRoutes: extraRoutes, client: client, over: flow,
+            into: &effects.wire.bytes)
+        transmit(client, from: start, over: flow, at: now, into: &effects)
+        if isFirst {
+            transactions.awaitResponse(arrival.server, to: request, arrival.essentials, from: arrival.flow.remote, at: now.monotonic)
+        }
+        return true
+    }
+
+    /// Answers a request that has a context, and closes it.
+    mutating func refuse(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ status: UInt16, warning: String? = nil, at now: Now,
+        into effects: inout Effects
+    ) {
+        close(id)
+        answer(arrival, request, status, warning: warning, at: now, into: &effects)
+    }
+
+    /// Along the Route values that are left, or to the Request-URI of another network.
+    mutating func forwardOnward(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+    ) {
+        guard let requestURI = arrival.essentials.requestURI else { return refuse(id, arrival, request, 400, at: now, into: &effects) }
+        let bytes = request.bytes
+        let target = routes.next?.uri ?? requestURI
+        var isTrusted = false
+        var found: Destination?
+        if routes.isEmpty, let network = network(of: requestURI, in: bytes) {
+            found = network.destination
+            isTrusted = network.isTrusted
+        } else {
+            found = destination(of: target, in: bytes)
+        }
+        guard let found else {
+            return refuse(
+                id, arrival, request, 404, warning: "nothing is known of \(String(octets: bytes[target.host])); name it under networks or hosts",
+                at: now, into: &effects)
+        }
+        guard let flow = outgoing(found) else {
+            return refuse(id, arrival, request, 503, warning: "no listener sends there", at: now, into: &effects)
+        }
+        guard
+            sendBranch(
+                .route, id, arrival, request, routes, to: .onward(isTrusted: isTrusted), uri: bytes[requestURI.all], over: flow, at: now,
+                into: &effects)
+        else { return refuse(id, arrival, request, 503, at: now, into: &effects) }
+    }
+
+    private func network(of uri: SIPURI, in bytes: RawSpan) -> ServingCSCFConfiguration.NetworkPlan? {
+        for i in 0..<configuration.networks.count
+        where uri.isSIP && bytes[uri.host].equalsIgnoringCase(configuration.networks[i].domain.span.bytes) {
+            return configuration.networks[i]
+        }
+        return nil
+    }
+
+    /// Begins again with the request as it was received: for default handling and for targets that wait for their turn.
+    mutating func withOriginal(
+        of id: SlotID, _ body: (inout ServingCSCF, Arrival, borrowing Message, RouteSet) -> Void
+    ) {
+        let context = contexts[id.index]
+        let octets = [UInt8](pool.bytes(context.original))
+        var scanner = MessageScanner()
+        _ = scanner.scan(octets.span.bytes)
+        let request = scanner.message(octets.span.bytes)
+        // It was sound when it came.
+        guard var essentials = try? request.essentials(), let requestURI = essentials.requestURI else { return close(id) }
+        let routes = RouteSet(request, requestURI, own: own)
+        if let restored = routes.requestURIFromLast { essentials.requestURI = restored }
+        body(&self, Arrival(server: context.server, flow: context.source, essentials: essentials), request, routes)
+    }
+}

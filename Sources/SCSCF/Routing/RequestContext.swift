@@ -1,0 +1,166 @@
+// What the core remembers of a request that it forwards (RFC 3261 §16.7, the response context): whose it is, how far
+// its criteria have been tried, and its branches. One flat value, from the request to its final response.
+
+import IMSProfile
+import SIPMessage
+import SansIO
+
+struct RequestContext: BitwiseCopyable {
+    /// The server transaction, and where its request came from.
+    var server: SlotID
+    var source: Flow
+    var method: Method
+    /// The request as it was received, kept until a final response: default handling and further targets begin with it.
+    var original: PacketID
+    var sender: Sender
+    /// The served user, and the case in which it is served.
+    var served = IdentityReference.none
+    var sessionCase = SessionCase.terminating
+    var isRegistered = false
+    /// The criterion that is being tried, or -1.
+    var criterion: Int16 = -1
+    /// A short-form criterion of this application server is skipped: the request came from it outside of a chain; or -1.
+    var originServer: Int16 = -1
+    /// Whether the application server has shown that it works on the request: by a 1xx other than 100, or by sending the
+    /// request back with its dialog identifier (TS 24.229 §5.4.3.2).
+    var isAlive = false
+    var isCancelled = false
+    /// A 2xx or 6xx has ended the search: what comes now is only for the record.
+    var isSettled = false
+    /// The first of the branches, linked by `Branch.next`, and how many have no final response yet.
+    var firstBranch = SlotID.none
+    var pendingBranches: Int16 = 0
+    /// Contacts that wait for their turn, by falling preference.
+    var waitingBranches: Int16 = 0
+    /// The best final response so far.
+    var best = PacketID.none
+    var bestStatus: UInt16 = 0
+    var timer = TimerID.none
+}
+
+/// One target of a forwarded request.
+struct Branch: BitwiseCopyable {
+    enum Kind: UInt8, BitwiseCopyable { case applicationServer, contact, route }
+    enum State: UInt8, BitwiseCopyable { case waiting, sent, answered }
+    var context: SlotID
+    var next: SlotID
+    var client: SlotID
+    var kind: Kind
+    var state: State
+    /// Of a contact: the binding, its q value in thousandths.
+    var binding = SlotID.none
+    var preference: Int32 = 0
+}
+
+/// What a client transaction belongs to, in the 64 bits that the transaction layer keeps: the kind in the top bits of the
+/// slot's number.
+enum Owner: Equatable {
+    case nobody
+    case branch(SlotID)
+    case thirdParty(SlotID)
+
+    private static let kindShift: UInt32 = 29
+
+    var rawValue: UInt64 {
+        switch self {
+        case .nobody: 0
+        case .branch(let id): Owner.pack(id, 1)
+        case .thirdParty(let id): Owner.pack(id, 2)
+        }
+    }
+
+    init(rawValue: UInt64) {
+        let packed = SlotID(rawValue: rawValue)
+        let id = SlotID(index: packed.index & (1 << Owner.kindShift - 1), generation: packed.generation)
+        switch packed.index >> Owner.kindShift {
+        case 1: self = .branch(id)
+        case 2: self = .thirdParty(id)
+        default: self = .nobody
+        }
+    }
+
+    private static func pack(_ id: SlotID, _ kind: UInt32) -> UInt64 {
+        SlotID(index: id.index | kind << kindShift, generation: id.generation).rawValue
+    }
+}
+
+/// What the routing needs of a criterion, without references.
+struct CriterionRoute: BitwiseCopyable {
+    /// The application server's number, or -1: the criterion names one that nobody knows.
+    var server: Int16
+    var destination: Destination
+    var isShortForm: Bool
+    /// SESSION_TERMINATED.
+    var endsSession: Bool
+    var answerWithin: TimeSpan
+    var hasBody: Bool
+    var includesRequest: Bool
+    var includesAnswer: Bool
+
+    static func routes(
+        of profile: ServiceProfile, _ servers: [ServingCSCFConfiguration.ServerPlan]
+    ) -> ContiguousArray<CriterionRoute> {
+        var routes: ContiguousArray<CriterionRoute> = []
+        for criterion in profile.criteria {
+            let plan = criterion.applicationServer
+            let number = plan.index ?? servers.firstIndex { $0.uri == Array(plan.uri.utf8) } ?? -1
+            let none = Destination(endpoint: .none, transport: .udp)
+            routes.append(
+                CriterionRoute(
+                    server: Int16(number), destination: number >= 0 ? servers[number].destination : none,
+                    isShortForm: criterion.isShortForm, endsSession: plan.defaultHandling == .sessionTerminated,
+                    answerWithin: number >= 0 ? servers[number].answerWithin : .zero,
+                    hasBody: plan.serviceInfo != nil || plan.includesRegisterRequest || plan.includesRegisterResponse,
+                    includesRequest: plan.includesRegisterRequest, includesAnswer: plan.includesRegisterResponse))
+        }
+        return routes
+    }
+}
+
+/// Requests that came from an application server and went back to it once by a criterion of long form: the same request
+/// again, without its dialog identifier, is a loop.
+struct SelfLoopMemory {
+    private var seen: [KeyHash: Instant] = [:]
+    private var order: [(KeyHash, Instant)] = []
+    private var head = 0
+    private let secret: HashSecret
+
+    init(secret: HashSecret) { self.secret = secret }
+
+    /// - Returns: whether the request went this way before, less than `patience` ago.
+    mutating func sawBefore(
+        _ request: borrowing Message, _ essentials: Essentials, server: Int16, at now: Instant, patience: TimeSpan
+    ) -> Bool {
+        while head < order.count, order[head].1 <= now {
+            seen[order[head].0] = nil
+            head += 1
+        }
+        if head > 4096 {
+            order.removeFirst(head)
+            head = 0
+        }
+        var hasher = KeyHasher(secret)
+        hasher.combine(request[essentials.callID])
+        hasher.combine(request[essentials.from.tag])
+        hasher.combine(UInt64(essentials.sequence) << 16 | UInt64(UInt16(bitPattern: server)))
+        let key = hasher.finish()
+        if seen[key] != nil { return true }
+        seen[key] = now + patience
+        order.append((key, now + patience))
+        return false
+    }
+}
+
+/// Peers that refused a stream for a large request: until 60 s later they are sent datagrams (RFC 3261 §18.1.1).
+struct StreamRefusals {
+    private var refusals: [(remote: Endpoint, until: Instant)] = []
+
+    mutating func remember(_ remote: Endpoint, at now: Instant) {
+        refusals.removeAll { $0.until <= now || $0.remote == remote }
+        if refusals.count < 1024 { refusals.append((remote, now + .seconds(60))) }
+    }
+
+    func contains(_ remote: Endpoint, at now: Instant) -> Bool {
+        refusals.contains { $0.remote == remote && $0.until > now }
+    }
+}

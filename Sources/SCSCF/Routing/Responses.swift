@@ -1,0 +1,235 @@
+// Responses to forwarded requests (RFC 3261 §16.7), and what takes the place of one that did not come (§16.8, §16.9).
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPTransaction
+import SansIO
+
+extension ServingCSCF {
+    mutating func responseReceived(
+        _ response: borrowing Message, _ essentials: Essentials, over flow: Flow, at now: Now, into effects: inout Effects
+    ) {
+        switch transactions.responseReceived(response, essentials, at: now.monotonic, into: &effects.wire) {
+        case .stray: counters.countDropped(.strayResponse)
+        case .absorbed: counters.retransmissionsAbsorbed += 1
+        case .matched(_, let user):
+            switch Owner(rawValue: user) {
+            case .nobody: break
+            case .branch(let branch): branchAnswered(branch, response, essentials, at: now, into: &effects)
+            case .thirdParty(let id): thirdPartyAnswered(id, response, at: now, into: &effects)
+            }
+        }
+    }
+
+    mutating func transactionChanged(_ event: TransactionEvent, at now: Now, into effects: inout Effects) {
+        switch event {
+        case .timedOut(_, let user): unanswered(Owner(rawValue: user), 408, at: now, into: &effects)
+        case .transportFailed(_, let user): unanswered(Owner(rawValue: user), 503, at: now, into: &effects)
+        case .timerC(let client, _): transactions.cancel(client, at: now.monotonic, into: &effects.wire)
+        case .fellBack(let remote): fallbacks.remember(remote, at: now.monotonic)
+        case .acknowledgementMissing: break
+        }
+    }
+
+    private mutating func unanswered(_ owner: Owner, _ status: UInt16, at now: Now, into effects: inout Effects) {
+        switch owner {
+        case .nobody: break
+        case .branch(let branch): branchUnanswered(branch, status, at: now, into: &effects)
+        case .thirdParty(let id): thirdPartyUnanswered(id, status, at: now, into: &effects)
+        }
+    }
+
+    // MARK: A branch
+
+    private mutating func branchAnswered(
+        _ branch: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+    ) {
+        guard branches.contains(branch), response.status > 100 else { return }
+        let id = branches[branch.index].context
+        let kind = branches[branch.index].kind
+        guard response.status >= 200 else {
+            contexts[id.index].isAlive = true
+            // A provisional response to another method than INVITE is no use to anybody (RFC 4320 §4.1).
+            if contexts[id.index].method == .invite, !contexts[id.index].isSettled { passBack(id, response, essentials, at: now, into: &effects) }
+            return
+        }
+        let isFirstFinal = branches[branch.index].state == .sent
+        if isFirstFinal {
+            branches[branch.index].state = .answered
+            contexts[id.index].pendingBranches -= 1
+        }
+        if response.status < 300 { return succeeded(id, response, essentials, at: now, into: &effects) }
+        guard isFirstFinal, !contexts[id.index].isSettled else { return }
+        if kind == .applicationServer, isFailure(response.status), !contexts[id.index].isAlive, !contexts[id.index].isCancelled,
+            !endsSession(id)
+        {
+            return withOriginal(of: id) { core, arrival, request, routes in
+                core.applicationServerFailed(id, response.status, arrival, request, routes, at: now, into: &effects)
+            }
+        }
+        if kind == .contact, response.status == 430 { flowFailed(branches[branch.index].binding, of: id, at: now, into: &effects) }
+        failed(id, response, essentials, at: now, into: &effects)
+    }
+
+    /// A 2xx goes back at once, an INVITE's each time; the other branches are cancelled (§16.7 steps 5 and 10).
+    private mutating func succeeded(
+        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+    ) {
+        passBack(id, response, essentials, at: now, into: &effects)
+        guard contexts[id.index].method == .invite else { return close(id) }
+        guard !contexts[id.index].isSettled else { return }
+        contexts[id.index].isSettled = true
+        contexts[id.index].waitingBranches = 0
+        cancelPendingBranches(of: id, at: now, into: &effects)
+        // Repeated 2xx pass for as long as the transactions know them (RFC 6026 §7.2).
+        wheel.cancel(contexts[id.index].timer)
+        contexts[id.index].timer = wheel.schedule(at: now.monotonic + configuration.timers.patience, payload: id.rawValue)
+    }
+
+    /// A final response that is none of success: the best of all branches goes back when the last has answered.
+    private mutating func failed(
+        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+    ) {
+        if response.status >= 600 {
+            contexts[id.index].waitingBranches = 0
+            cancelPendingBranches(of: id, at: now, into: &effects)
+        }
+        let context = contexts[id.index]
+        let isLast = context.pendingBranches == 0 && context.waitingBranches == 0
+        guard ResponseChoice.isBetter(response.status, than: context.bestStatus) else {
+            return isLast ? passBackBest(id, at: now, into: &effects) : nextTargets(id, at: now, into: &effects)
+        }
+        if isLast {
+            passBack(id, response, essentials, at: now, into: &effects)
+            return close(id)
+        }
+        pool.release(context.best)
+        contexts[id.index].best = pool.store(response.bytes)
+        contexts[id.index].bestStatus = response.status
+        nextTargets(id, at: now, into: &effects)
+    }
+
+    /// When every branch that was sent has failed, the next contacts have their turn.
+    private mutating func nextTargets(_ id: SlotID, at now: Now, into effects: inout Effects) {
+        guard contexts[id.index].pendingBranches == 0, contexts[id.index].waitingBranches > 0 else { return }
+        withOriginal(of: id) { core, arrival, request, routes in
+            core.sendWaitingBranches(id, arrival, request, routes, at: now, into: &effects)
+        }
+    }
+
+    /// No response came on a branch: as if it had been a 408 (§16.9: a 503 for a transport that failed).
+    private mutating func branchUnanswered(_ branch: SlotID, _ status: UInt16, at now: Now, into effects: inout Effects) {
+        guard branches.contains(branch), branches[branch.index].state == .sent else { return }
+        branches[branch.index].state = .answered
+        let id = branches[branch.index].context
+        contexts[id.index].pendingBranches -= 1
+        guard !contexts[id.index].isSettled else { return }
+        if branches[branch.index].kind == .applicationServer, !contexts[id.index].isAlive, !contexts[id.index].isCancelled {
+            return withOriginal(of: id) { core, arrival, request, routes in
+                core.applicationServerFailed(id, status, arrival, request, routes, at: now, into: &effects)
+            }
+        }
+        let context = contexts[id.index]
+        if ResponseChoice.isBetter(status, than: context.bestStatus) {
+            pool.release(context.best)
+            contexts[id.index].best = .none
+            contexts[id.index].bestStatus = status
+        }
+        if context.pendingBranches == 0, context.waitingBranches == 0 {
+            passBackBest(id, at: now, into: &effects)
+        } else {
+            nextTargets(id, at: now, into: &effects)
+        }
+    }
+
+    // MARK: Back to the sender
+
+    /// Sends a response back without our Via. A 503 would keep the client from all of us, so it becomes a 500
+    /// (§16.7 step 6).
+    private mutating func passBack(
+        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+    ) {
+        let context = contexts[id.index]
+        if response.status == 408, context.method != .invite {
+            // RFC 4320 §4.2: a 408 to another method than INVITE is never sent.
+            return transactions.abandon(context.server)
+        }
+        let start = effects.wire.bytes.count
+        effects.wire.bytes.appendForwarded(response, essentials.via)
+        transactions.respond(context.server, response.status, from: start, at: now.monotonic, into: &effects.wire)
+    }
+
+    private mutating func passBackBest(_ id: SlotID, at now: Now, into effects: inout Effects) {
+        let context = contexts[id.index]
+        guard context.best.isNone else {
+            let octets = [UInt8](pool.bytes(context.best))
+            var scanner = MessageScanner()
+            _ = scanner.scan(octets.span.bytes)
+            let response = scanner.message(octets.span.bytes)
+            if let essentials = try? response.essentials() { passBack(id, response, essentials, at: now, into: &effects) }
+            return close(id)
+        }
+        withOriginal(of: id) { core, arrival, request, _ in
+            core.answerUnanswered(id, arrival, request, at: now, into: &effects)
+        }
+    }
+
+    /// Nothing came back at all: 408 for an INVITE, silence for other methods (RFC 4320 §4.2), 487 if it was cancelled.
+    private mutating func answerUnanswered(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects
+    ) {
+        let context = contexts[id.index]
+        let status: UInt16 = context.isCancelled ? 487 : context.bestStatus == 503 ? 500 : context.bestStatus
+        close(id)
+        if status == 408, request.method != .invite { return transactions.abandon(arrival.server) }
+        answer(arrival, request, status, at: now, into: &effects)
+    }
+
+    // MARK: Application servers
+
+    private func isFailure(_ status: UInt16) -> Bool { status == 408 || (500..<600).contains(status) }
+
+    private func endsSession(_ id: SlotID) -> Bool {
+        let context = contexts[id.index]
+        guard context.criterion >= 0, let number = directory.profile(of: context.served.subscriber) else { return true }
+        return criteria[number][Int(context.criterion)].endsSession
+    }
+
+    /// Default handling (TS 24.229 §5.4.3.2): SESSION_CONTINUED goes on with the request as it was before the server,
+    /// SESSION_TERMINATED answers it.
+    mutating func applicationServerFailed(
+        _ id: SlotID, _ status: UInt16, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
+        into effects: inout Effects
+    ) {
+        wheel.cancel(contexts[id.index].timer)
+        contexts[id.index].timer = .none
+        guard endsSession(id) else {
+            return evaluate(
+                id, arrival, request, routes, from: Int(contexts[id.index].criterion) + 1, at: now, into: &effects)
+        }
+        contexts[id.index].bestStatus = status
+        answerUnanswered(id, arrival, request, at: now, into: &effects)
+    }
+
+    /// A context's timer: a settled INVITE is over, or an application server gave no sign in time.
+    mutating func applicationServerSilent(_ id: SlotID, at now: Now, into effects: inout Effects) {
+        guard contexts.contains(id) else { return }
+        contexts[id.index].timer = .none
+        if contexts[id.index].isSettled { return close(id) }
+        guard !contexts[id.index].isAlive, !contexts[id.index].isCancelled else { return }
+        // Its late answer is absorbed: the branch is done.
+        var branch = contexts[id.index].firstBranch
+        while !branch.isNone {
+            if branches[branch.index].state == .sent, branches[branch.index].kind == .applicationServer {
+                branches[branch.index].state = .answered
+                contexts[id.index].pendingBranches -= 1
+                transactions.cancel(branches[branch.index].client, at: now.monotonic, into: &effects.wire)
+            }
+            branch = branches[branch.index].next
+        }
+        withOriginal(of: id) { core, arrival, request, routes in
+            core.applicationServerFailed(id, 408, arrival, request, routes, at: now, into: &effects)
+        }
+    }
+}

@@ -1,0 +1,250 @@
+// Sending a request onwards: where a URI leads, over which listener, and what is written (RFC 3261 §16.6, §18.1.1).
+
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SIPTransaction
+import SansIO
+
+extension ServingCSCF {
+    // MARK: Where to
+
+    /// Where requests for a SIP URI go: an address, or a name that the topology resolves (RFC 3263 §4 without DNS).
+    /// Nil: a name that nobody knows, or a scheme that asks for TLS.
+    func destination(of uri: SIPURI, in bytes: RawSpan) -> Destination? {
+        guard uri.scheme == .sip else { return nil }
+        var transport = Transport.udp
+        if let word = bytes.parameter("transport", in: uri.parameters) {
+            guard let named = Transport(viaName: bytes[word]) else { return nil }
+            transport = named
+        }
+        let host = bytes.parameter("maddr", in: uri.parameters) ?? uri.host
+        if let address = IPAddress(bytes[host]) {
+            return Destination(
+                endpoint: Endpoint(address: address, port: uri.port == 0 ? transport.defaultPort : uri.port), transport: transport)
+        }
+        guard !configuration.hosts.isEmpty else { return nil }
+        var name = OctetBuffer(capacity: 64)
+        name.appendLowercased(bytes[host])
+        guard var endpoint = configuration.hosts[[UInt8](name.bytes)] else { return nil }
+        if uri.port != 0 { endpoint.port = uri.port }
+        if endpoint.port == 0 { endpoint.port = transport.defaultPort }
+        return Destination(endpoint: endpoint, transport: transport)
+    }
+
+    /// The flow to a destination: over the first listener of its transport and family. A stream needs none (an ordinary
+    /// client connection); its Via then has the address of another listener of the family. Nil: nobody can send there.
+    func outgoing(_ destination: Destination) -> Flow? {
+        guard destination.endpoint.port != 0, !destination.endpoint.address.isIPv4Broadcast else { return nil }
+        let isIPv6 = destination.endpoint.address.isIPv6
+        var sameFamily: Int?
+        for i in 0..<configuration.listeners.count where configuration.listeners[i].local.address.isIPv6 == isIPv6 {
+            if configuration.listeners[i].transport == destination.transport {
+                return Flow(transport: destination.transport, listener: UInt8(i), remote: destination.endpoint)
+            }
+            if sameFamily == nil { sameFamily = i }
+        }
+        guard destination.transport.isReliable, let sameFamily else { return nil }
+        return Flow(transport: destination.transport, listener: UInt8(sameFamily), remote: destination.endpoint)
+    }
+
+    // MARK: By which transport
+
+    /// Sends what was written since `start`: a large request by a stream instead of a datagram, unless the peer lately
+    /// refused one (§18.1.1).
+    mutating func transmit(_ client: SlotID, from start: Int, over flow: Flow, at now: Now, into effects: inout Effects) {
+        let length = effects.wire.bytes.count - start
+        guard flow.transport == .udp, configuration.udpSizeLimit > 0, length > configuration.udpSizeLimit,
+            !fallbacks.contains(flow.remote, at: now.monotonic),
+            let stream = outgoing(Destination(endpoint: flow.remote, transport: .tcp))
+        else {
+            return transactions.send(client, from: start, over: flow, at: now.monotonic, into: &effects.wire)
+        }
+        // Our Via must say TCP: the message is written again with it behind the old one, which is cut off.
+        let octets = [UInt8](effects.wire.bytes.bytes(from: start, count: length))
+        effects.wire.bytes.truncate(to: start)
+        let request = octets.span.bytes
+        let viaStart = (request.firstOffset(of: 0x0A) ?? -1) + 1
+        let viaEnd = (request.firstOffset(of: 0x0A, from: viaStart) ?? viaStart - 1) + 1
+        effects.wire.bytes.append(request.part(0, viaStart))
+        transactions.appendVia(client, over: stream, into: &effects.wire.bytes)
+        effects.wire.bytes.append(request.part(viaEnd, request.byteCount - viaEnd))
+        transactions.send(
+            client, from: start, over: stream, fallbackListener: flow.listener, at: now.monotonic, into: &effects.wire)
+    }
+
+    // MARK: What is written
+
+    /// Header fields that only trusted peers may send (RFC 3325 §5, RFC 7315 §5.5); from others they are taken off.
+    static let trustedOnly: HeaderSet = [
+        .pAssertedIdentity, .pPreferredIdentity, .pServedUser, .pChargingVector, .pChargingFunctionAddresses, .pVisitedNetworkID,
+        .pProfileKey, .pCalledPartyID, .pAssociatedURI,
+    ]
+    /// Header fields that do not leave the trust domain (TS 24.229 §5.4.3.2, RFC 5502 §4).
+    static let inside: HeaderSet = [
+        .pServedUser, .pChargingVector, .pChargingFunctionAddresses, .pAccessNetworkInfo, .pVisitedNetworkID, .pProfileKey,
+    ]
+
+    /// Who gets a forwarded request.
+    enum NextHop {
+        /// An application server, with the context whose dialog identifier it sends back.
+        case applicationServer(CriterionRoute, SlotID)
+        /// A contact of the served user.
+        case contact
+        /// The next Route value, or the Request-URI.
+        case onward(isTrusted: Bool)
+    }
+
+    /// Writes a request as it goes on. Nothing is sent.
+    mutating func appendForwarded(
+        _ request: borrowing Message, _ essentials: Essentials, _ context: RequestContext, _ routes: RouteSet, to hop: NextHop,
+        uri: RawSpan, extraRoutes: RawSpan, client: SlotID, over flow: Flow, into bytes: inout OctetBuffer
+    ) {
+        var leftOut = ForwardedRequest.rewritten
+        bytes.appendRequestLine(of: request, uri: uri)
+        transactions.appendVia(client, over: flow, into: &bytes)
+        bytes.appendVias(of: request, essentials.via, from: context.source.remote)
+        if request.method.formsDialog, essentials.to.tag.isEmpty {
+            appendRecordRoute(inbound: context.source, outbound: flow, into: &bytes)
+        }
+        bytes.appendFields(of: request, .recordRoute)
+        appendRouteFields(request, context, routes, hop, extraRoutes, into: &bytes)
+        bytes.appendMaxForwards(essentials.maxForwards)
+        appendIdentities(request, context, hop, &leftOut, into: &bytes)
+        if context.sender.reason == .credentials { leftOut.insert(.proxyAuthorization) }
+        bytes.appendFields(of: request, except: leftOut)
+        bytes.appendBody(request.body)
+    }
+
+    private func appendRouteFields(
+        _ request: borrowing Message, _ context: RequestContext, _ routes: RouteSet, _ hop: NextHop, _ extraRoutes: RawSpan,
+        into bytes: inout OctetBuffer
+    ) {
+        switch hop {
+        case .applicationServer(let route, let id):
+            // §5.4.3.2: the server first, then ourselves with the original dialog identifier.
+            bytes.append("Route: <")
+            let uri = configuration.applicationServers[Int(route.server)].uri
+            bytes.append(uri)
+            if !uri.span.bytes.hasLooseRouting { bytes.append(";lr") }
+            bytes.append(">\r\nRoute: <sip:")
+            appendDialogIdentifier(id, into: &bytes)
+            bytes.append("@")
+            let sending = outgoing(route.destination)
+            bytes.append(configuration.listeners[Int(sending?.listener ?? 0)].advertised)
+            if route.destination.transport != .udp {
+                bytes.append(";transport=")
+                bytes.append(route.destination.transport.name)
+            }
+            bytes.append(context.sessionCase.isOriginating ? ";lr;orig>\r\n" : ";lr>\r\n")
+            bytes.appendRoutes(of: request, routes)
+        case .contact:
+            bytes.append(extraRoutes)
+        case .onward:
+            bytes.appendRoutes(of: request, routes)
+        }
+    }
+
+    /// P-Asserted-Identity, P-Served-User and P-Called-Party-ID as the next hop gets them.
+    private func appendIdentities(
+        _ request: borrowing Message, _ context: RequestContext, _ hop: NextHop, _ leftOut: inout HeaderSet, into bytes: inout OctetBuffer
+    ) {
+        let hidesIdentity = request.lists("id", in: .privacy) || request.value(.privacy).map { request.bytes.asksToHideIdentity($0) } ?? false
+        if !context.sender.isTrusted {
+            leftOut = leftOut.union(ServingCSCF.trustedOnly)
+            if !context.sender.originator.isNone, hop.isTrusted || !hidesIdentity {
+                appendAssertedIdentity(context.sender.originator, into: &bytes)
+            }
+        } else if !hop.isTrusted, hidesIdentity {
+            leftOut.insert(.pAssertedIdentity)
+        }
+        leftOut.insert(.pPreferredIdentity)
+        leftOut.insert(.pServedUser)
+        switch hop {
+        case .applicationServer: appendServedUser(context, into: &bytes)
+        case .contact:
+            leftOut = leftOut.union(ServingCSCF.inside)
+            leftOut.insert(.pCalledPartyID)
+            bytes.append("P-Called-Party-ID: <")
+            directory.appendPublicIdentity(context.served, into: &bytes)
+            bytes.append(">\r\n")
+        case .onward(let isTrusted):
+            if !isTrusted { leftOut = leftOut.union(ServingCSCF.inside) }
+        }
+    }
+
+    /// The identity, and a second one of the other scheme if the set has one (TS 24.229 §5.4.3.2, RFC 3325 §9.1).
+    private func appendAssertedIdentity(_ reference: IdentityReference, into bytes: inout OctetBuffer) {
+        bytes.append("P-Asserted-Identity: <")
+        let start = bytes.count
+        directory.appendPublicIdentity(reference, into: &bytes)
+        let isNumber = bytes.bytes(from: start, count: 4).equals("tel:")
+        bytes.append(">")
+        if let other = directory.firstIdentity(of: reference.subscriber, isNumber: !isNumber) {
+            bytes.append(", <")
+            directory.appendPublicIdentity(other, into: &bytes)
+            bytes.append(">")
+        }
+        bytes.append("\r\n")
+    }
+
+    /// `P-Served-User: <sip:alice@home1.test>;sescase=orig;regstate=reg` (RFC 5502, RFC 8498).
+    private func appendServedUser(_ context: RequestContext, into bytes: inout OctetBuffer) {
+        bytes.append("P-Served-User: <")
+        directory.appendPublicIdentity(context.served, into: &bytes)
+        switch context.sessionCase {
+        case .originatingCDIV: bytes.append(">;orig-cdiv\r\n")
+        case .originating, .originatingUnregistered:
+            bytes.append(context.isRegistered ? ">;sescase=orig;regstate=reg\r\n" : ">;sescase=orig;regstate=unreg\r\n")
+        case .terminating, .terminatingUnregistered:
+            bytes.append(context.isRegistered ? ">;sescase=term;regstate=reg\r\n" : ">;sescase=term;regstate=unreg\r\n")
+        }
+    }
+
+    /// §16.6 step 4; two values where the two sides are on different transports or families (RFC 5658), the one of the
+    /// next hop on top.
+    private func appendRecordRoute(inbound: Flow, outbound: Flow, into bytes: inout OctetBuffer) {
+        appendRecordRouteValue(outbound, into: &bytes)
+        let isSame = inbound.transport == outbound.transport && inbound.remote.address.isIPv6 == outbound.remote.address.isIPv6
+        if !isSame { appendRecordRouteValue(inbound, into: &bytes) }
+    }
+
+    private func appendRecordRouteValue(_ flow: Flow, into bytes: inout OctetBuffer) {
+        bytes.append("Record-Route: <sip:")
+        bytes.append(configuration.listeners[Int(flow.listener)].advertised)
+        if flow.transport != .udp {
+            bytes.append(";transport=")
+            bytes.append(flow.transport.name)
+        }
+        bytes.append(";lr>\r\n")
+    }
+}
+
+extension ServingCSCF.NextHop {
+    /// Whether identities may be shown to it whatever the user asks.
+    var isTrusted: Bool {
+        switch self {
+        case .applicationServer: true
+        case .contact: false
+        case .onward(let isTrusted): isTrusted
+        }
+    }
+}
+
+extension RawSpan {
+    /// Whether a URI has the parameter `lr` (RFC 3261 §19.1.1).
+    var hasLooseRouting: Bool {
+        guard let uri = uri(Slice(0, byteCount)) else { return false }
+        return parameter("lr", in: uri.parameters) != nil
+    }
+
+    /// Whether a Privacy value, whose parts are separated by semicolons, holds `id` (RFC 3325 §9.3).
+    func asksToHideIdentity(_ value: Slice) -> Bool {
+        var found = false
+        forEachParameter(in: value) { name, _ in
+            found = self[name].equalsIgnoringCase("id")
+            return !found
+        }
+        return found
+    }
+}

@@ -1,0 +1,228 @@
+// The serving CSCF (TS 24.229 §5.4) as one value: registrar, proxy and the glue of IMS between them. It is also the edge
+// (P-CSCF) for users that come to it directly.
+//
+//   octets → scan → transaction → REGISTER: Registration/
+//                               → OPTIONS to us: answered here
+//                               → else: Identity/ (who sends) → Routing/ (criteria, application servers, target)
+//
+// A tick is one call of a member of `SansIONode`; what it wants done is in the effects.
+
+public import IMSProfile
+public import SIPMessage
+import SIPProxy
+public import SIPRegistrar
+public import SIPTransaction
+public import SansIO
+
+public struct ServingCSCF: ~Copyable, SansIONode {
+    let configuration: ServingCSCFConfiguration
+    let own: OwnAddresses
+    let directory: SubscriberDirectory
+    /// What the routing needs of each profile's criteria, without references.
+    let criteria: ContiguousArray<ContiguousArray<CriterionRoute>>
+    let secret: HashSecret
+
+    var transactions: TransactionLayer
+    var registrar: Registrar
+    var digest: DigestAuthenticator
+    var contexts = Slab<RequestContext>()
+    var branches = Slab<Branch>()
+    var thirdParty = Slab<ThirdPartyRegistration>()
+    var waiting = WaitingRegistrations()
+    var pool = PacketPool()
+    var wheel: TimerWheel
+    var random: RandomSource
+    var loops: SelfLoopMemory
+    var fallbacks = StreamRefusals()
+    /// What tells the Call-IDs of third-party REGISTER requests of this run from those of another, and their last CSeq.
+    let thirdPartySession: UInt64
+    var thirdPartySequence: UInt32 = 0
+    /// A run of octets for what is compared and thrown away: canonical identities, passwords.
+    var scratch = OctetBuffer(capacity: 512)
+    public internal(set) var counters: CoreCounters
+    private var scanner = MessageScanner()
+    private var transactionEvents: [TransactionEvent] = []
+    private var expiredTimers: [UInt64] = []
+    private var expiredBindings: [ExpiredBinding] = []
+
+    /// - Parameter configuration: taken as it is; whoever made it has validated it.
+    public init(_ configuration: ServingCSCFConfiguration, at now: Now) {
+        var random = RandomSource(seed: configuration.seed)
+        self.configuration = configuration
+        own = OwnAddresses(domain: configuration.domain, listeners: configuration.listeners)
+        secret = HashSecret(from: &random)
+        directory = SubscriberDirectory(configuration.subscribers, secret: secret)
+        criteria = ContiguousArray(configuration.profiles.map { CriterionRoute.routes(of: $0, configuration.applicationServers) })
+        // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
+        transactions = TransactionLayer(
+            listeners: configuration.listeners, timers: configuration.timers, limit: configuration.transactionLimit,
+            random: RandomSource(seed: random.next()), start: now.monotonic)
+        registrar = Registrar(
+            settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random), start: now.monotonic)
+        digest = DigestAuthenticator(
+            realm: configuration.domain, failuresAllowed: configuration.authenticationFailures, secret: HashSecret(from: &random), start: now)
+        wheel = TimerWheel(start: now.monotonic)
+        loops = SelfLoopMemory(secret: HashSecret(from: &random))
+        counters = CoreCounters(applicationServers: configuration.applicationServers.count)
+        thirdPartySession = random.next()
+        self.random = random
+    }
+
+    // MARK: SansIONode
+
+    public mutating func receive(_ octets: RawSpan, over flow: Flow, at now: Now, into effects: inout Effects) {
+        // The scanner is taken out while its message is looked at: the message borrows it, and the core changes meanwhile.
+        var scanner = MessageScanner()
+        swap(&scanner, &self.scanner)
+        let verdict = scanner.scan(octets)
+        switch verdict {
+        case .blank:
+            counters.countDropped(.keepAlive)
+        case .fault(let fault):
+            faultFound(fault, scanner.message(octets), over: flow, into: &effects)
+        case .message:
+            messageReceived(scanner.message(octets), over: flow, at: now, into: &effects)
+        }
+        swap(&scanner, &self.scanner)
+    }
+
+    public mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects) {
+        // Bindings outlive their connection: the user may come back, and others are reached by their Contact.
+    }
+
+    public mutating func transmissionFailed(_ transaction: UInt64, over flow: Flow, at now: Now, into effects: inout Effects) {
+        var events: [TransactionEvent] = []
+        transactions.transmissionFailed(transaction, at: now.monotonic, into: &effects.wire, events: &events)
+        for event in events { transactionChanged(event, at: now, into: &effects) }
+    }
+
+    public mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
+        registrationsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
+    }
+
+    public mutating func advance(to now: Now, into effects: inout Effects) {
+        var events = transactionEvents
+        transactionEvents = []
+        transactions.advance(to: now.monotonic, into: &effects.wire, events: &events)
+        for event in events { transactionChanged(event, at: now, into: &effects) }
+        events.removeAll(keepingCapacity: true)
+        transactionEvents = events
+
+        var due = expiredTimers
+        expiredTimers = []
+        wheel.expire(upTo: now.monotonic, into: &due)
+        for payload in due { applicationServerSilent(SlotID(rawValue: payload), at: now, into: &effects) }
+        due.removeAll(keepingCapacity: true)
+        expiredTimers = due
+
+        var expired = expiredBindings
+        expiredBindings = []
+        registrar.advance(to: now, into: &expired)
+        for binding in expired { bindingExpired(binding, at: now, into: &effects) }
+        expired.removeAll(keepingCapacity: true)
+        expiredBindings = expired
+    }
+
+    public var nextDeadline: Instant? {
+        var next = transactions.nextDeadline
+        if let other = wheel.nextDeadline { next = min(next ?? other, other) }
+        if let other = registrar.nextDeadline { next = min(next ?? other, other) }
+        return next
+    }
+
+    // MARK: Messages
+
+    private mutating func messageReceived(_ message: borrowing Message, over flow: Flow, at now: Now, into effects: inout Effects) {
+        let essentials: Essentials
+        do {
+            essentials = try message.essentials()
+        } catch {
+            faultFound(error, message, over: flow, into: &effects)
+            return
+        }
+        counters.countReceived(flow.transport, essentials.method, message.status)
+        if message.isRequest {
+            requestReceived(message, essentials, over: flow, at: now, into: &effects)
+        } else {
+            responseReceived(message, essentials, over: flow, at: now, into: &effects)
+        }
+    }
+
+    private mutating func requestReceived(
+        _ request: borrowing Message, _ essentials: Essentials, over flow: Flow, at now: Now, into effects: inout Effects
+    ) {
+        switch transactions.requestReceived(request, essentials, over: flow, at: now.monotonic, into: &effects.wire) {
+        case .absorbed:
+            counters.retransmissionsAbsorbed += 1
+        case .new(let server):
+            newRequest(Arrival(server: server, flow: flow, essentials: essentials), request, at: now, into: &effects)
+        case .acknowledgement:
+            forwardAcknowledgement(request, essentials, over: flow, into: &effects)
+        case .cancel(let cancel, let invite):
+            cancelReceived(cancel, of: invite, request, essentials, over: flow, at: now, into: &effects)
+        case .overloaded:
+            counters.countDropped(.overload)
+            let start = effects.wire.bytes.count
+            effects.wire.bytes.appendResponse(503, to: request, essentials, from: flow.remote, toTag: random.next())
+            effects.wire.bytes.append("Retry-After: 5\r\n")
+            effects.wire.bytes.appendEmptyBody()
+            transactions.respondStatelessly(to: request, essentials.via, over: flow, 503, from: start, into: &effects.wire)
+        }
+    }
+
+    /// A malformed message is answered where an answer can find its way: a request (but ACK) with a usable Via. The
+    /// reason phrase names the header at fault. Else it is dropped and counted (RFC 3261 §16.3 step 1, §18.2).
+    private mutating func faultFound(
+        _ fault: MessageFault, _ message: borrowing Message, over flow: Flow, into effects: inout Effects
+    ) {
+        counters.countMalformed(fault)
+        guard message.isRequest, message.method != .ack, let slice = message.firstValue(.via), let via = message.bytes.via(slice),
+            !message.shape.methodName.isEmpty
+        else {
+            effects.notices.append(Notice(.info, dropNotice(fault, flow)))
+            return
+        }
+        let start = effects.wire.bytes.count
+        effects.wire.bytes.append("SIP/2.0 ")
+        effects.wire.bytes.appendDecimal(UInt64(fault.status))
+        effects.wire.bytes.append(" ")
+        effects.wire.bytes.append(fault)
+        effects.wire.bytes.append("\r\n")
+        effects.wire.bytes.appendVias(of: message, via, from: flow.remote)
+        effects.wire.bytes.appendFields(of: message, .from)
+        appendToWithTag(of: message, into: &effects.wire.bytes)
+        effects.wire.bytes.appendFields(of: message, .callID)
+        effects.wire.bytes.appendFields(of: message, .cseq)
+        effects.wire.bytes.appendEmptyBody()
+        transactions.respondStatelessly(to: message, via, over: flow, fault.status, from: start, into: &effects.wire)
+    }
+
+    private mutating func appendToWithTag(of message: borrowing Message, into bytes: inout OctetBuffer) {
+        guard let to = message.value(.to), message.count(of: .to) == 1 else { return bytes.appendFields(of: message, .to) }
+        bytes.append("To: ")
+        bytes.append(message[to])
+        if let address = message.bytes.nameAddress(to), address.tag.isEmpty {
+            bytes.append(";tag=")
+            bytes.appendHex(random.next())
+        }
+        bytes.append("\r\n")
+    }
+
+    private func dropNotice(_ fault: MessageFault, _ flow: Flow) -> String {
+        var text = OctetBuffer(capacity: 128)
+        text.append("dropped a malformed message from ")
+        text.append(flow.transport.name)
+        text.append("://")
+        text.append(flow.remote)
+        text.append(": ")
+        text.append(fault)
+        return String(octets: text.bytes)
+    }
+}
+
+/// A request that has come in: its transaction, the way it came, and its essential fields.
+struct Arrival: BitwiseCopyable {
+    var server: SlotID
+    var flow: Flow
+    var essentials: Essentials
+}
