@@ -27,14 +27,14 @@ public struct TraceRecord: BitwiseCopyable, Hashable, Sendable {
 
 /// The last messages of a node, numbered from 1 in the order in which they were recorded.
 ///
-/// Each is found by its number until newer ones push it out: it is kept while at most `messageLimit` messages and
-/// `octetLimit` octets are. The octets of a message lie in one run, so at the end of their ring a gap may stay unused,
-/// which counts as used. Memory is taken from the system as it is first written, and what older messages left free is
-/// written again before new memory is.
+/// Each is found by its number until newer ones push it out: the newest `messageLimit` are kept if their octets are within
+/// `octetLimit`. Octets lie in chunks of up to 1 MiB, a message in one run; what its end leaves free of a chunk counts as
+/// used. A chunk whose messages are all forgotten is the next to be written again, so no more memory is touched than
+/// what is kept needs.
 public struct TraceRing: ~Copyable, @unchecked Sendable {
     /// The most messages kept; 0: none is recorded.
     public let messageLimit: Int
-    /// The most octets kept, at least those of one message of any transport.
+    /// The most octets kept.
     public let octetLimit: Int
     /// The number of the oldest message kept; if there is none, `nextSequence`.
     public private(set) var firstSequence: UInt64 = 1
@@ -43,19 +43,26 @@ public struct TraceRing: ~Copyable, @unchecked Sendable {
 
     private let records: UnsafeMutablePointer<TraceRecord>
     private let octets: UnsafeMutableRawPointer
+    /// A power of two, and its logarithm.
+    private let chunkSize: Int
+    private let chunkShift: Int
     /// The record after the newest.
     private var nextRecord = 0
-    /// Where the next octets go if there is room.
+    /// The chunk that is written, and where its next octets go.
+    private var chunk = 0
     private var head = 0
-    /// No octet from here on was ever written.
-    private var untouched = 0
+    /// Chunks written so far, and those of them that hold nothing.
+    private var chunksUsed = 1
+    private var freeChunks: [Int] = []
 
     /// - Parameters:
     ///   - messageLimit: how many messages to keep; 0 turns recording off.
     ///   - octetLimit: how many octets of them; values outside of 64 KiB to 4 GiB are brought to the nearest bound.
     public init(messageLimit: Int = 20_000, octetLimit: Int = 64 << 20) {
         self.messageLimit = max(messageLimit, 0)
-        self.octetLimit = min(max(octetLimit, 1 << 16), 1 << 32 - 1)
+        self.octetLimit = min(max(octetLimit, 1 << 16), 1 << 32)
+        chunkShift = self.octetLimit < 1 << 20 ? 16 : 20
+        chunkSize = 1 << chunkShift
         records = .allocate(capacity: max(self.messageLimit, 1))
         octets = .allocate(byteCount: self.messageLimit > 0 ? self.octetLimit : 1, alignment: 16)
     }
@@ -70,20 +77,20 @@ public struct TraceRing: ~Copyable, @unchecked Sendable {
     /// How many messages are kept now.
     public var count: Int { Int(nextSequence - firstSequence) }
 
-    /// Records a message that goes over a flow. Octets beyond `octetLimit` are cut off.
+    /// Records a message that goes over a flow. Octets beyond the first 64 KiB, more than a message can have, are cut off.
     public mutating func record(
         _ message: RawSpan, _ direction: TraceDirection, over flow: Flow, local: Endpoint, at time: WallTime
     ) {
         guard isRecording else { return }
-        let length = min(message.byteCount, octetLimit)
-        if count == messageLimit { firstSequence += 1 }
-        let position = makeRoom(for: length)
+        let length = min(message.byteCount, 1 << 16)
+        if count == messageLimit { forgetOldest() }
+        makeRoom(for: length)
+        let position = chunk << chunkShift + head
         message.withUnsafeBytes { source in
             guard length > 0, let base = source.baseAddress else { return }
             (octets + position).copyMemory(from: base, byteCount: length)
         }
-        head = position + length
-        untouched = max(untouched, head)
+        head += length
         (records + nextRecord).initialize(
             to: TraceRecord(
                 time: time, remote: flow.remote, connection: flow.connection, local: local, count: UInt32(length),
@@ -108,29 +115,42 @@ public struct TraceRing: ~Copyable, @unchecked Sendable {
 
     /// Forgets every message; the next one has the number 1.
     public mutating func reset() {
+        while count > 0 { forgetOldest() }
         firstSequence = 1
         nextSequence = 1
         nextRecord = 0
         head = 0
     }
 
-    /// Finds a run of free octets, forgetting the oldest messages until there is one.
-    private mutating func makeRoom(for length: Int) -> Int {
-        while firstSequence < nextSequence {
-            let tail = Int(pointer(to: firstSequence).pointee.position)
-            if head > tail {
-                // Kept octets run from tail to head: free is what follows them and what precedes them.
-                if head + length <= untouched { return head }
-                if length <= tail { return 0 }
-                if head + length <= octetLimit { return head }
-            } else if head + length <= tail {
-                // Kept octets run from tail to the end and on from the start to head.
-                return head
+    /// Sees to it that a run of free octets begins at `head`, forgetting the oldest messages if there is no other way.
+    private mutating func makeRoom(for length: Int) {
+        // A message without octets takes room for one here, so that it stands within the chunk.
+        guard head + max(length, 1) > chunkSize else { return }
+        while freeChunks.isEmpty, (chunksUsed + 1) << chunkShift > octetLimit {
+            guard count > 0 else {
+                head = 0
+                return
             }
-            firstSequence += 1
+            forgetOldest()
         }
-        return 0
+        if let free = freeChunks.popLast() {
+            chunk = free
+        } else {
+            chunk = chunksUsed
+            chunksUsed += 1
+        }
+        head = 0
     }
+
+    /// Forgets the oldest message, and frees its chunk if it was the last there.
+    private mutating func forgetOldest() {
+        let forgotten = chunk(of: firstSequence)
+        firstSequence += 1
+        let following = count > 0 ? chunk(of: firstSequence) : chunk
+        if forgotten != following { freeChunks.append(forgotten) }
+    }
+
+    private func chunk(of sequence: UInt64) -> Int { Int(pointer(to: sequence).pointee.position) >> chunkShift }
 
     private func pointer(to sequence: UInt64) -> UnsafeMutablePointer<TraceRecord> {
         let age = Int(nextSequence - sequence)

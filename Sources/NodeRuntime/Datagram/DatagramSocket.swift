@@ -25,6 +25,7 @@ final class DatagramSocket {
     /// Messages that failed, for the shard to report to the core.
     var failures: [TransmissionFailure] = []
 
+    private let sendToSystem: @Sendable (Int32, UnsafeMutablePointer<node_io_datagram>, UInt32) -> Int32
     private let headers: UnsafeMutablePointer<node_io_datagram>
     private let vectors: UnsafeMutablePointer<iovec>
     private let names: UnsafeMutablePointer<sockaddr_in6>
@@ -37,7 +38,14 @@ final class DatagramSocket {
     private var pending: [Transmission] = []
     private var pendingSent = 0
 
-    init(descriptor: Int32, number: UInt8, local: Endpoint) {
+    /// - Parameter sendToSystem: `node_io_send`, or what stands for it in a test.
+    init(
+        descriptor: Int32, number: UInt8, local: Endpoint,
+        sendToSystem: @escaping @Sendable (Int32, UnsafeMutablePointer<node_io_datagram>, UInt32) -> Int32 = {
+            node_io_send($0, $1, $2)
+        }
+    ) {
+        self.sendToSystem = sendToSystem
         self.descriptor = descriptor
         self.number = number
         self.local = local
@@ -129,7 +137,7 @@ final class DatagramSocket {
         var done = 0
         var refusals = 0
         while done < batchCount {
-            let result = Int(node_io_send(descriptor, headers + done, UInt32(batchCount - done)))
+            let result = Int(sendToSystem(descriptor, headers + done, UInt32(batchCount - done)))
             if result > 0 {
                 for i in done..<(done + result) where batch[i].transaction != 0 {
                     recent.add(batch[i].transaction, to: batch[i].flow.remote)

@@ -61,13 +61,20 @@ public final class Shard<Node: SansIONode & SendableMetatype & ~Copyable>: Senda
             return phase == .new
         }
         guard isFirst else { return }
-        try ShardThread.start(name: name) {
-            self.loop.withLock { loop in
-                loop.run(store: store)
-                // Letters that came too late for a tick are read too: whoever wrote one may wait for an answer.
-                for letter in self.mailbox.close() { letter(&loop) }
-                loop.finish()
-            }
+        do throws(SystemFailure) {
+            try ShardThread.start(name: name) { self.run(store) }
+        } catch {
+            phase.withLock { $0 = .new }
+            throw error
+        }
+    }
+
+    private func run(_ store: StoreSink?) {
+        loop.withLock { loop in
+            loop.run(store: store)
+            // Letters that came too late for a tick are read too: whoever wrote one may wait for an answer.
+            for letter in mailbox.close() { letter(&loop) }
+            loop.finish()
         }
     }
 

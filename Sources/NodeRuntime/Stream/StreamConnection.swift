@@ -137,6 +137,7 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
 
     private func write(_ octets: ByteBuffer, of transmission: Transmission) {
         guard let context, ending == nil else { return driver.fail(transmission, .streamLost) }
+        if !context.channel.isWritable { context.flush() }
         guard context.channel.isWritable else {
             driver.fail(transmission, .streamLost)
             return end(.outboundFull)
@@ -148,7 +149,7 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     /// The stream could not be opened, or not in time.
-    func connectFailed() {
+    func openingFailed() {
         let queue = waiting
         waiting = []
         for (_, transmission) in queue { driver.fail(transmission, ending == .stopped ? .stopped : .connectFailed) }
@@ -162,6 +163,7 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     func end(_ reason: StreamEnding) {
         let reason = fault ?? reason
         tellEnd(reason)
+        guard isOpen else { return close() }
         switch reason {
         case .idle, .messageTimeout, .outboundFull, .headerTooLarge, .connectionFailed: close()
         default:
@@ -194,7 +196,8 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         driver.connectionEnded(self, reason)
     }
 
-    private func finishClose() {
+    /// The channel is gone.
+    func finishClose() {
         guard !isClosed else { return }
         isClosed = true
         driver.connectionClosed(self)

@@ -66,12 +66,23 @@ final class StreamDriver: @unchecked Sendable {
         _ listeners: [StreamListener], _ limits: StreamLimits, _ logger: Logger,
         report: @escaping @Sendable (StreamReport) -> Void
     ) -> StreamGate {
+        prepareProcess(limits)
         let driver = StreamDriver(listeners, limits, logger, report)
         for listener in listeners { driver.serve(listener) }
         return StreamGate(
             transmit: { batch in driver.loop.execute { driver.transmit(batch) } },
             acknowledge: { driver.acknowledge($0) },
             stop: { done in driver.loop.execute { driver.stop(done) } })
+    }
+
+    /// A write to a stream that the peer has closed is an error, not a signal; and each stream needs a descriptor, of which
+    /// a process may have few until it asks for more.
+    private static func prepareProcess(_ limits: StreamLimits) {
+        signal(SIGPIPE, SIG_IGN)
+        var allowed = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &allowed) == 0 else { return }
+        allowed.rlim_cur = min(allowed.rlim_max, max(allowed.rlim_cur, rlim_t(limits.connections * 2 + 256)))
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &allowed)
     }
 
     private func serve(_ listener: StreamListener) {
@@ -121,6 +132,8 @@ extension StreamDriver {
         connections[flow.connection] = connection
         acceptedCount += 1
         acceptedOfPeer[remote.address, default: 0] += 1
+        // It may be closed before it was ever active.
+        channel.closeFuture.whenComplete { _ in connection.finishClose() }
         try addHandlers(to: channel, connection)
     }
 
@@ -194,7 +207,7 @@ extension StreamDriver {
                 .channelOption(StreamDriver.portAtConnect, value: 1)
                 .bind(to: source)
         }
-        bootstrap.connect(to: remote).whenFailure { _ in connection.connectFailed() }
+        bootstrap.connect(to: remote).whenFailure { _ in connection.openingFailed() }
         return connection
     }
 
@@ -237,6 +250,7 @@ extension StreamDriver {
 
     private func deliverReport() {
         isDeliveryScheduled = false
+        guard !report.events.isEmpty else { return }
         let delivered = report
         report = StreamReport()
         let total = unread.add(delivered.octets.count, ordering: .relaxed).newValue

@@ -1,0 +1,100 @@
+import Glibc
+import SansIO
+
+@testable import NodeRuntime
+
+/// A plain blocking socket on loopback, whose reads give up after ten seconds.
+final class TestSocket {
+    let descriptor: Int32
+
+    private init(descriptor: Int32) {
+        self.descriptor = descriptor
+        var patience = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    deinit { close() }
+
+    private var isClosed = false
+    func close() {
+        if !isClosed { Glibc.close(descriptor) }
+        isClosed = true
+    }
+
+    static func datagram(_ address: IPAddress = .loopback) -> TestSocket {
+        let socket = TestSocket(descriptor: Glibc.socket(address.isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_DGRAM.rawValue), 0))
+        _ = socket.withName(Endpoint(address: address, port: 0)) { bind(socket.descriptor, $0, $1) }
+        return socket
+    }
+
+    /// A stream connected to `remote`; nil if it was refused.
+    static func stream(to remote: Endpoint) -> TestSocket? {
+        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        return socket.withName(remote) { connect(socket.descriptor, $0, $1) } == 0 ? socket : nil
+    }
+
+    static func listening() -> TestSocket {
+        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        _ = socket.withName(Endpoint(address: .loopback, port: 0)) { bind(socket.descriptor, $0, $1) }
+        listen(socket.descriptor, 16)
+        return socket
+    }
+
+    var local: Endpoint {
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: SystemAddress.room, alignment: 8)
+        defer { memory.deallocate() }
+        var length = socklen_t(SystemAddress.room)
+        getsockname(descriptor, memory.bindMemory(to: sockaddr.self, capacity: 1), &length)
+        return SystemAddress.read(memory)
+    }
+
+    func accept() -> TestSocket? {
+        let accepted = Glibc.accept(descriptor, nil, nil)
+        return accepted < 0 ? nil : TestSocket(descriptor: accepted)
+    }
+
+    func send(_ text: String, to remote: Endpoint) {
+        let octets = Array(text.utf8)
+        _ = withName(remote) { sendto(descriptor, octets, octets.count, 0, $0, $1) }
+    }
+
+    /// Writes all of it; false if the peer has closed.
+    @discardableResult
+    func write(_ text: String) -> Bool {
+        let octets = Array(text.utf8)
+        var done = 0
+        while done < octets.count {
+            let written = octets.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress.map { $0 + done }, octets.count - done, Int32(MSG_NOSIGNAL))
+            }
+            guard written > 0 else { return false }
+            done += written
+        }
+        return true
+    }
+
+    /// A datagram, or what a stream has; empty at a stream's end, nil after an error or in vain.
+    func receive(_ limit: Int = 65_536) -> String? {
+        var octets = [UInt8](repeating: 0, count: limit)
+        let count = recv(descriptor, &octets, limit, 0)
+        return count < 0 ? nil : String(decoding: octets.prefix(count), as: UTF8.self)
+    }
+
+    /// Reads from a stream until it ends, or has given so much.
+    func read(_ count: Int = .max) -> String {
+        var text = ""
+        while text.utf8.count < count, let more = receive(min(65_536, count - text.utf8.count)), !more.isEmpty { text += more }
+        return text
+    }
+
+    private func withName(_ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int) -> Int {
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: SystemAddress.room, alignment: 8)
+        defer { memory.deallocate() }
+        let length = SystemAddress.write(endpoint, to: memory)
+        return body(memory.bindMemory(to: sockaddr.self, capacity: 1), length)
+    }
+
+    private func withName(_ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int {
+        withName(endpoint) { Int(body($0, $1)) }
+    }
+}
