@@ -216,9 +216,17 @@ public struct Condition: Sendable, Equatable {
 
 /// Raw values are those of the schema (TS 29.228 Annex E).
 public enum SessionCase: Int, Sendable, CaseIterable {
-    case originating = 0, terminating = 1, terminatingUnregistered = 2, originatingUnregistered = 3, originatingCDIV = 4
+    case originating = 0
+    case terminating = 1
+    case terminatingUnregistered = 2
+    case originatingUnregistered = 3
+    case originatingCDIV = 4
 }
-public enum RegistrationType: Int, Sendable, CaseIterable { case initial = 0, reregistration = 1, deregistration = 2 }
+public enum RegistrationType: Int, Sendable, CaseIterable {
+    case initial = 0
+    case reregistration = 1
+    case deregistration = 2
+}
 
 /// A name with at most one numeric range: `u{0000..0999}`.
 public struct NamePattern: Sendable, Equatable {

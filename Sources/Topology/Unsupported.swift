@@ -11,7 +11,8 @@ enum Unsupported {
 
     /// Identities of services and wildcards (IdentityType of TS 29.228 Annex E).
     static func fault(identityType: Int) -> String? {
-        identityType == 0 ? nil : "an identity of IdentityType \(identityType) (a service's or a wildcard) is not supported yet; leave it out"
+        identityType == 0
+            ? nil : "an identity of IdentityType \(identityType) (a service's or a wildcard) is not supported yet; leave it out"
     }
 }
 
@@ -28,7 +29,8 @@ extension Reader {
 
     private mutating func refuseUnsupported(inCore core: Node) {
         for element in core[node: CoreKeys.listen]?.elements ?? [] {
-            if let listener = Codec<ListenAddress>.listenAddress.read(element), let fault = Unsupported.fault(transport: listener.transport) {
+            if let listener = Codec<ListenAddress>.listenAddress.read(element), let fault = Unsupported.fault(transport: listener.transport)
+            {
                 error(element.position, fault)
             }
         }
@@ -40,19 +42,25 @@ extension Reader {
         }
         refuse(core, CoreKeys.clock, true, "a virtual clock", "write 'clock: real', or leave it out")
         for name in [CoreKeys.clockStart.name, CoreKeys.clockPatience.name] {
-            if let entry = core.entry(name) { error(entry.position, "'\(name)' belongs to a virtual clock, which is not supported yet; leave it out") }
+            if let entry = core.entry(name) {
+                error(entry.position, "'\(name)' belongs to a virtual clock, which is not supported yet; leave it out")
+            }
         }
         if let shards = core[CoreKeys.shards], shards > 1, let value = core[node: CoreKeys.shards] {
             error(value.position, "more than one shard is not supported yet; write 1, or leave it out")
         }
-        if let tls = core.entry(CoreKeys.tls.name) { error(tls.position, "TLS is not supported yet; leave 'tls' out and listen on udp:// or tcp://") }
+        if let tls = core.entry(CoreKeys.tls.name) {
+            error(tls.position, "TLS is not supported yet; leave 'tls' out and listen on udp:// or tcp://")
+        }
     }
 
     private mutating func refuseUnsupportedServers(_ root: Node) {
         let sections = [(root[RootKeys.servers], ServerKeys.uri), (root[RootKeys.networks], NetworkKeys.uri)]
         for (section, key) in sections {
             for entry in section?.entries ?? [] {
-                if let uri = entry.value[key], let value = entry.value[node: key], let fault = Unsupported.fault(transport: uri.effectiveTransport) {
+                if let uri = entry.value[key], let value = entry.value[node: key],
+                    let fault = Unsupported.fault(transport: uri.effectiveTransport)
+                {
                     error(value.position, fault)
                 }
             }
@@ -61,7 +69,9 @@ extension Reader {
 
     private mutating func refuseAKA(_ section: Node, _ authentication: Key<Authentication>?) {
         if let authentication { refuse(section, authentication, .aka, "authentication by AKA", "write digest or none") }
-        if let aka = section.entry(SubscriberKeys.aka.name) { error(aka.position, "authentication by AKA is not supported yet; write 'password: ...'") }
+        if let aka = section.entry(SubscriberKeys.aka.name) {
+            error(aka.position, "authentication by AKA is not supported yet; write 'password: ...'")
+        }
     }
 
     private mutating func refuse<Value: Equatable>(_ node: Node, _ key: Key<Value>, _ value: Value, _ what: String, _ advice: String) {

@@ -212,7 +212,9 @@ struct XMLReader {
 
     private mutating func count(_ more: Int, at offset: Int) throws(XMLFault) {
         nodes += more
-        guard nodes <= limits.nodes else { throw fault("the document has more than \(limits.nodes) elements, attributes and texts", at: offset) }
+        guard nodes <= limits.nodes else {
+            throw fault("the document has more than \(limits.nodes) elements, attributes and texts", at: offset)
+        }
     }
 
     // MARK: Attributes and namespaces
@@ -232,7 +234,10 @@ struct XMLReader {
             let name = try self.name("an attribute")
             guard hadSpace else { throw fault("white space is missing before '\(name)'", at: start) }
             attributes.append(RawAttribute(name: name, value: try attributeValue(), offset: start))
-            guard nodes + attributes.count <= limits.nodes else { try count(attributes.count, at: start); return attributes }
+            guard nodes + attributes.count <= limits.nodes else {
+                try count(attributes.count, at: start)
+                return attributes
+            }
         }
     }
 
@@ -304,7 +309,9 @@ struct XMLReader {
                 key = [namespace, local]
                 resolved.append(XMLAttribute(name: local, namespace: namespace, value: attribute.value))
             }
-            guard seen.insert(key).inserted else { throw fault("the attribute '\(attribute.name)' stands here twice", at: attribute.offset) }
+            guard seen.insert(key).inserted else {
+                throw fault("the attribute '\(attribute.name)' stands here twice", at: attribute.offset)
+            }
         }
         return resolved
     }
@@ -379,7 +386,8 @@ struct XMLReader {
         let start = offset
         while offset < bytes.count {
             switch bytes[offset] {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: ":"), 0x80...:
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: ":"),
+                0x80...:
                 offset += 1
                 continue
             case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."):

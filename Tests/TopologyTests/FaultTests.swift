@@ -33,10 +33,17 @@ import Topology
 
     @Test func aSyntaxErrorIsReportedAlone() {
         let found = faults("domian: x\ncore: [\nsubscribers: {a: {}}\n")
-        #expect(found.count == 1 && found[0] == "4:1: error: this is not YAML: did not find expected ',' or ']' while parsing a flow sequence (line 2, column 7); mend the syntax here or just before", "\(found)")
+        #expect(
+            found.count == 1
+                && found[0]
+                    == "4:1: error: this is not YAML: did not find expected ',' or ']' while parsing a flow sequence (line 2, column 7); mend the syntax here or just before",
+            "\(found)")
         #expect(faults("\tdomain: x").count == 1)
         #expect(faults("domain: a.test\n---\ndomain: b.test\n").count == 1)
-        #expect(faults("domain: \u{1}\n") == ["1:9: error: this character may not stand in YAML (control characters are not allowed); write it as an escape in double quotes"])
+        #expect(
+            faults("domain: \u{1}\n") == [
+                "1:9: error: this character may not stand in YAML (control characters are not allowed); write it as an escape in double quotes"
+            ])
         #expect(faults("a: &x [*x]").count == 1)
         #expect(faults(String(repeating: "[", count: 100_000)).count == 1)
         #expect(faults("") == ["1:1: error: the file is empty; write at least 'domain: home1.test'"])
@@ -66,7 +73,10 @@ import Topology
     }
 
     @Test func columnsCountCharacters() {
-        #expect(faults("\u{FEFF}domain: a.test\ncore: {http_token: \"äöü€🎉\", trase: 1}") == ["2:29: error: unknown key 'trase' in the core; write 'trace'"])
+        #expect(
+            faults("\u{FEFF}domain: a.test\ncore: {http_token: \"äöü€🎉\", trase: 1}") == [
+                "2:29: error: unknown key 'trase' in the core; write 'trace'"
+            ])
     }
 
     @Test func aTreeOfAliasesIsRefusedBeforeItGrows() {
@@ -77,19 +87,43 @@ import Topology
 
     @Test(arguments: [
         // Addresses
-        ("core: {listen: [udp//127.0.0.1:5060]}", "2:17: error: 'udp//127.0.0.1:5060' names no transport; write udp://127.0.0.1:5060 or tcp://127.0.0.1:5060"),
+        (
+            "core: {listen: [udp//127.0.0.1:5060]}",
+            "2:17: error: 'udp//127.0.0.1:5060' names no transport; write udp://127.0.0.1:5060 or tcp://127.0.0.1:5060"
+        ),
         ("core: {listen: [upd://127.0.0.1:5060]}", "2:17: error: 'upd' is no transport; write 'udp'"),
-        ("core: {listen: [udp://localhost:5060]}", "2:17: error: 'localhost' is no address; write udp://127.0.0.1:5060, for a name says nothing about which address is meant"),
-        ("core: {listen: ['udp://::1:5060']}", "2:17: error: '::1:5060' is no address and port; write one such as udp://127.0.0.1:5060 or udp://[::1]:5060"),
+        (
+            "core: {listen: [udp://localhost:5060]}",
+            "2:17: error: 'localhost' is no address; write udp://127.0.0.1:5060, for a name says nothing about which address is meant"
+        ),
+        (
+            "core: {listen: ['udp://::1:5060']}",
+            "2:17: error: '::1:5060' is no address and port; write one such as udp://127.0.0.1:5060 or udp://[::1]:5060"
+        ),
         ("core: {listen: ['udp://127.0.0.1']}", "2:17: error: '127.0.0.1' has no port; write udp://127.0.0.1:5060, or :0 for any free one"),
         ("core: {listen: ['udp://127.0.0.1:65536']}", "2:17: error: '65536' is no port; write a number from 0 to 65535"),
         ("core: {listen: []}", "2:16: error: 'listen' is empty; write at least one, or leave the key out"),
-        ("core: {listen: [udp://127.0.0.1:5060, udp://127.0.0.1:5060]}", "2:39: error: the core listens here already; write each address once"),
-        ("core: {listen: ['udp://0.0.0.0:5060']}", "2:17: error: 0.0.0.0 is no address that others could answer to; write core.advertise too, or listen on the address itself"),
-        ("core: {listen: ['udp://[::]:5060']}", "2:17: error: :: is no address that others could answer to; write core.advertise too, or listen on the address itself"),
+        (
+            "core: {listen: [udp://127.0.0.1:5060, udp://127.0.0.1:5060]}",
+            "2:39: error: the core listens here already; write each address once"
+        ),
+        (
+            "core: {listen: ['udp://0.0.0.0:5060']}",
+            "2:17: error: 0.0.0.0 is no address that others could answer to; write core.advertise too, or listen on the address itself"
+        ),
+        (
+            "core: {listen: ['udp://[::]:5060']}",
+            "2:17: error: :: is no address that others could answer to; write core.advertise too, or listen on the address itself"
+        ),
         ("core: {http: 127.0.0.1:5060}", "2:14: error: the core takes SIP over TCP here already; write another port"),
-        ("core: {http: 0.0.0.0:8080}", "2:14: error: 0.0.0.0 is not loopback, and whoever reaches it could steer the lab; write core.http_token too, or 127.0.0.1"),
-        ("lab: {http: 192.0.2.1:8080}", "2:13: error: 192.0.2.1 is not loopback, and whoever reaches it could steer the lab; write lab.http_token too, or 127.0.0.1"),
+        (
+            "core: {http: 0.0.0.0:8080}",
+            "2:14: error: 0.0.0.0 is not loopback, and whoever reaches it could steer the lab; write core.http_token too, or 127.0.0.1"
+        ),
+        (
+            "lab: {http: 192.0.2.1:8080}",
+            "2:13: error: 192.0.2.1 is not loopback, and whoever reaches it could steer the lab; write lab.http_token too, or 127.0.0.1"
+        ),
         ("core: {http: 8080}", "2:14: error: '8080' is a port without an address; write 127.0.0.1:8080"),
         ("core: {advertise: '192.0.2.7:5060'}", "2:19: error: '192.0.2.7:5060' is no address; write one such as 192.0.2.7, without a port"),
         ("core: {trusted: [10.0.0.0/33]}", "2:18: error: '/33' is no length of a prefix of 10.0.0.0; write a number from 0 to 32"),
@@ -100,13 +134,22 @@ import Topology
         ("core: {trace: -1}", "2:15: error: '-1' is not a whole number from 0 to 100000000; write one"),
         ("core: {udp_size_limit: 65536}", "2:24: error: '65536' is not a whole number from 0 to 65535; write one"),
         ("core: {trace_bytes: 64MB}", "2:21: error: '64MB' is no number of bytes up to 1099511627776; write one such as 67108864 or 64MiB"),
-        ("core: {expires: {min: 0}}", "2:23: error: '0' is not whole seconds from 1 to 4294967295; write a number of seconds, or a duration such as 1h"),
-        ("core: {expires: {min: 500ms}}", "2:23: error: '500ms' is not whole seconds from 1 to 4294967295; write a number of seconds, or a duration such as 1h"),
+        (
+            "core: {expires: {min: 0}}",
+            "2:23: error: '0' is not whole seconds from 1 to 4294967295; write a number of seconds, or a duration such as 1h"
+        ),
+        (
+            "core: {expires: {min: 500ms}}",
+            "2:23: error: '500ms' is not whole seconds from 1 to 4294967295; write a number of seconds, or a duration such as 1h"
+        ),
         ("core: {expires: {default: 10}}", "2:27: error: default 10 is not between min 60 and max 600000; write min <= default <= max"),
         ("core: {registrar: sip}", "2:19: error: 'sip' is not known here; write one of ims, rfc3261"),
         ("core: {digest_algorithms: [MD5, MD5]}", "2:33: error: 'MD5' is offered already; write each algorithm once"),
         ("core: {digest_algorithms: [sha256]}", "2:28: error: 'sha256' is not known here; write 'SHA-256'"),
-        ("core: {seed: 18446744073709551616}", "2:14: error: '18446744073709551616' is not a whole number from 0 to 18446744073709551615; write one"),
+        (
+            "core: {seed: 18446744073709551616}",
+            "2:14: error: '18446744073709551616' is not a whole number from 0 to 18446744073709551615; write one"
+        ),
         ("core: {trace: [1]}", "2:15: error: 'trace' is one value, not a list; write it without brackets and dashes"),
         ("core: {trace: {a: 1}}", "2:15: error: 'trace' is one value, not a map; write the value alone"),
         ("core: {trace: }", "2:15: error: 'trace' has no value; write one, or leave the key out"),
@@ -116,31 +159,86 @@ import Topology
         ("application_servers: {im: {uri: 127.0.0.1:5080}}", "2:33: error: '127.0.0.1:5080' is no SIP URI; write sip:127.0.0.1:5080"),
         ("application_servers: {im: {uri: 'sip:127.0.0.1:x'}}", "2:33: error: 'x' is no port; write a number from 0 to 65535"),
         ("application_servers: {im: {uri: 'sip:127.0.0.1;transport=tpc'}}", "2:33: error: 'tpc' is no transport; write 'tcp'"),
-        ("application_servers: {im: {uri: 'sip:a b'}}", "2:33: error: 'sip:a b' names no host; write a URI such as sip:127.0.0.1:5080 or sip:[::1]:5080"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:0'}}", "2:33: error: port 0 asks for any free port, and here nothing is started that could take one; write the server's port"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:0', run: im-server}}", "2:33: error: port 0 is chosen by 'sipcore lab' alone; write the server's port"),
-        ("application_servers: {im: {uri: 'sip:[::1]:5080'}}", "2:33: error: the core has no IPv6 listener on UDP to send from; add one such as udp://[::1]:5060 to core.listen, or write ;transport=tcp"),
-        ("networks: {home2.test: {uri: 'sip:0.0.0.0:6060'}}", "2:30: error: 0.0.0.0 is no address to send to; write 127.0.0.1, or the server's own"),
-        ("networks: {home1.test: {uri: 'sip:127.0.0.1:6060'}}", "2:12: error: 'home1.test' is the home network itself; write another domain, or leave it out"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', feature_tags: [g.oma.sip-im]}}", "2:67: error: a feature tag of another tree than RFC 3840's begins with '+'; write +g.oma.sip-im"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', feature_tags: [adio]}}", "2:67: error: 'adio' is no feature tag of RFC 3840; write 'audio', or +adio for one of another tree"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', feature_tags: [+a=b]}}", "2:67: error: a feature tag stands here without a value; write +a"),
+        (
+            "application_servers: {im: {uri: 'sip:a b'}}",
+            "2:33: error: 'sip:a b' names no host; write a URI such as sip:127.0.0.1:5080 or sip:[::1]:5080"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:0'}}",
+            "2:33: error: port 0 asks for any free port, and here nothing is started that could take one; write the server's port"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:0', run: im-server}}",
+            "2:33: error: port 0 is chosen by 'sipcore lab' alone; write the server's port"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:[::1]:5080'}}",
+            "2:33: error: the core has no IPv6 listener on UDP to send from; add one such as udp://[::1]:5060 to core.listen, or write ;transport=tcp"
+        ),
+        (
+            "networks: {home2.test: {uri: 'sip:0.0.0.0:6060'}}",
+            "2:30: error: 0.0.0.0 is no address to send to; write 127.0.0.1, or the server's own"
+        ),
+        (
+            "networks: {home1.test: {uri: 'sip:127.0.0.1:6060'}}",
+            "2:12: error: 'home1.test' is the home network itself; write another domain, or leave it out"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', feature_tags: [g.oma.sip-im]}}",
+            "2:67: error: a feature tag of another tree than RFC 3840's begins with '+'; write +g.oma.sip-im"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', feature_tags: [adio]}}",
+            "2:67: error: 'adio' is no feature tag of RFC 3840; write 'audio', or +adio for one of another tree"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', feature_tags: [+a=b]}}",
+            "2:67: error: a feature tag stands here without a value; write +a"
+        ),
         ("application_servers: {im: {uri: 'sip:127.0.0.1:1', answer_within: 2}}", "2:67: error: '2' has no unit; write 2s or 2ms"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', answer_within: 2 weeks}}", "2:67: error: '2 weeks' is no duration; write a whole number and a unit, such as 700ms, 2s, 1h or 7d"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', answer_within: 2d}}", "2:67: error: '2d' is out of range; write a duration from 1ms to 1h"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', run: im-sever}}", "2:57: error: 'im-sever' is not known here; write 'im-server'"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', run: im-server, command: [x]}}", "2:68: error: 'command' and 'run' exclude each other; write one of them"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', command: ./x --y}}", "2:61: error: 'command' is a list; write it in brackets: [./x --y]"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', env: {A: b}}}", "2:52: error: 'env' belongs to a program of your own; write 'command: [PROGRAM, ARGUMENT, ...]' too, or leave it out"),
-        ("application_servers: {im: {uri: 'sip:127.0.0.1:1', database: x}}", "2:52: error: 'database' is the built-in server's; write 'run: im-server' too, or leave it out"),
-        ("application_servers: {core: {uri: 'sip:127.0.0.1:1'}}", "2:23: error: 'core' means something else in a scenario; write another name"),
-        ("application_servers: {'i m': {uri: 'sip:127.0.0.1:1'}}", "2:23: error: 'i m' is no name of an application server; write letters, digits, '.', '_', '+' or '-', a letter or digit first"),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', answer_within: 2 weeks}}",
+            "2:67: error: '2 weeks' is no duration; write a whole number and a unit, such as 700ms, 2s, 1h or 7d"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', answer_within: 2d}}",
+            "2:67: error: '2d' is out of range; write a duration from 1ms to 1h"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', run: im-sever}}",
+            "2:57: error: 'im-sever' is not known here; write 'im-server'"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', run: im-server, command: [x]}}",
+            "2:68: error: 'command' and 'run' exclude each other; write one of them"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', command: ./x --y}}",
+            "2:61: error: 'command' is a list; write it in brackets: [./x --y]"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', env: {A: b}}}",
+            "2:52: error: 'env' belongs to a program of your own; write 'command: [PROGRAM, ARGUMENT, ...]' too, or leave it out"
+        ),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1:1', database: x}}",
+            "2:52: error: 'database' is the built-in server's; write 'run: im-server' too, or leave it out"
+        ),
+        (
+            "application_servers: {core: {uri: 'sip:127.0.0.1:1'}}",
+            "2:23: error: 'core' means something else in a scenario; write another name"
+        ),
+        (
+            "application_servers: {'i m': {uri: 'sip:127.0.0.1:1'}}",
+            "2:23: error: 'i m' is no name of an application server; write letters, digits, '.', '_', '+' or '-', a letter or digit first"
+        ),
     ]) func wrongValuesAreReportedWithWhatToWrite(line: String, fault: String) {
         #expect(faults("domain: home1.test\n\(line)\n") == [fault])
     }
 
     @Test func portZeroIsTheLabsToChoose() {
-        let text = "domain: a.test\napplication_servers: {im: {uri: 'sip:127.0.0.1:0', run: im-server}, own: {uri: 'sip:127.0.0.1:0', command: [x]}}\n"
+        let text =
+            "domain: a.test\napplication_servers: {im: {uri: 'sip:127.0.0.1:0', run: im-server}, own: {uri: 'sip:127.0.0.1:0', command: [x]}}\n"
         #expect(faults(text, isLab: true) == [])
         #expect(faults(text).count == 2)
         #expect(faults("domain: a.test\nnetworks: {b.test: {uri: 'sip:127.0.0.1:0'}}", isLab: true).count == 1)
@@ -149,22 +247,49 @@ import Topology
     @Test func aServerThatIsReachedOverUDPNeedsAListener() {
         let servers = "application_servers: {a: {uri: 'sip:10.0.0.1'}, b: {uri: 'sip:b.test'}, c: {uri: 'sip:10.0.0.1;transport=tcp'}}\n"
         #expect(faults("domain: a.test\ncore: {listen: ['tcp://127.0.0.1:5060']}\n\(servers)").map { $0.prefix(5) } == ["3:32:", "3:58:"])
-        #expect(faults("domain: a.test\ncore: {listen: ['udp://[::1]:5060'], hosts: {b.test: '[::1]:5060'}}\n\(servers)").map { $0.prefix(5) } == ["3:32:"])
+        #expect(
+            faults("domain: a.test\ncore: {listen: ['udp://[::1]:5060'], hosts: {b.test: '[::1]:5060'}}\n\(servers)").map { $0.prefix(5) }
+                == ["3:32:"])
         // One fault is enough: of the listeners nothing is known here.
         #expect(faults("domain: a.test\ncore: {listen: [x]}\n\(servers)").count == 1)
     }
 
     @Test(arguments: [
-        ("core: {listen: ['tls://127.0.0.1:5061', 'udp://127.0.0.1:5060', 'ws://127.0.0.1:80']}", ["2:17: error: tls is not supported yet; write udp or tcp", "2:65: error: ws is not supported yet; write udp or tcp"]),
-        ("core: {tls: {certificate: a.pem, key: a.key}}", ["2:8: error: TLS is not supported yet; leave 'tls' out and listen on udp:// or tcp://"]),
+        (
+            "core: {listen: ['tls://127.0.0.1:5061', 'udp://127.0.0.1:5060', 'ws://127.0.0.1:80']}",
+            ["2:17: error: tls is not supported yet; write udp or tcp", "2:65: error: ws is not supported yet; write udp or tcp"]
+        ),
+        (
+            "core: {tls: {certificate: a.pem, key: a.key}}",
+            ["2:8: error: TLS is not supported yet; leave 'tls' out and listen on udp:// or tcp://"]
+        ),
         ("core: {authentication: aka}", ["2:24: error: authentication by AKA is not supported yet; write digest or none"]),
-        ("core: {digest_algorithms: [SHA-256, MD5, SHA-512-256]}", ["2:28: error: the digest algorithm SHA-256 is not supported yet; write MD5", "2:42: error: the digest algorithm SHA-512-256 is not supported yet; write MD5"]),
-        ("core: {clock: virtual, clock_start: 2026-01-01T00:00:00Z, clock_patience: 500ms}", ["2:15: error: a virtual clock is not supported yet; write 'clock: real', or leave it out", "2:24: error: 'clock_start' belongs to a virtual clock, which is not supported yet; leave it out", "2:59: error: 'clock_patience' belongs to a virtual clock, which is not supported yet; leave it out"]),
+        (
+            "core: {digest_algorithms: [SHA-256, MD5, SHA-512-256]}",
+            [
+                "2:28: error: the digest algorithm SHA-256 is not supported yet; write MD5",
+                "2:42: error: the digest algorithm SHA-512-256 is not supported yet; write MD5",
+            ]
+        ),
+        (
+            "core: {clock: virtual, clock_start: 2026-01-01T00:00:00Z, clock_patience: 500ms}",
+            [
+                "2:15: error: a virtual clock is not supported yet; write 'clock: real', or leave it out",
+                "2:24: error: 'clock_start' belongs to a virtual clock, which is not supported yet; leave it out",
+                "2:59: error: 'clock_patience' belongs to a virtual clock, which is not supported yet; leave it out",
+            ]
+        ),
         ("core: {shards: 2}", ["2:16: error: more than one shard is not supported yet; write 1, or leave it out"]),
         ("application_servers: {im: {uri: 'sips:127.0.0.1'}}", ["2:33: error: tls is not supported yet; write udp or tcp"]),
         ("networks: {b.test: {uri: 'sip:127.0.0.1;transport=ws'}}", ["2:26: error: ws is not supported yet; write udp or tcp"]),
-        ("subscribers: {alice: {aka: {k: 00112233445566778899aabbccddeeff, opc: 00112233445566778899aabbccddeeff, amf: '8000', sqn: 000000000000}}}", ["2:23: error: authentication by AKA is not supported yet; write 'password: ...'"]),
-        ("subscribers: {alice: {password: x, private_identities: {b: {aka: {k: 00112233445566778899aabbccddeeff, op: 00112233445566778899aabbccddeeff}}}}}", ["2:61: error: authentication by AKA is not supported yet; write 'password: ...'"]),
+        (
+            "subscribers: {alice: {aka: {k: 00112233445566778899aabbccddeeff, opc: 00112233445566778899aabbccddeeff, amf: '8000', sqn: 000000000000}}}",
+            ["2:23: error: authentication by AKA is not supported yet; write 'password: ...'"]
+        ),
+        (
+            "subscribers: {alice: {password: x, private_identities: {b: {aka: {k: 00112233445566778899aabbccddeeff, op: 00112233445566778899aabbccddeeff}}}}}",
+            ["2:61: error: authentication by AKA is not supported yet; write 'password: ...'"]
+        ),
     ]) func whatTheCoreCannotDoYetIsRefused(line: String, expected: [String]) {
         #expect(faults("domain: home1.test\n\(line)\n") == expected)
     }

@@ -74,7 +74,9 @@ import Topology
         #expect(topology.file == "lab/t.yaml" && topology.folder == "/home/me/lab" && topology.domain == "home1.test")
 
         var core = CoreSettings()
-        core.listen = [ListenAddress(transport: .udp, host: "127.0.0.1", port: 5060), ListenAddress(transport: .tcp, host: "::1", port: 5061)]
+        core.listen = [
+            ListenAddress(transport: .udp, host: "127.0.0.1", port: 5060), ListenAddress(transport: .tcp, host: "::1", port: 5061),
+        ]
         core.http = HostPort(host: "127.0.0.1", port: 8080)
         core.database = "/home/me/lab.sqlite"
         core.authenticationFailures = 2
@@ -107,7 +109,10 @@ import Topology
         #expect(topology.clients.map(\.name) == ["alice", "u0007"] && topology.lab.http?.port == 8090)
 
         let alice = topology.subscribers[0]
-        #expect(alice.privateIdentities.map { $0.identity.filled(with: "alice") } == ["alice@home1.test", "alice-tablet@home1.test", "watch@home1.test"])
+        #expect(
+            alice.privateIdentities.map { $0.identity.filled(with: "alice") } == [
+                "alice@home1.test", "alice-tablet@home1.test", "watch@home1.test",
+            ])
         #expect(alice.privateIdentities.map { $0.password?.filled(with: "alice") } == ["wonderland", "x", "y"])
         #expect(alice.publicIdentities.map { $0.uri.filled(with: "alice") } == ["sip:alice@home1.test", "tel:+15550100"])
         #expect(topology.subscribers[2].authentication == Authentication.none)
@@ -123,7 +128,8 @@ import Topology
 
         let first = users.filterCriteria[0]
         #expect(first.sessionTerminatedOnFailure && first.serviceInfo == "info" && first.profilePart == .unregistered)
-        #expect(first.includeRegisterRequest && first.includeRegisterResponse && first.serverURI == im.uri && first.applicationServer == "im")
+        #expect(
+            first.includeRegisterRequest && first.includeRegisterResponse && first.serverURI == im.uri && first.applicationServer == "im")
         #expect(
             first.trigger
                 == Trigger(
@@ -141,7 +147,8 @@ import Topology
                         ],
                         [Condition(.registrationType([.reregistration])), Condition(.featureTag("+g.oma.sip-im"))],
                     ]))
-        #expect(users.filterCriteria[1].trigger == Trigger(isConjunctive: false, groups: [[Condition(.header(name: "Subject", content: nil))]]))
+        #expect(
+            users.filterCriteria[1].trigger == Trigger(isConjunctive: false, groups: [[Condition(.header(name: "Subject", content: nil))]]))
         #expect(users.filterCriteria[2].trigger == nil)
     }
 
@@ -165,7 +172,9 @@ import Topology
         #expect(topology.core.listen == [.udp, .tcp].map { ListenAddress(transport: $0, host: "127.0.0.1", port: 5060) })
         #expect(topology.core.trace == 20_000 && topology.core.traceBytes == 64 << 20 && topology.core.udpSizeLimit == 1300)
         #expect(topology.core.minExpires == 60 && topology.core.defaultExpires == 3600 && topology.core.maxExpires == 600_000)
-        #expect(topology.core.authentication == .digest && topology.core.digestAlgorithms == [.md5] && topology.core.authenticationFailures == 3)
+        #expect(
+            topology.core.authentication == .digest && topology.core.digestAlgorithms == [.md5] && topology.core.authenticationFailures == 3
+        )
         #expect(topology.core.registrar == .ims && topology.core.database == nil && topology.core.http == nil && topology.core.shards == 1)
     }
 
@@ -204,7 +213,8 @@ import Topology
     }
 
     @Test func aMillionSubscribersCostWhatOneDoes() throws {
-        let text = "domain: a.test\nsubscribers:\n  'u{0000000..9999999}': {password: x}\n  'v{0..999999999999999999}': {password: x}\n  u: {password: y}\n"
+        let text =
+            "domain: a.test\nsubscribers:\n  'u{0000000..9999999}': {password: x}\n  'v{0..999999999999999999}': {password: x}\n  u: {password: y}\n"
         let topology = try #require(read(text).topology)
         #expect(topology.subscribers.map(\.name.count) == [10_000_000, 1_000_000_000_000_000_000, 1])
     }

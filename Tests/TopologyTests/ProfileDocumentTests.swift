@@ -50,7 +50,8 @@ import Topology
         let dave = try #require(result.topology?.subscribers.first)
         #expect(dave.privateIdentities.map { $0.identity.filled(with: "dave") } == ["dave_private@home1.test"])
         #expect(dave.privateIdentities[0].password == NameTemplate("y"))
-        #expect(dave.publicIdentities.map { $0.uri.filled(with: "dave") } == ["sip:dave@home1.test", "tel:+15550103", "sip:office@home1.test"])
+        #expect(
+            dave.publicIdentities.map { $0.uri.filled(with: "dave") } == ["sip:dave@home1.test", "tel:+15550103", "sip:office@home1.test"])
         #expect(dave.publicIdentities.map(\.isBarred) == [true, false, false])
         #expect(dave.publicIdentities[1].displayName == "Dave" && dave.publicIdentities[1].aliasGroup == "g")
         #expect(dave.publicIdentities[0].filterCriteria == nil)
@@ -58,7 +59,10 @@ import Topology
 
         let criteria = dave.filterCriteria
         #expect(criteria.map(\.priority) == [2, 2, 4, 5, 6, 7] && criteria.map(\.isShortForm) == [false, false, false, false, true, true])
-        #expect(criteria.map(\.serverURI).prefix(4) == ["sip:as.home1.test", "sip:second.home1.test", "sip:127.0.0.1:5080", "sip:127.0.0.1:5080;lr"])
+        #expect(
+            criteria.map(\.serverURI).prefix(4) == [
+                "sip:as.home1.test", "sip:second.home1.test", "sip:127.0.0.1:5080", "sip:127.0.0.1:5080;lr",
+            ])
         #expect(criteria.map(\.applicationServer).prefix(4) == [nil, nil, "im", "im"])
         #expect(criteria[0].trigger == Trigger(isConjunctive: false, groups: [[Condition(.sessionCase(.originating))]]))
         #expect(criteria[1].trigger == nil && !criteria[1].sessionTerminatedOnFailure)
@@ -89,25 +93,48 @@ import Topology
         ("<ServerName>sip:127.0.0.1:5080</ServerName>", "", "ServerName is missing in ApplicationServer; write <ServerName>", 0),
         ("sip:127.0.0.1:5080", "tel:+1", "ServerName: 'tel:+1' is no SIP URI; write sip:tel:+1", 0),
         ("sip:127.0.0.1:5080", "sips:127.0.0.1", "tls is not supported yet; write udp or tcp", 0),
-        ("<ConditionTypeCNF>1</ConditionTypeCNF>", "<ConditionTypeCNF>yes</ConditionTypeCNF>", "ConditionTypeCNF is 'yes'; write 0, 1, true or false", 0),
+        (
+            "<ConditionTypeCNF>1</ConditionTypeCNF>", "<ConditionTypeCNF>yes</ConditionTypeCNF>",
+            "ConditionTypeCNF is 'yes'; write 0, 1, true or false", 0
+        ),
         ("<ConditionTypeCNF>1</ConditionTypeCNF>", "", "ConditionTypeCNF is missing in TriggerPoint; write <ConditionTypeCNF>", 0),
         ("<SPT><Group>0</Group><Method>INVITE</Method></SPT>", "", "SPT is missing in TriggerPoint; write <SPT>", 0),
         ("<Group>0</Group>", "", "Group is missing in SPT; write <Group>", 0),
         ("<Group>0</Group>", "<Group>a</Group>", "Group is 'a'; write a number from 0 to 2147483647", 0),
-        ("<Group>0</Group>", "<ConditionNegated>2</ConditionNegated><Group>0</Group>", "ConditionNegated is '2'; write 0, 1, true or false", 0),
+        (
+            "<Group>0</Group>", "<ConditionNegated>2</ConditionNegated><Group>0</Group>",
+            "ConditionNegated is '2'; write 0, 1, true or false", 0
+        ),
         ("<Method>INVITE</Method>", "", "SPT has no class; write one of RequestURI, Method, SIPHeader, SessionCase, SessionDescription", 0),
-        ("<Method>INVITE</Method>", "<Method>INVITE</Method><SessionCase>0</SessionCase>", "SPT has more than one class; write one of RequestURI, Method, SIPHeader, SessionCase, SessionDescription", 0),
+        (
+            "<Method>INVITE</Method>", "<Method>INVITE</Method><SessionCase>0</SessionCase>",
+            "SPT has more than one class; write one of RequestURI, Method, SIPHeader, SessionCase, SessionDescription", 0
+        ),
         ("<Method>INVITE</Method>", "<Method>IN VITE</Method>", "Method is 'IN VITE'; write one such as MESSAGE", 0),
         ("<Method>INVITE</Method>", "<SessionCase>5</SessionCase>", "SessionCase is '5'; write a number from 0 to 4", 0),
         ("<Method>INVITE</Method>", "<SIPHeader><Content>x</Content></SIPHeader>", "Header is missing in SIPHeader; write <Header>", 0),
-        ("<Method>INVITE</Method>", "<SIPHeader><Header>A</Header><Content>bad</Content></SIPHeader>", "Content: refused; write another", 0),
-        ("<Method>INVITE</Method>", "<SIPHeader><Header>A</Header><Content>\\d</Content></SIPHeader>", "Content: '\\d' is not POSIX; write [0-9]", 0),
+        (
+            "<Method>INVITE</Method>", "<SIPHeader><Header>A</Header><Content>bad</Content></SIPHeader>", "Content: refused; write another",
+            0
+        ),
+        (
+            "<Method>INVITE</Method>", "<SIPHeader><Header>A</Header><Content>\\d</Content></SIPHeader>",
+            "Content: '\\d' is not POSIX; write [0-9]", 0
+        ),
         ("<Method>INVITE</Method>", "<RequestURI>bad</RequestURI>", "RequestURI: refused; write another", 0),
-        ("<Method>INVITE</Method>", "<Method>REGISTER</Method><Extension><RegistrationType>3</RegistrationType></Extension>", "RegistrationType is '3'; write a number from 0 to 2", 0),
-        ("</InitialFilterCriteria>", "<ProfilePartIndicator>2</ProfilePartIndicator></InitialFilterCriteria>", "ProfilePartIndicator is '2'; write a number from 0 to 1", 0),
+        (
+            "<Method>INVITE</Method>", "<Method>REGISTER</Method><Extension><RegistrationType>3</RegistrationType></Extension>",
+            "RegistrationType is '3'; write a number from 0 to 2", 0
+        ),
+        (
+            "</InitialFilterCriteria>", "<ProfilePartIndicator>2</ProfilePartIndicator></InitialFilterCriteria>",
+            "ProfilePartIndicator is '2'; write a number from 0 to 1", 0
+        ),
     ]) func aBrokenCriterionIsSkippedWithAWarning(part: String, replacement: String, problem: String, column: Int) throws {
         let broken = criterion.replacing(part, with: replacement)
-        let result = load(subscription(criteria: criterion.replacing(">0</Pri", with: ">9</Pri") + "\n" + broken), expressionFault: { $0 == "bad" ? "refused; write another" : nil })
+        let result = load(
+            subscription(criteria: criterion.replacing(">0</Pri", with: ">9</Pri") + "\n" + broken),
+            expressionFault: { $0 == "bad" ? "refused; write another" : nil })
         let fault = try #require(result.faults.first)
         #expect(result.faults.count == 1 && fault.severity == .warning && fault.file == "lab/dave.xml" && fault.line == 4)
         #expect(fault.text == "a criterion is skipped, for \(problem)")
@@ -115,18 +142,27 @@ import Topology
         #expect(result.topology?.subscribers.first?.filterCriteria.map(\.priority) == [9])
     }
 
-    @Test(arguments: [
-        ("<Priority>0</Priority>", "<Priority>0</Priority><Extension/>", nil),
-        ("<ApplicationServer>", "<ApplicationServer><DefaultHandling>7</DefaultHandling>", "DefaultHandling is '7' and taken as 0; write 0 to continue the session or 1 to end it"),
-        ("<Method>INVITE</Method>", "<RequestURI>sip:im</RequestURI>", "RequestURI is searched in host and port, or in the number, so 'sip:im' never matches; leave the scheme out, or write core.request_uri_scope: full"),
-    ] as [(String, String, String?)]) func whatIsOddIsTakenWithAWarning(part: String, replacement: String, warning: String?) {
+    @Test(
+        arguments: [
+            ("<Priority>0</Priority>", "<Priority>0</Priority><Extension/>", nil),
+            (
+                "<ApplicationServer>", "<ApplicationServer><DefaultHandling>7</DefaultHandling>",
+                "DefaultHandling is '7' and taken as 0; write 0 to continue the session or 1 to end it"
+            ),
+            (
+                "<Method>INVITE</Method>", "<RequestURI>sip:im</RequestURI>",
+                "RequestURI is searched in host and port, or in the number, so 'sip:im' never matches; leave the scheme out, or write core.request_uri_scope: full"
+            ),
+        ] as [(String, String, String?)]) func whatIsOddIsTakenWithAWarning(part: String, replacement: String, warning: String?)
+    {
         let result = load(subscription(criteria: criterion.replacing(part, with: replacement)))
         #expect(result.faults.map(\.text) == (warning.map { [$0] } ?? []))
         #expect(result.topology?.subscribers.first?.filterCriteria.count == 1)
     }
 
     @Test func whatIsNotAppliedIsSaid() {
-        let document = subscription(criteria: "<CoreNetworkServicesAuthorization/><Extension><SharedIFCSetID>9</SharedIFCSetID></Extension>")
+        let document = subscription(
+            criteria: "<CoreNetworkServicesAuthorization/><Extension><SharedIFCSetID>9</SharedIFCSetID></Extension>")
         #expect(
             load(document).faults.map(\.description) == [
                 "lab/dave.xml:3:1: warning: CoreNetworkServicesAuthorization is not applied; leave it out, or expect no effect",
@@ -135,15 +171,39 @@ import Topology
     }
 
     @Test(arguments: [
-        ("<IMSSubscription>", "lab/dave.xml:1:18: error: the document ends before '</IMSSubscription>'; write an IMSSubscription document of TS 29.228 Annex E"),
-        ("<!DOCTYPE a><a/>", "lab/dave.xml:1:1: error: a document type declaration is not taken; write an IMSSubscription document of TS 29.228 Annex E"),
+        (
+            "<IMSSubscription>",
+            "lab/dave.xml:1:18: error: the document ends before '</IMSSubscription>'; write an IMSSubscription document of TS 29.228 Annex E"
+        ),
+        (
+            "<!DOCTYPE a><a/>",
+            "lab/dave.xml:1:1: error: a document type declaration is not taken; write an IMSSubscription document of TS 29.228 Annex E"
+        ),
         ("<User/>", "lab/dave.xml:1:1: error: the root is 'User'; write IMSSubscription (TS 29.228 Annex E)"),
-        ("<IMSSubscription><ServiceProfile/></IMSSubscription>", "lab/dave.xml:1:1: error: PrivateID is missing in IMSSubscription; write <PrivateID>"),
-        ("<IMSSubscription><PrivateID>d</PrivateID></IMSSubscription>", "lab/dave.xml:1:1: error: ServiceProfile is missing in IMSSubscription; write <ServiceProfile>"),
-        ("<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile/></IMSSubscription>", "lab/dave.xml:1:42: error: PublicIdentity is missing in ServiceProfile; write <PublicIdentity>"),
-        ("<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>dave</Identity></PublicIdentity></ServiceProfile></IMSSubscription>", "lab/dave.xml:1:74: error: 'dave' is no public identity; write sip:dave@home1.test"),
-        ("<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:chat!.*!@home1.test</Identity><Extension><IdentityType>2</IdentityType></Extension></PublicIdentity></ServiceProfile></IMSSubscription>", "lab/dave.xml:1:74: error: an identity of IdentityType 2 (a service's or a wildcard) is not supported yet; leave it out"),
-        ("<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:d@a.test</Identity><BarringIndication>x</BarringIndication></PublicIdentity></ServiceProfile></IMSSubscription>", "lab/dave.xml:1:107: error: BarringIndication is 'x'; write 0, 1, true or false"),
+        (
+            "<IMSSubscription><ServiceProfile/></IMSSubscription>",
+            "lab/dave.xml:1:1: error: PrivateID is missing in IMSSubscription; write <PrivateID>"
+        ),
+        (
+            "<IMSSubscription><PrivateID>d</PrivateID></IMSSubscription>",
+            "lab/dave.xml:1:1: error: ServiceProfile is missing in IMSSubscription; write <ServiceProfile>"
+        ),
+        (
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile/></IMSSubscription>",
+            "lab/dave.xml:1:42: error: PublicIdentity is missing in ServiceProfile; write <PublicIdentity>"
+        ),
+        (
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>dave</Identity></PublicIdentity></ServiceProfile></IMSSubscription>",
+            "lab/dave.xml:1:74: error: 'dave' is no public identity; write sip:dave@home1.test"
+        ),
+        (
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:chat!.*!@home1.test</Identity><Extension><IdentityType>2</IdentityType></Extension></PublicIdentity></ServiceProfile></IMSSubscription>",
+            "lab/dave.xml:1:74: error: an identity of IdentityType 2 (a service's or a wildcard) is not supported yet; leave it out"
+        ),
+        (
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:d@a.test</Identity><BarringIndication>x</BarringIndication></PublicIdentity></ServiceProfile></IMSSubscription>",
+            "lab/dave.xml:1:107: error: BarringIndication is 'x'; write 0, 1, true or false"
+        ),
     ]) func aWrongDocumentIsAnError(document: String, fault: String) {
         let result = load(document)
         #expect(result.faults.map(\.description) == [fault] && result.topology == nil)
@@ -155,7 +215,8 @@ import Topology
     }
 
     @Test func theDocumentNamesTheIdentities() {
-        let result = load(subscription(criteria: ""), beside: ", private_identity: d, public_identities: [sip:d@a.test], service_profile: p")
+        let result = load(
+            subscription(criteria: ""), beside: ", private_identity: d, public_identities: [sip:d@a.test], service_profile: p")
         #expect(
             result.faults.map(\.description) == [
                 "lab/t.yaml:5:46: error: 'private_identity' is in the document that profile_xml names; leave it out here",

@@ -13,7 +13,9 @@ import Topology
 
     private func properties(_ path: String...) throws -> [String: Any] {
         var place = schema
-        for name in path { place = try #require((place["properties"] as? [String: Any] ?? [:])[name] as? [String: Any] ?? place[name] as? [String: Any]) }
+        for name in path {
+            place = try #require((place["properties"] as? [String: Any] ?? [:])[name] as? [String: Any] ?? place[name] as? [String: Any])
+        }
         return try #require(place["properties"] as? [String: Any])
     }
 

@@ -33,7 +33,10 @@ import XMLTree
         ("", "1:1: the document has no root element"),
         ("  text", "1:3: the document has no root element"),
         ("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "1:1: a document type declaration is not taken"),
-        ("<?xml version='1.0'?>\n<!-- x -->\n <!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>", "3:2: a document type declaration is not taken"),
+        (
+            "<?xml version='1.0'?>\n<!-- x -->\n <!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>",
+            "3:2: a document type declaration is not taken"
+        ),
         ("<a>&b;</a>", "1:4: the entity '&b;' is not declared"),
         ("<a>&b</a>", "1:4: '&' begins no reference; write &amp;"),
         ("<a>&#0;</a>", "1:4: '&#0;' is no character of XML"),

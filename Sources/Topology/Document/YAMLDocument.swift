@@ -90,8 +90,13 @@ struct YAMLDocument {
         case .reader(let problem, let offset, _, _):
             let before = text.prefix(offset ?? 0)
             let line = before.count { $0.isNewline } + 1
-            let column = before.count - (before.lastIndex { $0.isNewline }.map { before.distance(from: before.startIndex, to: $0) + 1 } ?? 0) + 1
-            faults.append((Position(line: line, column: column), "this character may not stand in YAML (\(problem)); write it as an escape in double quotes"))
+            let column =
+                before.count - (before.lastIndex { $0.isNewline }.map { before.distance(from: before.startIndex, to: $0) + 1 } ?? 0) + 1
+            faults.append(
+                (
+                    Position(line: line, column: column),
+                    "this character may not stand in YAML (\(problem)); write it as an escape in double quotes"
+                ))
         case .duplicatedKeysInMapping(let keys, let context):
             faults.append((Position(context.mark), "the key '\(keys.first ?? "")' stands twice in this map; write it once"))
         default:
@@ -106,7 +111,8 @@ struct YAMLDocument {
         nodeCount += 1
         guard nodeCount <= nodeLimit else { return Node(content: .unreadable, position: position) }
         guard depth <= YAMLDocument.depthLimit else {
-            faults.append((position, "values are nested deeper here than any topology needs; write at most \(YAMLDocument.depthLimit) levels"))
+            faults.append(
+                (position, "values are nested deeper here than any topology needs; write at most \(YAMLDocument.depthLimit) levels"))
             return Node(content: .unreadable, position: position)
         }
         switch node {
@@ -138,7 +144,8 @@ struct YAMLDocument {
             if key == "<<", scalar.style == .plain {
                 merged += self.merged(from: value)
             } else if let first = places.updateValue(position, forKey: key) {
-                faults.append((max(first, position), "the key '\(key)' stands here already (line \(min(first, position).line)); write it once"))
+                faults.append(
+                    (max(first, position), "the key '\(key)' stands here already (line \(min(first, position).line)); write it once"))
             } else {
                 entries.append(Node.Entry(key: key, position: position, value: value))
             }

@@ -44,7 +44,9 @@ extension Reader {
         let granted = node[ExpiresKeys.standard] ?? min(max(core.defaultExpires, core.minExpires), core.maxExpires)
         if !(core.minExpires...core.maxExpires).contains(granted) {
             let place = node[node: ExpiresKeys.standard] ?? node
-            error(place.position, "default \(granted) is not between min \(core.minExpires) and max \(core.maxExpires); write min <= default <= max")
+            error(
+                place.position,
+                "default \(granted) is not between min \(core.minExpires) and max \(core.maxExpires); write min <= default <= max")
         }
         core.defaultExpires = granted
     }
@@ -53,7 +55,9 @@ extension Reader {
         var seen: [ListenAddress] = []
         for element in node[node: CoreKeys.listen]?.elements ?? [] {
             guard let listener = Codec<ListenAddress>.listenAddress.read(element) else { continue }
-            if listener.port != 0, seen.contains(listener) { error(element.position, "the core listens here already; write each address once") }
+            if listener.port != 0, seen.contains(listener) {
+                error(element.position, "the core listens here already; write each address once")
+            }
             seen.append(listener)
             if HostText.isWildcard(listener.host), topology.core.advertise == nil {
                 error(
@@ -70,7 +74,9 @@ extension Reader {
     private mutating func checkRepeatedAlgorithms(_ node: Node) {
         var seen: Set<String> = []
         for element in node[node: CoreKeys.digestAlgorithms]?.elements ?? [] {
-            if let name = element.text, !seen.insert(name).inserted { error(element.position, "'\(name)' is offered already; write each algorithm once") }
+            if let name = element.text, !seen.insert(name).inserted {
+                error(element.position, "'\(name)' is offered already; write each algorithm once")
+            }
         }
     }
 
@@ -117,10 +123,17 @@ extension Reader {
             let isIPv6 = host.contains(":")
             if !udp.contains(where: { $0.host.contains(":") == isIPv6 }) {
                 let listener = isIPv6 ? "udp://[::1]:5060" : "udp://127.0.0.1:5060"
-                error(position, "the core has no \(isIPv6 ? "IPv6" : "IPv4") listener on UDP to send from; add one such as \(listener) to core.listen, or write ;transport=tcp")
+                error(
+                    position,
+                    "the core has no \(isIPv6 ? "IPv6" : "IPv4") listener on UDP to send from; "
+                        + "add one such as \(listener) to core.listen, or write ;transport=tcp"
+                )
             }
         } else if udp.isEmpty {
-            error(position, "the core has no listener on UDP to send from; add one such as udp://127.0.0.1:5060 to core.listen, or write ;transport=tcp")
+            error(
+                position,
+                "the core has no listener on UDP to send from; add one such as udp://127.0.0.1:5060 to core.listen, or write ;transport=tcp"
+            )
         }
     }
 }

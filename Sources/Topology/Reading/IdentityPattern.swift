@@ -79,10 +79,12 @@ struct IdentityPattern: Sendable, Equatable {
     /// each number is left·10^(k+s) + X·10^s + right, and its range limits X.
     private func overlap(digits n: Int, with other: IdentityPattern, digits m: Int) -> String? {
         let length = prefix.count + n + suffix.count
-        guard length == other.prefix.count + m + other.suffix.count, let own = numbers(digits: n), let others = other.numbers(digits: m) else {
+        guard length == other.prefix.count + m + other.suffix.count, let own = numbers(digits: n), let others = other.numbers(digits: m)
+        else {
             return nil
         }
-        var ownSplit = SplitNumber(), otherSplit = SplitNumber()
+        var ownSplit = SplitNumber()
+        var otherSplit = SplitNumber()
         for place in 0..<length {
             switch (byte(at: place, digits: n, length), other.byte(at: place, digits: m, length)) {
             case (nil, nil):

@@ -56,7 +56,9 @@ extension Reader {
         if section.entry(LaunchKeys.command.name) == nil {
             for name in [LaunchKeys.environment.name, LaunchKeys.ready.name] {
                 if let entry = section.entry(name) {
-                    error(entry.position, "'\(name)' belongs to a program of your own; write 'command: [PROGRAM, ARGUMENT, ...]' too, or leave it out")
+                    error(
+                        entry.position,
+                        "'\(name)' belongs to a program of your own; write 'command: [PROGRAM, ARGUMENT, ...]' too, or leave it out")
                 }
             }
         }
@@ -86,7 +88,8 @@ extension Reader {
         case "core.udp", "core.tcp":
             let transport: TransportName = name == "core.udp" ? .udp : .tcp
             let isThere = topology.core.listen.isEmpty || topology.core.listen.contains { $0.transport == transport }
-            return isThere ? nil : "the core has no listener for \(written); add one such as \(transport.rawValue)://127.0.0.1:5060 to core.listen"
+            return isThere
+                ? nil : "the core has no listener for \(written); add one such as \(transport.rawValue)://127.0.0.1:5060 to core.listen"
         case "core.http": return nil
         default: break
         }
@@ -95,7 +98,8 @@ extension Reader {
             let server = parts[1...].dropLast(parts.last == "uri" && parts.count > 2 ? 1 : 0).joined(separator: ".")
             let names = topology.applicationServers.map(\.name)
             guard names.contains(server) else { return unknown("application server", server, among: names, section: "application_servers") }
-            return parts.last == "uri" ? nil : "of an application server '\(written)' gives nothing; write ${application_servers.\(server).uri}"
+            return parts.last == "uri"
+                ? nil : "of an application server '\(written)' gives nothing; write ${application_servers.\(server).uri}"
         }
         if parts[0] == "subscriber", parts.count == 2 {
             guard client != nil else { return "'\(written)' is known to clients alone, who are subscribers; write the value itself" }
@@ -105,7 +109,8 @@ extension Reader {
             }
             return nil
         }
-        let known = ["core.udp", "core.tcp", "core.http", "application_servers.NAME.uri"] + Placeholders.subscriberFields.map { "subscriber.\($0)" }
+        let known =
+            ["core.udp", "core.tcp", "core.http", "application_servers.NAME.uri"] + Placeholders.subscriberFields.map { "subscriber.\($0)" }
         return "nothing is known as '\(written)'; \(Suggestion.advice(for: written, among: known.map { "${\($0)}" }, otherwise: ""))"
     }
 
@@ -117,7 +122,11 @@ extension Reader {
                 if ["core", "lab", "expect", "stop", "start", "may_fail"].contains(entry.key) {
                     error(entry.position, "'\(entry.key)' means something else in a scenario; write another name")
                 } else if let line = lines.updateValue(entry.position.line, forKey: entry.key) {
-                    error(entry.position, "a node is called '\(entry.key)' already (line \(line)), and scenarios could not tell them apart; write another name")
+                    error(
+                        entry.position,
+                        "a node is called '\(entry.key)' already (line \(line)), and scenarios could not tell them apart; "
+                            + "write another name"
+                    )
                 }
             }
         }

@@ -64,7 +64,9 @@ struct ProfileDocumentReader {
     // MARK: The subscription
 
     private mutating func document(_ root: XMLElement) throws(Broken) -> ProfileDocument {
-        guard root.name == "IMSSubscription" else { throw Broken(root, "the root is '\(root.name)'; write IMSSubscription (TS 29.228 Annex E)") }
+        guard root.name == "IMSSubscription" else {
+            throw Broken(root, "the root is '\(root.name)'; write IMSSubscription (TS 29.228 Annex E)")
+        }
         let identity = try required("PrivateID", of: root)
         if let fault = IdentityText.privateFault(identity.trimmedText) { throw Broken(identity, fault) }
         _ = try required("ServiceProfile", of: root)
@@ -93,8 +95,8 @@ struct ProfileDocumentReader {
             if let fault = IdentityText.publicFault(place.trimmedText) { throw Broken(place, fault) }
             var identity = PublicIdentity(uri: NameTemplate(pieces: [place.trimmedText]))
             if let barring = child("BarringIndication", of: element) { identity.isBarred = try boolean(barring) }
-            identity.displayName = extension_("DisplayName", of: element)?.trimmedText
-            identity.aliasGroup = extension_("AliasIdentityGroupID", of: element)?.trimmedText
+            identity.displayName = extended("DisplayName", of: element)?.trimmedText
+            identity.aliasGroup = extended("AliasIdentityGroupID", of: element)?.trimmedText
             identities.append(identity)
         }
         return identities
@@ -102,14 +104,14 @@ struct ProfileDocumentReader {
 
     /// 0: a public user identity, 1 to 4: services and wildcards (TS 29.228 Annex E).
     private func identityType(of element: XMLElement) throws(Broken) -> Int {
-        if extension_("WildcardedPSI", of: element) != nil { return 2 }
-        if extension_("WildcardedIMPU", of: element) != nil { return 3 }
-        guard let type = extension_("IdentityType", of: element) else { return 0 }
+        if extended("WildcardedPSI", of: element) != nil { return 2 }
+        if extended("WildcardedIMPU", of: element) != nil { return 3 }
+        guard let type = extended("IdentityType", of: element) else { return 0 }
         return try number(type, 0...4)
     }
 
     /// An element within the nested Extension elements in which later releases put theirs.
-    private func extension_(_ name: String, of element: XMLElement) -> XMLElement? {
+    private func extended(_ name: String, of element: XMLElement) -> XMLElement? {
         var place = element
         while let next = child("Extension", of: place) {
             if let found = child(name, of: next) { return found }
@@ -135,7 +137,11 @@ struct ProfileDocumentReader {
                 if let number = integer(set), let shared = profiles.first(where: { $0.sharedSet == number }) {
                     criteria += shared.filterCriteria
                 } else {
-                    warn(set.position, "no service profile is the shared set '\(set.trimmedText)', so it is left out; write 'shared_ifc_set: \(set.trimmedText)' in one")
+                    warn(
+                        set.position,
+                        "no service profile is the shared set '\(set.trimmedText)', so it is left out; "
+                            + "write 'shared_ifc_set: \(set.trimmedText)' in one"
+                    )
                 }
             }
         }
@@ -152,8 +158,8 @@ struct ProfileDocumentReader {
         var criterion = FilterCriterion(priority: priority, applicationServer: knownServer(uri), serverURI: uri.text)
         criterion.sessionTerminatedOnFailure = isTerminated(server)
         criterion.serviceInfo = child("ServiceInfo", of: server)?.text
-        criterion.includeRegisterRequest = extension_("IncludeRegisterRequest", of: server) != nil
-        criterion.includeRegisterResponse = extension_("IncludeRegisterResponse", of: server) != nil
+        criterion.includeRegisterRequest = extended("IncludeRegisterRequest", of: server) != nil
+        criterion.includeRegisterResponse = extended("IncludeRegisterResponse", of: server) != nil
         if let part = child("ProfilePartIndicator", of: element) {
             criterion.profilePart = try number(part, 0...1) == 0 ? .registered : .unregistered
         }
@@ -176,7 +182,9 @@ struct ProfileDocumentReader {
         case 0: return false
         case 1: return true
         default:
-            warn(handling.position, "DefaultHandling is '\(handling.trimmedText)' and taken as 0; write 0 to continue the session or 1 to end it")
+            warn(
+                handling.position,
+                "DefaultHandling is '\(handling.trimmedText)' and taken as 0; write 0 to continue the session or 1 to end it")
             return false
         }
     }
@@ -206,13 +214,18 @@ struct ProfileDocumentReader {
         let classes = ["RequestURI", "Method", "SIPHeader", "SessionCase", "SessionDescription"]
         let present = point.elements.filter { $0.namespace == namespace && classes.contains($0.name) }
         guard present.count == 1, let element = present.first else {
-            throw Broken(point, "SPT has \(present.isEmpty ? "no class" : "more than one class"); write one of \(classes.joined(separator: ", "))")
+            throw Broken(
+                point, "SPT has \(present.isEmpty ? "no class" : "more than one class"); write one of \(classes.joined(separator: ", "))")
         }
         switch element.name {
         case "RequestURI":
             let text = try expression(element)
             if text.hasPrefix("sip:") || text.hasPrefix("tel:") || text.hasPrefix("^sip:") || text.hasPrefix("^tel:") {
-                warn(element.position, "RequestURI is searched in host and port, or in the number, so '\(text)' never matches; leave the scheme out, or write core.request_uri_scope: full")
+                warn(
+                    element.position,
+                    "RequestURI is searched in host and port, or in the number, so '\(text)' never matches; "
+                        + "leave the scheme out, or write core.request_uri_scope: full"
+                )
             }
             return .requestURI(text)
         case "Method":
@@ -275,7 +288,8 @@ struct ProfileDocumentReader {
 
     private func number(_ element: XMLElement, _ range: ClosedRange<Int> = 0...Int(Int32.max)) throws(Broken) -> Int {
         guard let number = integer(element), range.contains(number) else {
-            throw Broken(element, "\(element.name) is '\(element.trimmedText)'; write a number from \(range.lowerBound) to \(range.upperBound)")
+            throw Broken(
+                element, "\(element.name) is '\(element.trimmedText)'; write a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }

@@ -11,7 +11,9 @@ extension Reader {
             }
             var profile = ServiceProfile(name: entry.key, filterCriteria: FilterCriterion.ordered(criteria))
             profile.sharedSet = section[ProfileKeys.sharedSet]
-            if let set = profile.sharedSet, let value = section[node: ProfileKeys.sharedSet], let other = sharedSets.updateValue(entry.key, forKey: set) {
+            if let set = profile.sharedSet, let value = section[node: ProfileKeys.sharedSet],
+                let other = sharedSets.updateValue(entry.key, forKey: set)
+            {
                 error(value.position, "'\(other)' is the shared set \(set) already; write another number")
             }
             topology.serviceProfiles.append(profile)
@@ -33,7 +35,8 @@ extension Reader {
         if section.entry(CriterionKeys.trigger.name) != nil, let other = section.entry(CriterionKeys.triggerDNF.name) {
             error(other.position, "'trigger' and 'trigger_dnf' exclude each other; write one of them")
         }
-        criterion.trigger = trigger(section[node: CriterionKeys.trigger], isConjunctive: true)
+        criterion.trigger =
+            trigger(section[node: CriterionKeys.trigger], isConjunctive: true)
             ?? trigger(section[node: CriterionKeys.triggerDNF], isConjunctive: false)
         return criterion
     }

@@ -105,7 +105,9 @@ struct Reader {
     /// A control interface that others can reach asks for a token.
     mutating func checkToken(_ node: Node, _ http: Key<HostPort>, _ token: Key<String>, _ section: String) {
         guard let address = node[http], let value = node[node: http], node[token] == nil, !HostText.isLoopback(address.host) else { return }
-        error(value.position, "\(address.host) is not loopback, and whoever reaches it could steer the lab; write \(section).http_token too, or 127.0.0.1")
+        error(
+            value.position,
+            "\(address.host) is not loopback, and whoever reaches it could steer the lab; write \(section).http_token too, or 127.0.0.1")
     }
 
     /// What to write in place of a name that is not known.

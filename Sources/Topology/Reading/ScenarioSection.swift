@@ -11,7 +11,8 @@ extension Reader {
         var scenario = Scenario(name: name, steps: [])
         for element in steps.elements {
             guard let action = action(element) else { continue }
-            scenario.steps.append(Step(file: file, line: element.position.line, text: String(element.flow.dropFirst().dropLast()), action: action))
+            scenario.steps.append(
+                Step(file: file, line: element.position.line, text: String(element.flow.dropFirst().dropLast()), action: action))
         }
         return scenario
     }
@@ -68,7 +69,9 @@ extension Reader {
         if name == "core" { return name }
         let launches = topology.applicationServers.map { ($0.name, $0.launch) } + topology.clients.map { ($0.name, $0.launch) }
         guard let launch = launches.first(where: { $0.0 == name })?.1 else {
-            error(node.position, unknown("node of the lab", name, among: ["core"] + launches.map(\.0), section: "application_servers or clients"))
+            error(
+                node.position,
+                unknown("node of the lab", name, among: ["core"] + launches.map(\.0), section: "application_servers or clients"))
             return nil
         }
         if launch == .external {

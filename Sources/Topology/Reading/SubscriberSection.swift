@@ -45,7 +45,9 @@ extension Reader {
         let aka = section.entry(SubscriberKeys.aka.name)
         switch subscriber.authentication ?? (aka != nil && !hasPassword ? .aka : topology.core.authentication) {
         case .digest where !hasPassword:
-            error(section.position, "\(whose) has no password to be challenged for; write 'password: ...', or 'authentication: none' if none is asked")
+            error(
+                section.position,
+                "\(whose) has no password to be challenged for; write 'password: ...', or 'authentication: none' if none is asked")
         case .aka where aka == nil:
             error(section.position, "\(whose) has no key for AKA; write 'aka: {k: ..., opc: ...}'")
         default: break
@@ -78,7 +80,9 @@ extension Reader {
             if let profile = topology.serviceProfiles.first(where: { $0.name == name }) {
                 criteria = profile.filterCriteria
             } else {
-                error(value.position, unknown("service profile", name, among: topology.serviceProfiles.map(\.name), section: "service_profiles"))
+                error(
+                    value.position,
+                    unknown("service profile", name, among: topology.serviceProfiles.map(\.name), section: "service_profiles"))
             }
         }
         var shortForm: [FilterCriterion] = []
@@ -91,7 +95,9 @@ extension Reader {
             subscriber.applicationServers.append(name)
             let own = shortForms[name] ?? []
             if own.isEmpty, !criteria.contains(where: { $0.applicationServer == name }) {
-                warn(element.position, "nothing is sent to '\(name)', which has no feature_tags; give it some, or write a service_profile that names it")
+                warn(
+                    element.position,
+                    "nothing is sent to '\(name)', which has no feature_tags; give it some, or write a service_profile that names it")
             }
             shortForm += own
         }
@@ -119,7 +125,8 @@ extension Reader {
         do throws(UnreadableFile) {
             bytes = try surroundings.readFile(Path.absolute(written, from: folder))
         } catch {
-            self.error(value.position, "cannot read \(Path.absolute(written, from: folder)): \(error.reason); write the name of a readable file")
+            self.error(
+                value.position, "cannot read \(Path.absolute(written, from: folder)): \(error.reason); write the name of a readable file")
             return nil
         }
         var reader = ProfileDocumentReader(
@@ -146,7 +153,9 @@ extension Reader {
         if let (earlier, text) = claims.names.claim(name) {
             claims.reported.insert([earlier.subscriber, index])
             let other = topology.subscribers[earlier.subscriber].name.text
-            error(position, "'\(text)' is one of '\(other)' already (line \(earlier.position.line)); write names that no two subscribers share")
+            error(
+                position,
+                "'\(text)' is one of '\(other)' already (line \(earlier.position.line)); write names that no two subscribers share")
         }
         let devices = section[SubscriberKeys.privateIdentities]?.entries ?? []
         for (place, identity) in subscriber.privateIdentities.enumerated() {
@@ -171,7 +180,9 @@ extension Reader {
             return error(position, "'\(written)' would not tell the subscribers of '\(subscriber.name.text)' apart; \(advice)")
         }
         let claim = ClaimedIdentities.Claim(pattern: pattern, subscriber: index, position: position)
-        guard let (earlier, text) = claims[keyPath: space].claim(claim), !claims.reported.contains([earlier.subscriber, index]) else { return }
+        guard let (earlier, text) = claims[keyPath: space].claim(claim), !claims.reported.contains([earlier.subscriber, index]) else {
+            return
+        }
         let isOwn = earlier.subscriber == index
         let other = isOwn ? "this subscriber's" : "that of '\(topology.subscribers[earlier.subscriber].name.text)'"
         error(position, "the \(what) '\(text)' is \(other) already (line \(earlier.position.line)); write each identity once")

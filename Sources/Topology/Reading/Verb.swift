@@ -28,7 +28,8 @@ struct Verb {
         case "wait": try Verb.checkWait(words.dropFirst())
         case "message": command = try Verb.message(text, receivers)
         default:
-            let nearest = Suggestion.nearest(to: first, among: Verb.verbs) ?? Suggestion.nearest(to: two, among: Verb.verbs)
+            let nearest =
+                Suggestion.nearest(to: first, among: Verb.verbs) ?? Suggestion.nearest(to: two, among: Verb.verbs)
                 ?? Suggestion.nearest(to: first, among: ["publish", "remove"]).map { "\($0) settings" }
             throw Wrong("'\(first)' is no verb; write " + (nearest.map { "'\($0)'" } ?? "one of \(Verb.verbs.joined(separator: ", "))"))
         }
@@ -40,7 +41,9 @@ struct Verb {
                 let advice = known.isEmpty ? "write '\(verb)' alone" : "write '\(verb) \(known.map { "\($0)=N" }.joined(separator: " "))'"
                 throw Wrong("'\(word)' is no option of '\(verb)'; \(advice)")
             }
-            guard HostText.isDigits(value), UInt32(value) != nil else { throw Wrong("'\(value)' is no number of seconds; write one such as \(name)=3600") }
+            guard HostText.isDigits(value), UInt32(value) != nil else {
+                throw Wrong("'\(value)' is no number of seconds; write one such as \(name)=3600")
+            }
         }
     }
 
@@ -49,15 +52,22 @@ struct Verb {
             guard let (name, value) = option(word) else { throw Wrong("'\(word)' is no setting; write NAME=on or NAME=off") }
             switch name {
             case "expires":
-                guard HostText.isDigits(value), UInt32(value) != nil else { throw Wrong("'\(value)' is no number of seconds; write one such as expires=3600") }
+                guard HostText.isDigits(value), UInt32(value) != nil else {
+                    throw Wrong("'\(value)' is no number of seconds; write one such as expires=3600")
+                }
             case "answer-mode":
-                guard ["automatic", "manual"].contains(value) else { throw Wrong("'\(value)' is no answer mode; write automatic or manual") }
+                guard ["automatic", "manual"].contains(value) else {
+                    throw Wrong("'\(value)' is no answer mode; write automatic or manual")
+                }
             case _ where switches.contains(name):
-                guard ["on", "off"].contains(value) else { throw Wrong("'\(value)' is neither on nor off; write \(name)=on or \(name)=off") }
+                guard ["on", "off"].contains(value) else {
+                    throw Wrong("'\(value)' is neither on nor off; write \(name)=on or \(name)=off")
+                }
             default:
                 let names = switches + ["answer-mode", "expires"]
                 if isBuiltIn {
-                    throw Wrong("'\(name)' is no setting; \(Suggestion.advice(for: name, among: names, otherwise: "write offline-delivery"))")
+                    throw Wrong(
+                        "'\(name)' is no setting; \(Suggestion.advice(for: name, among: names, otherwise: "write offline-delivery"))")
                 }
             }
         }
@@ -85,9 +95,12 @@ struct Verb {
         guard !receiver.isEmpty else { throw Wrong("the receiver is missing; write \(example)") }
         try checkQuoted(body, example)
         guard receiver.contains(":") else {
-            guard let subscriber = receivers.first(where: { $0.name.contains(receiver) }), let identity = subscriber.publicIdentities.first else {
+            guard let subscriber = receivers.first(where: { $0.name.contains(receiver) }), let identity = subscriber.publicIdentities.first
+            else {
                 let names = receivers.map { $0.name.name($0.name.range?.lowerBound ?? 0) }
-                throw Wrong("no subscriber is called '\(receiver)'; " + Suggestion.advice(for: receiver, among: names, otherwise: "write a URI such as sip:bob@home1.test"))
+                throw Wrong(
+                    "no subscriber is called '\(receiver)'; "
+                        + Suggestion.advice(for: receiver, among: names, otherwise: "write a URI such as sip:bob@home1.test"))
             }
             return "message \(identity.uri.filled(with: receiver)) \(body)"
         }

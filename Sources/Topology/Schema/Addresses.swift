@@ -36,7 +36,8 @@ enum HostText {
                 guard let tail = ipv4(part) else { return nil }
                 bytes += tail
             } else {
-                guard 1...4 ~= part.count, part.allSatisfy(\.isHexDigit), part.utf8.count == part.count, let group = UInt16(part, radix: 16) else { return nil }
+                guard 1...4 ~= part.count, part.allSatisfy(\.isHexDigit), part.utf8.count == part.count, let group = UInt16(part, radix: 16)
+                else { return nil }
                 bytes += [UInt8(group >> 8), UInt8(truncatingIfNeeded: group)]
             }
         }

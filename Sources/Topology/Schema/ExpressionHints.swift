@@ -69,7 +69,8 @@ enum ExpressionHints {
         let flags = String(rest.prefix { $0 != ")" && $0 != ":" && $0 != "(" }.prefix(12))
         switch rest.first {
         case ":": return "'(?:' is not POSIX; write '('"
-        case "=", "!", "<": return "'(?\(rest.first ?? "=")' is not POSIX; write a condition of its own, with not: {...} for what must be absent"
+        case "=", "!", "<":
+            return "'(?\(rest.first ?? "=")' is not POSIX; write a condition of its own, with not: {...} for what must be absent"
         case "i" where flags == "i":
             return "'(?i)' is not POSIX; write both cases, as in [Ii][Mm], or core.header_content_case: insensitive for all header content"
         default: return "'(?\(flags)' is not POSIX; write the expression without it"

@@ -8,7 +8,9 @@ extension Codec where Value == String {
     static var file: Codec { textCodec("the name of a file") }
 
     private static func textCodec(_ what: String) -> Codec {
-        .scalar([.init("type", .list([.text("string"), .text("number"), .text("boolean")])), .init("minLength", .number(1))], isFreeText: true) {
+        .scalar(
+            [.init("type", .list([.text("string"), .text("number"), .text("boolean")])), .init("minLength", .number(1))], isFreeText: true
+        ) {
             text throws(Wrong) in
             if text.isEmpty { throw Wrong("the value is empty; write \(what)") }
             return text
@@ -154,7 +156,8 @@ extension Codec where Value == UInt32 {
         ]) { text throws(Wrong) in
             var milliseconds = HostText.isDigits(text) ? Int(text).map { $0.multipliedReportingOverflow(by: 1000) } : nil
             if !HostText.isDigits(text) { milliseconds = (try DurationText.milliseconds(text), false) }
-            guard let (value, isTooLarge) = milliseconds, !isTooLarge, value % 1000 == 0, let seconds = UInt32(exactly: value / 1000), seconds > 0
+            guard let (value, isTooLarge) = milliseconds, !isTooLarge, value % 1000 == 0, let seconds = UInt32(exactly: value / 1000),
+                seconds > 0
             else { throw Wrong("'\(text)' is not whole seconds from 1 to 4294967295; write a number of seconds, or a duration such as 1h") }
             return seconds
         }
@@ -167,8 +170,8 @@ extension Codec where Value == Int {
         .scalar([.init("type", .text("string")), .init("pattern", .text("^[0-9]+(ms|s|m|h|d)$"))]) { text throws(Wrong) in
             let value = try DurationText.milliseconds(text)
             guard range.contains(value) else {
-                throw Wrong(
-                    "'\(text)' is out of range; write a duration from \(DurationText.written(range.lowerBound)) to \(DurationText.written(range.upperBound))")
+                let bounds = [range.lowerBound, range.upperBound].map(DurationText.written)
+                throw Wrong("'\(text)' is out of range; write a duration from \(bounds[0]) to \(bounds[1])")
             }
             return value
         }
@@ -263,7 +266,8 @@ extension HostPort {
         }
         if HostText.port(text) != nil { throw Wrong("'\(text)' is a port without an address; write \(scheme)127.0.0.1:\(text)") }
         guard HostText.isLiteral(host) else {
-            throw Wrong("'\(host)' is no address; write \(scheme)127.0.0.1:\(port ?? "5060"), for a name says nothing about which address is meant")
+            throw Wrong(
+                "'\(host)' is no address; write \(scheme)127.0.0.1:\(port ?? "5060"), for a name says nothing about which address is meant")
         }
         guard let port else { throw Wrong("'\(text)' has no port; write \(scheme)\(text):5060, or :0 for any free one") }
         guard let number = HostText.port(port) else { throw Wrong("'\(port)' is no port; write a number from 0 to 65535") }
@@ -314,7 +318,9 @@ extension Codec where Value == String {
         let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
         let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
         let days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        guard 1...12 ~= month, 1...days[month - 1] ~= day, number(11..<13) < 24, number(14..<16) < 60, number(17..<19) < 60 else { return false }
+        guard 1...12 ~= month, 1...days[month - 1] ~= day, number(11..<13) < 24, number(14..<16) < 60, number(17..<19) < 60 else {
+            return false
+        }
         var zone = bytes[shape.count...]
         if zone.first == UInt8(ascii: ".") {
             let fraction = zone.dropFirst().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
@@ -325,6 +331,7 @@ extension Codec where Value == String {
         let offset = String(decoding: zone, as: UTF8.self)
         guard offset.utf8.count == 6, let sign = offset.first, "+-".contains(sign) else { return false }
         let parts = offset.dropFirst().split(separator: ":")
-        return parts.count == 2 && parts.allSatisfy { $0.count == 2 && HostText.isDigits($0) } && Int(parts[0]) ?? 99 < 24 && Int(parts[1]) ?? 99 < 60
+        return parts.count == 2 && parts.allSatisfy { $0.count == 2 && HostText.isDigits($0) } && Int(parts[0]) ?? 99 < 24
+            && Int(parts[1]) ?? 99 < 60
     }
 }

@@ -5,7 +5,8 @@ enum IdentityText {
     static func publicFault(_ text: String) -> String? {
         guard let colon = text.firstIndex(of: ":"), ["sip", "sips", "tel"].contains(text[..<colon].lowercased()) else {
             let isNumber = !text.isEmpty && text.allSatisfy { "+-.()0123456789".contains($0) }
-            return "'\(text)' is no public identity; write \(isNumber ? "tel:" : "sip:")\(text)\(isNumber || text.contains("@") ? "" : "@home1.test")"
+            let form = isNumber ? "tel:\(text)" : text.contains("@") ? "sip:\(text)" : "sip:\(text)@home1.test"
+            return "'\(text)' is no public identity; write \(form)"
         }
         let rest = text[text.index(after: colon)...]
         guard text.utf8.allSatisfy({ 0x21...0x7E ~= $0 && !"<>\"".utf8.contains($0) }) else {
@@ -24,7 +25,9 @@ enum IdentityText {
         let number = rest.prefix { $0 != ";" }.filter { !"-.()".contains($0) }.replacing("{name}", with: "0")
         let isGlobal = number.hasPrefix("+")
         let digits = isGlobal ? number.dropFirst() : number[...]
-        guard !digits.isEmpty, digits.allSatisfy({ isGlobal ? "0"..."9" ~= $0 : $0.isHexDigit || "*#".contains($0) }) || rest.contains("{name}") else {
+        guard !digits.isEmpty,
+            digits.allSatisfy({ isGlobal ? "0"..."9" ~= $0 : $0.isHexDigit || "*#".contains($0) }) || rest.contains("{name}")
+        else {
             return "'\(text)' is no telephone number; write one such as tel:+15550100"
         }
         guard isGlobal || rest.lowercased().contains(";phone-context=") || rest.hasPrefix("{name}") else {
@@ -51,7 +54,9 @@ enum IdentityText {
         guard let (name, port) = HostText.split(filled), HostText.isName(name) || HostText.isLiteral(name) else {
             return "'\(host)' in '\(text)' is no domain name; write one such as home1.test"
         }
-        return port == nil ? nil : "an identity has no port; write \(text.prefix { $0 != ":" }):\(text.drop { $0 != ":" }.dropFirst().prefix { $0 != ":" })"
+        return port == nil
+            ? nil
+            : "an identity has no port; write \(text.prefix { $0 != ":" }):\(text.drop { $0 != ":" }.dropFirst().prefix { $0 != ":" })"
     }
 }
 

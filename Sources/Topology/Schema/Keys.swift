@@ -57,12 +57,14 @@ enum CoreKeys {
     static let hosts = Key(
         "hosts", .names("host", .domain, .hostPort), "Names resolved without a DNS server, such as im.home1.test: 127.0.0.1:5080.")
     static let tls = Key("tls", .object(TLSKeys.shape), "Certificate and key for tls:// and wss://; left out: made at start.")
-    static let trusted = Key("trusted", .list(.addressBlock), "Blocks of addresses whose identity headers are believed, such as 10.0.0.0/8.")
+    static let trusted = Key(
+        "trusted", .list(.addressBlock), "Blocks of addresses whose identity headers are believed, such as 10.0.0.0/8.")
     static let requestURIScope = Key(
         "request_uri_scope", .words([("hostport", false), ("full", true)]),
         "What a condition on the Request-URI searches: host and port of a SIP URI and the number of a tel URI, or the whole.")
     static let headerContentCase = Key(
-        "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case.")
+        "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case."
+    )
     static let shards = Key("shards", .integer(1...256), "Threads that share the work.")
 
     static let shape = ObjectShape(
@@ -91,10 +93,13 @@ enum TLSKeys {
 
 /// How a process is started; the same for application servers and clients.
 enum LaunchKeys {
-    static let command = Key("command", .list(.text, atLeast: 1), "A program of your own and its arguments, started in the topology's folder.")
+    static let command = Key(
+        "command", .list(.text, atLeast: 1), "A program of your own and its arguments, started in the topology's folder.")
     static let environment = Key(
         "env",
-        .names("variable", .pattern { $0.isEmpty || $0.contains("=") ? "'\($0)' is no name of a variable; write one such as LOG_LEVEL" : nil }, .text),
+        .names(
+            "variable", .pattern { $0.isEmpty || $0.contains("=") ? "'\($0)' is no name of a variable; write one such as LOG_LEVEL" : nil },
+            .text),
         "Variables of the environment of your own program.")
     static let ready = Key("ready", .expression, "Your own program is ready when a line of its output matches this expression.")
 }
@@ -105,11 +110,13 @@ enum ServerKeys {
         "feature_tags", .list(.featureTag, atLeast: 1),
         "Short form of criteria: every REGISTER, and every request whose Accept-Contact asks for one of these tags, goes to the server.")
     static let answerWithin = Key(
-        "answer_within", .milliseconds(1...3_600_000), "How long a server that gave no answer but 100 is waited for before default handling.")
+        "answer_within", .milliseconds(1...3_600_000),
+        "How long a server that gave no answer but 100 is waited for before default handling.")
     static let run = Key("run", .words([("im-server", "im-server")]), "The built-in server to start: im-server.")
     static let database = Key("database", .file, "A SQLite file of the built-in server.")
     static let deliveryTimeout = Key(
-        "delivery_timeout", .milliseconds(1...3_600_000), "How long the built-in server waits for a final answer before it keeps a message.")
+        "delivery_timeout", .milliseconds(1...3_600_000), "How long the built-in server waits for a final answer before it keeps a message."
+    )
 
     static let shape = ObjectShape(
         what: "an application server",
@@ -122,7 +129,8 @@ enum ServerKeys {
 enum ProfileKeys {
     static let filterCriteria = Key("filter_criteria", .list(.object(CriterionKeys.shape)), required: true, "Initial filter criteria.")
     static let sharedSet = Key(
-        "shared_ifc_set", .integer(0...Int(Int32.max)), "The number by which documents refer to these criteria (SharedIFCSetID of TS 29.228).")
+        "shared_ifc_set", .integer(0...Int(Int32.max)),
+        "The number by which documents refer to these criteria (SharedIFCSetID of TS 29.228).")
 
     static let shape = ObjectShape(what: "a service profile", keys: [filterCriteria.any, sharedSet.any])
 }
@@ -131,10 +139,12 @@ enum CriterionKeys {
     static let priority = Key("priority", .integer(0...Int(Int32.max)), required: true, "The lowest number is tried first.")
     static let server = Key("application_server", .text, required: true, "A name of application_servers.")
     static let defaultHandling = Key(
-        "default_handling", .words([("session_continued", false), ("session_terminated", true)]), "What happens when the server does not answer.")
+        "default_handling", .words([("session_continued", false), ("session_terminated", true)]),
+        "What happens when the server does not answer.")
     static let serviceInfo = Key("service_info", .text, "Carried in the third-party REGISTER.")
     static let register = Key("register", .object(RegisterKeys.shape), "What else the third-party REGISTER carries.")
-    static let trigger = Key("trigger", .list(.list(.object(ConditionKeys.shape), atLeast: 1), atLeast: 1), "Every group holds; in a group, any condition.")
+    static let trigger = Key(
+        "trigger", .list(.list(.object(ConditionKeys.shape), atLeast: 1), atLeast: 1), "Every group holds; in a group, any condition.")
     static let triggerDNF = Key(
         "trigger_dnf", .list(.list(.object(ConditionKeys.shape), atLeast: 1), atLeast: 1), "Any group holds; in a group, every condition.")
     static let profilePart = Key("profile_part", Codec<ProfilePart>.word, "Only for users who are registered, or who are not.")

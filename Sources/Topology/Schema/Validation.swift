@@ -82,7 +82,9 @@ struct Validation {
     private func lowered(_ about: String) -> String {
         let sentence = about[..<(about.firstRange(of: ". ")?.lowerBound ?? about.endIndex)].prefix { $0 != ";" }
         if sentence.hasSuffix(".") { return lowered(String(sentence.dropLast())) }
-        guard let first = sentence.first, let second = sentence.dropFirst().first, second.isLowercase || second == " " else { return String(sentence) }
+        guard let first = sentence.first, let second = sentence.dropFirst().first, second.isLowercase || second == " " else {
+            return String(sentence)
+        }
         return first.lowercased() + sentence.dropFirst()
     }
 }
