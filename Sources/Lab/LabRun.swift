@@ -72,6 +72,7 @@ private final class RunningLab: Sendable {
     private let options: LabOptions
     private let resolved: ResolvedTopology
     private let link: GuardLink
+    private let scratch: String
     private let supervisor: Supervisor
     private let runner: ScenarioRunner
     private let occur: @Sendable (Occurrence) -> Void
@@ -80,6 +81,7 @@ private final class RunningLab: Sendable {
         self.options = options
         self.occur = occur
         let scratch = try RunningLab.makeScratchFolder()
+        self.scratch = scratch
         do {
             // The guard first: it starts while ports are chosen.
             link = try GuardLink(command: [options.executable, LabGuard.subcommand], scratch: scratch)
@@ -90,13 +92,21 @@ private final class RunningLab: Sendable {
                 plans: plans, link: link, output: try NodeOutput(logFolder: options.logFolder),
                 addressOfURI: { [resolved] in resolved.address(ofURI: $0) }, unexpectedEnd: { occur(.nodeEnded($0)) })
         } catch let failure as ResolvedTopology.PlanFailure {
+            removeFolder(scratch)
             throw LabFailure(status: 1, description: failure.description)
         } catch {
-            rmdir(scratch)
+            removeFolder(scratch)
             throw LabFailure(status: 3, description: "\(error)")
         }
         let core = CoreInterface(base: "http://\(resolved.coreHTTP)", token: options.topology.core.httpToken)
         runner = ScenarioRunner(resolved, supervisor: supervisor, core: core) { writeAll($0 + "\n", to: STDOUT_FILENO) }
+    }
+
+    /// What there is to end.
+    private struct Life {
+        var server: LabServer?
+        var scenarios: Task<Void, Never>?
+        var status: Int32 = 0
     }
 
     /// Lives until there is a reason to end, and ends everything.
@@ -106,46 +116,9 @@ private final class RunningLab: Sendable {
             occur(.guardEnded)
         }
         let starting = Task { await start() }
-        var server: LabServer?
-        var scenarios: Task<Void, Never>?
-        var status: Int32 = 0
-        life: for await occurrence in occurrences {
-            switch occurrence {
-            case .started:
-                do throws(LabFailure) {
-                    server = try await serve()
-                    try await announce(server?.address)
-                } catch {
-                    complain(error.description)
-                    status = error.status
-                    break life
-                }
-                scenarios = options.scenarios.map { list in Task { await self.run(list) } }
-            case .startFailed(let failure):
-                complain(failure.description)
-                status = failure.status
-                break life
-            case .interrupted:
-                status = options.scenarios == nil ? 0 : 1
-                await runner.interrupt(because: "the lab was interrupted", isLasting: true)
-                break life
-            case .nodeEnded(let end):
-                let report = "\(end.node) \(end.reason), without being asked to"
-                complain(report)
-                await runner.interrupt(because: report, isLasting: end.role == .core)
-                if end.role == .core, scenarios == nil {
-                    status = 1
-                    break life
-                }
-            case .guardEnded:
-                complain("the lab's guard ended, and all nodes with it")
-                status = 1
-                await runner.interrupt(because: "the lab's guard ended", isLasting: true)
-                break life
-            case .scenariosEnded(let allPassed):
-                status = allPassed ? 0 : 1
-                break life
-            }
+        var life = Life()
+        for await occurrence in occurrences {
+            if await !goesOn(after: occurrence, &life) { break }
         }
         // Whoever interrupts again has no patience.
         let hurrying = Task {
@@ -155,13 +128,45 @@ private final class RunningLab: Sendable {
         }
         starting.cancel()
         await starting.value
-        await scenarios?.value
-        await server?.stop()
+        await life.scenarios?.value
+        await life.server?.stop()
         await supervisor.stopAll()
         hurrying.cancel()
         await link.end()
         await watching.value
-        return status
+        // The guard has done so already, unless it was killed.
+        removeFolder(scratch)
+        return life.status
+    }
+
+    private func goesOn(after occurrence: Occurrence, _ life: inout Life) async -> Bool {
+        switch occurrence {
+        case .started: return await serve(&life)
+        case .startFailed(let failure):
+            complain(failure.description)
+            life.status = failure.status
+            return false
+        case .interrupted:
+            await runner.interrupt(because: "the lab was interrupted", isLasting: true)
+            life.status = options.scenarios == nil ? 0 : 1
+            return false
+        case .nodeEnded(let end):
+            let report = "\(end.node) \(end.reason), without being asked to"
+            complain(report)
+            await runner.interrupt(because: report, isLasting: end.role == .core)
+            // Scenarios come to their own end.
+            if end.role != .core || life.scenarios != nil { return true }
+            life.status = 1
+            return false
+        case .guardEnded:
+            complain("the lab's guard ended, and all nodes with it")
+            await runner.interrupt(because: "the lab's guard ended", isLasting: true)
+            life.status = 1
+            return false
+        case .scenariosEnded(let allPassed):
+            life.status = allPassed ? 0 : 1
+            return false
+        }
     }
 
     // MARK: Starting
@@ -175,7 +180,21 @@ private final class RunningLab: Sendable {
         }
     }
 
-    private func serve() async throws(LabFailure) -> LabServer? {
+    /// All nodes are ready: now the lab is.
+    private func serve(_ life: inout Life) async -> Bool {
+        do throws(LabFailure) {
+            life.server = try await listen()
+            try await announce(life.server?.address)
+        } catch {
+            complain(error.description)
+            life.status = error.status
+            return false
+        }
+        life.scenarios = options.scenarios.map { list in Task { await self.run(list) } }
+        return true
+    }
+
+    private func listen() async throws(LabFailure) -> LabServer? {
         guard let wanted = resolved.topology.lab.http.map({ HostAndPort(host: $0.host, port: $0.port) }) else { return nil }
         let token = resolved.topology.lab.httpToken
         guard wanted.isLoopback || token != nil else {

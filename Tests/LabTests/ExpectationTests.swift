@@ -30,8 +30,16 @@ import Topology
 
     @Test func aResponseIsComparedByStatusAndTheMethodItAnswers() throws {
         let answer = try message(1, "out", "127.0.0.1:4000", "SIP/2.0 200 OK", method: "PUBLISH", status: 200)
-        #expect(expectation { $0.response = 200; $0.responseTo = "PUBLISH" }.mismatch(with: answer) == nil)
-        #expect(expectation { $0.response = 200; $0.responseTo = "REGISTER" }.mismatch(with: answer) == "answers PUBLISH, not REGISTER")
+        #expect(
+            expectation {
+                $0.response = 200
+                $0.responseTo = "PUBLISH"
+            }.mismatch(with: answer) == nil)
+        #expect(
+            expectation {
+                $0.response = 200
+                $0.responseTo = "REGISTER"
+            }.mismatch(with: answer) == "answers PUBLISH, not REGISTER")
         #expect(expectation { $0.response = 403 }.mismatch(with: answer) == "is 200, not 403")
         #expect(expectation { $0.request = "PUBLISH" }.mismatch(with: answer) == "is no PUBLISH request")
     }
@@ -61,7 +69,12 @@ import Topology
         let log = try ["one", "two", "three"].enumerated().map { index, body in
             try message(index + 1, "out", "127.0.0.1:5080", "MESSAGE sip:b SIP/2.0", method: "MESSAGE", body: body)
         }
-        func step(_ body: String) -> Awaited { expectation { $0.body = body; $0.inOrder = true } }
+        func step(_ body: String) -> Awaited {
+            expectation {
+                $0.body = body
+                $0.inOrder = true
+            }
+        }
         var block = ExpectationBlock()
         #expect(block.satisfy(step("two"), arrived: [0, 1, 2]) { log[$0] })
         #expect(!block.satisfy(step("one"), arrived: [0, 1, 2]) { log[$0] })
@@ -76,7 +89,11 @@ import Topology
         }
         #expect(all.sentence == "a PUBLISH with To: x at im within 700 ms")
         #expect(expectation { $0.stored = 1 }.sentence == "1 stored at im within 2 s")
-        #expect(expectation { $0.response = 200; $0.responseTo = "PUBLISH" }.sentence == "a response 200 to PUBLISH at im within 2 s")
+        #expect(
+            expectation {
+                $0.response = 200
+                $0.responseTo = "PUBLISH"
+            }.sentence == "a response 200 to PUBLISH at im within 2 s")
     }
 }
 
@@ -126,7 +143,8 @@ import Topology
         #expect(places.arrived(challenge, at: "bob"))
         #expect(!places.arrived(challenge, at: "alice"))
         let thirdParty = try message(
-            2, "out", "127.0.0.1:5080", "REGISTER sip:127.0.0.1:5080 SIP/2.0", method: "REGISTER", headers: [("To", "<sip:bob@home1.test>")])
+            2, "out", "127.0.0.1:5080", "REGISTER sip:127.0.0.1:5080 SIP/2.0", method: "REGISTER", headers: [("To", "<sip:bob@home1.test>")]
+        )
         #expect(!places.arrived(thirdParty, at: "bob"))
         #expect(places.arrived(thirdParty, at: "im"))
     }
@@ -148,7 +166,8 @@ import Topology
         places.learn(from: try registered("alice", from: "127.0.0.1:4000", contact: "<sip:alice@127.0.0.1:4000>"))
         places.learn(from: try registered("bob", from: "127.0.0.1:4000", contact: "<sip:bob@127.0.0.1:4000>"))
         let request = try message(
-            3, "out", "127.0.0.1:4000", "MESSAGE sip:bob@127.0.0.1:4000 SIP/2.0", method: "MESSAGE", headers: [("To", "<sip:bob@home1.test>")])
+            3, "out", "127.0.0.1:4000", "MESSAGE sip:bob@127.0.0.1:4000 SIP/2.0", method: "MESSAGE",
+            headers: [("To", "<sip:bob@home1.test>")])
         #expect(places.arrived(request, at: "bob"))
         #expect(!places.arrived(request, at: "alice"))
         let answer = try message(
@@ -160,7 +179,8 @@ import Topology
 
     @Test func earlierRegistrationsAreTakenOver() throws {
         var places = try whereabouts()
-        let json = #"{"registrations":[{"public_identity":"sip:bob@home1.test","contacts":[{"uri":"sip:bob@127.0.0.1:4002","flow":"udp 127.0.0.1:5060 127.0.0.1:4001"}]}]}"#
+        let json =
+            #"{"registrations":[{"public_identity":"sip:bob@home1.test","contacts":[{"uri":"sip:bob@127.0.0.1:4002","flow":"udp 127.0.0.1:5060 127.0.0.1:4001"}]}]}"#
         places.learn(registrations: try #require(JSON(json.utf8)))
         for remote in ["127.0.0.1:4001", "127.0.0.1:4002"] {
             #expect(places.arrived(try message(1, "out", remote, "MESSAGE sip:bob SIP/2.0", method: "MESSAGE"), at: "bob"))

@@ -52,7 +52,10 @@ import Topology
         options.junitFile = folder.path + "/junit.xml"
         options.logFolder = folder.path
         options.scenarios = steps.map { actions in
-            [Scenario(name: "it", steps: actions.enumerated().map { Step(file: "lab.yaml", line: $0 + 10, text: "step \($0)", action: $1) })]
+            [
+                Scenario(
+                    name: "it", steps: actions.enumerated().map { Step(file: "lab.yaml", line: $0 + 10, text: "step \($0)", action: $1) })
+            ]
         }
         return Stage(folder: folder, core: core, options: options)
     }

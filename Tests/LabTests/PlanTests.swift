@@ -1,5 +1,5 @@
-import Topology
 import Testing
+import Topology
 
 @testable import Lab
 
@@ -21,11 +21,12 @@ import Testing
         let all = ports + [server, resolved.coreHTTP.port]
         #expect(!all.contains(0))
         #expect(Set(all).count == 4)
-        #expect(resolved.overrides.map { "\($0.key)=\($0.value)" } == [
-            "core.listen=udp://127.0.0.1:\(ports[0]),tcp://127.0.0.1:\(ports[1])",
-            "core.http=127.0.0.1:\(resolved.coreHTTP.port)",
-            "application_servers.im.uri=sip:im@127.0.0.1:\(server);transport=tcp",
-        ])
+        #expect(
+            resolved.overrides.map { "\($0.key)=\($0.value)" } == [
+                "core.listen=udp://127.0.0.1:\(ports[0]),tcp://127.0.0.1:\(ports[1])",
+                "core.http=127.0.0.1:\(resolved.coreHTTP.port)",
+                "application_servers.im.uri=sip:im@127.0.0.1:\(server);transport=tcp",
+            ])
     }
 
     @Test func whatHasAPortKeepsIt() throws {
@@ -46,15 +47,17 @@ import Testing
         let plans = try ResolvedTopology(topology).nodePlans(options)
         #expect(plans.map(\.name) == ["core", "im", "alice"])
         #expect(plans[0].process.arguments == ["/bin/sipcore", "core", "/labs/lab.yaml", "--log-level", "debug"])
-        #expect(plans[1].process.arguments == [
-            "/bin/sipcore", "im-server", "--listen", "udp://127.0.0.1:5080", "--core", "sip:127.0.0.1:5060", "--domain", "home1.test",
-            "--database", "/scratch/im.sqlite", "--http", "127.0.0.1:0", "--log-level", "debug",
-        ])
-        #expect(plans[2].process.arguments == [
-            "/bin/sipcore", "im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "sip:alice@home1.test",
-            "--private-identity", "alice@home1.test", "--password", "wonderland", "--listen", "udp://127.0.0.1:0",
-            "--log-level", "debug",
-        ])
+        #expect(
+            plans[1].process.arguments == [
+                "/bin/sipcore", "im-server", "--listen", "udp://127.0.0.1:5080", "--core", "sip:127.0.0.1:5060", "--domain", "home1.test",
+                "--database", "/scratch/im.sqlite", "--http", "127.0.0.1:0", "--log-level", "debug",
+            ])
+        #expect(
+            plans[2].process.arguments == [
+                "/bin/sipcore", "im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "sip:alice@home1.test",
+                "--private-identity", "alice@home1.test", "--password", "wonderland", "--listen", "udp://127.0.0.1:0",
+                "--log-level", "debug",
+            ])
         #expect(plans.allSatisfy { $0.isBuiltIn && $0.readiness == .readyLine })
     }
 

@@ -61,9 +61,10 @@ import Testing
         #expect(statuses.map(\.state) == ["ready", "ready", "ready"])
         let pids = statuses.compactMap(\.pid)
         #expect(pids.count == 3)
-        #expect(await stage.supervisor.listenAddresses() == [
-            "core": [HostAndPort(host: "127.0.0.1", port: 4000)], "im": [HostAndPort(host: "127.0.0.1", port: 4000)],
-        ])
+        #expect(
+            await stage.supervisor.listenAddresses() == [
+                "core": [HostAndPort(host: "127.0.0.1", port: 4000)], "im": [HostAndPort(host: "127.0.0.1", port: 4000)],
+            ])
         await stage.supervisor.stopAll()
         #expect(pids.filter(isAlive) == [])
         #expect(await stage.supervisor.statuses().map(\.state) == ["stopped", "stopped", "stopped"])
@@ -138,7 +139,8 @@ import Testing
         ])
         try await stage.supervisor.startAll()
         let supervisor = stage.supervisor
-        #expect(await supervisor.perform(ClientVerb("register"), on: "alice") == .done(JSON(#"{"event":"registered","expires":3600}"#.utf8)!))
+        #expect(
+            await supervisor.perform(ClientVerb("register"), on: "alice") == .done(JSON(#"{"event":"registered","expires":3600}"#.utf8)!))
         #expect(
             await supervisor.perform(ClientVerb("publish settings"), on: "alice")
                 == .refused(JSON(#"{"event":"settings_refused","status":403,"reason":"Forbidden"}"#.utf8)!))

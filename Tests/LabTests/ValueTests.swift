@@ -80,7 +80,8 @@ import Testing
 
     @Test(arguments: [
         "", "HTTP/1.1 200 OK\r\n", "SIP/2.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nx",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nx",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\nx\r\n",
     ])
     func nonsenseIsNoAnswer(text: String) { #expect(HTTPCall.parse(Array(text.utf8)) == nil) }
@@ -100,18 +101,19 @@ import Testing
                 ScenarioResult(name: "one", time: 0.25, failure: nil),
                 ScenarioResult(name: "\"two\" & three", time: 1, failure: .init(step: "a:1\nb", report: "<x>\nawaited\u{1}")),
             ])
-        #expect(text == """
-            <?xml version="1.0" encoding="UTF-8"?>
-            <testsuites tests="2" failures="1" errors="0" skipped="0" time="1.250">
-              <testsuite name="a&lt;b&gt;.yaml" tests="2" failures="1" errors="0" skipped="0" time="1.250">
-                <testcase name="one" classname="a&lt;b&gt;.yaml" time="0.250"/>
-                <testcase name="&quot;two&quot; &amp; three" classname="a&lt;b&gt;.yaml" time="1.000">
-                  <failure message="a:1&#10;b">&lt;x&gt;
-            awaited\u{fffd}</failure>
-                </testcase>
-              </testsuite>
-            </testsuites>
+        #expect(
+            text == """
+                <?xml version="1.0" encoding="UTF-8"?>
+                <testsuites tests="2" failures="1" errors="0" skipped="0" time="1.250">
+                  <testsuite name="a&lt;b&gt;.yaml" tests="2" failures="1" errors="0" skipped="0" time="1.250">
+                    <testcase name="one" classname="a&lt;b&gt;.yaml" time="0.250"/>
+                    <testcase name="&quot;two&quot; &amp; three" classname="a&lt;b&gt;.yaml" time="1.000">
+                      <failure message="a:1&#10;b">&lt;x&gt;
+                awaited\u{fffd}</failure>
+                    </testcase>
+                  </testsuite>
+                </testsuites>
 
-            """)
+                """)
     }
 }

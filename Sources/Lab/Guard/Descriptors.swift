@@ -61,6 +61,14 @@ func entryName(_ entry: UnsafeMutablePointer<dirent>) -> String {
     withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
 }
 
+/// Removes a folder and the files in it.
+func removeFolder(_ path: String) {
+    guard let folder = opendir(path) else { return }
+    while let item = readdir(folder) { unlink("\(path)/\(entryName(item))") }
+    closedir(folder)
+    rmdir(path)
+}
+
 func monotonicMilliseconds() -> Int64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)

@@ -20,7 +20,10 @@ enum GuardEvent: Sendable, Equatable {
     case ended(node: String, cause: EndCause)
 }
 
-enum OutputStream: UInt8, Sendable { case standard = 1, error = 2 }
+enum OutputStream: UInt8, Sendable {
+    case standard = 1
+    case error = 2
+}
 
 /// How a process ended.
 enum EndCause: Sendable, Equatable, CustomStringConvertible {

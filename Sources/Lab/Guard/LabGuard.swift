@@ -27,14 +27,6 @@ public enum LabGuard {
         if let scratch = ownEnvironment()[scratchVariable], !scratch.isEmpty { removeFolder(scratch) }
         return 0
     }
-
-    /// Removes a folder and the files in it.
-    private static func removeFolder(_ path: String) {
-        guard let folder = opendir(path) else { return }
-        while let item = readdir(folder) { unlink("\(path)/\(entryName(item))") }
-        closedir(folder)
-        rmdir(path)
-    }
 }
 
 private struct GuardLoop {
@@ -67,7 +59,9 @@ private struct GuardLoop {
             settleEndedNodes()
             guard let since = endingSince else { continue }
             let elapsed = monotonicMilliseconds() - since
-            if elapsed >= GuardLoop.lastGraceMilliseconds { ProcessTree.snapshot().descendants(of: getpid()).forEach { kill($0, SIGKILL) } }
+            if elapsed >= GuardLoop.lastGraceMilliseconds {
+                for pid in ProcessTree.snapshot().descendants(of: getpid()) { kill(pid, SIGKILL) }
+            }
             if !hasChildren() || elapsed >= GuardLoop.patienceMilliseconds { return }
         }
     }

@@ -16,7 +16,8 @@ struct ProcessTree {
         defer { closedir(folder) }
         var entries: [Entry] = []
         while let item = readdir(folder) {
-            guard let pid = pid_t(entryName(item)), let stat = wholeFile("/proc/\(pid)/stat"), let entry = Entry(pid: pid, stat: stat) else {
+            guard let pid = pid_t(entryName(item)), let stat = wholeFile("/proc/\(pid)/stat"), let entry = Entry(pid: pid, stat: stat)
+            else {
                 continue
             }
             entries.append(entry)

@@ -1,5 +1,6 @@
 // Serves the lab's interface with Hummingbird.
 
+import Glibc
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -21,7 +22,8 @@ struct LabServer: Sendable {
         on wanted: HostAndPort, interface: @escaping @Sendable (HostAndPort) -> LabInterface
     ) async throws(Failure) -> LabServer {
         var logger = Logger(label: "sipcore.lab.http")
-        logger.logLevel = .error
+        // What matters is thrown; the rest is of connections that the end of the lab cuts.
+        logger.logLevel = .critical
         let (listening, continuation) = AsyncStream.makeStream(of: Result<HostAndPort, Failure>.self)
         let responder = CallbackResponder<ConnectionContext> { request, context in
             await LabServer.answer(request, interface(HostAndPort(host: wanted.host, port: context.port ?? wanted.port)))
@@ -38,7 +40,8 @@ struct LabServer: Sendable {
             do {
                 try await application.run()
             } catch {
-                continuation.yield(.failure(Failure(description: "lab.http: cannot listen on \(wanted): \(error)")))
+                let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+                continuation.yield(.failure(Failure(description: "lab.http: cannot listen on \(wanted): \(reason)")))
                 throw error
             }
         }

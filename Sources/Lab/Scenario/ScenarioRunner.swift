@@ -33,7 +33,9 @@ actor ScenarioRunner {
     private var mark = 0
     private var block = ExpectationBlock()
     private var steps: Task<ScenarioResult, Never>?
+    /// Why the running scenario fails, and whether those after it do.
     private var interruption: String?
+    private var interruptionLasts = false
 
     /// What a step that did not pass has to say.
     private struct StepFailure: Error {
@@ -72,7 +74,6 @@ actor ScenarioRunner {
         interruptionLasts = interruptionLasts || isLasting
         steps?.cancel()
     }
-    private var interruptionLasts = false
 
     // MARK: Steps
 
@@ -116,7 +117,7 @@ actor ScenarioRunner {
     }
 
     private func perform(_ step: Step, before next: ArraySlice<Step>) async throws(StepFailure) {
-        if case .expect(let expectation) = step.action { return try await await_(expectation) }
+        if case .expect(let expectation) = step.action { return try await look(for: expectation) }
         do throws(HTTPCall.Failure) { try await fetch() } catch { try await coreIsSilent(error) }
         mark = log.count
         block = ExpectationBlock()
@@ -176,7 +177,7 @@ actor ScenarioRunner {
 
     // MARK: Expecting
 
-    private func await_(_ expectation: Expectation) async throws(StepFailure) {
+    private func look(for expectation: Expectation) async throws(StepFailure) {
         let clock = ContinuousClock()
         let deadline = clock.now + .milliseconds(expectation.withinMilliseconds)
         var hasMessage = !expectation.asksForMessage
@@ -259,7 +260,8 @@ actor ScenarioRunner {
         lines += failure.cameInstead.map { "  \($0)" }
         let around = log[max(mark - 10, 0)...]
         if !around.isEmpty { lines += ["", ladder(around)] }
-        return lines.flatMap { $0.split(separator: "\n", omittingEmptySubsequences: false) }.map { "          \($0)" }.joined(separator: "\n")
+        return lines.flatMap { $0.split(separator: "\n", omittingEmptySubsequences: false) }.map { "          \($0)" }.joined(
+            separator: "\n")
     }
 
     private func ladder(_ messages: ArraySlice<RecordedMessage>) -> String {

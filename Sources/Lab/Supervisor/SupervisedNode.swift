@@ -93,6 +93,6 @@ struct SupervisedNode {
 
     var status: NodeStatus {
         let state = pid == nil ? (isStarting ? "starting" : "stopped") : (isReady ? "ready" : "starting")
-        return NodeStatus(name: plan.name, role: plan.role, state: state, pid: pid, readyLine: readyLine)
+        return NodeStatus(name: plan.name, role: plan.role, state: state, pid: pid, readyLine: pid == nil ? nil : readyLine)
     }
 }
