@@ -54,9 +54,9 @@ extension ServingCSCF {
         switch registrar.register(
             request, arrival.essentials, subscriber: user.subscriber, device: device, over: arrival.flow, at: now)
         {
-        case .rejected(let rejection):
-            answer(arrival, request, rejection.status, warning: "\(rejection.reason)", at: now, into: &effects) {
-                if rejection.minExpires > 0 { $0.appendField(.minExpires, decimal: UInt64(rejection.minExpires)) }
+        case .rejected(let refusal):
+            answer(arrival, request, refusal.status, warning: "\(refusal.reason.text)", at: now, into: &effects) {
+                if let minimum = refusal.minimumExpires { $0.appendField(.minExpires, decimal: UInt64(minimum)) }
             }
         case .fetched:
             let start = effects.wire.bytes.count
@@ -73,7 +73,7 @@ extension ServingCSCF {
     ) {
         let start = effects.wire.bytes.count
         appendRegistered(user, device, arrival, request, at: now, into: &effects.wire.bytes)
-        if !change.hasBindings { digest.forget(deviceKey: deviceKey(IdentityReference(subscriber: user.subscriber, identity: device))) }
+        if !change.isRegistered { digest.forget(deviceKey: deviceKey(IdentityReference(subscriber: user.subscriber, identity: device))) }
         guard configuration.isPersistent else {
             let end = effects.wire.bytes.count
             transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)

@@ -28,14 +28,38 @@ extension ServingCSCF {
         _ change: RegistrationChange, _ user: IdentityReference, _ request: borrowing Message, answer: Slice, at now: Now,
         into effects: inout Effects
     ) {
-        guard let number = directory.profile(of: user.subscriber) else { return }
-        let context = EvaluationContext.registration(IMSProfile.RegistrationType(change.kind))
-        for i in 0..<criteria[number].count {
-            let route = criteria[number][i]
-            guard !isRepeated(i, in: number), configuration.profiles[number].matches(at: i, request, context) else { continue }
-            // §5.4.1.7: zero when the user is gone; while contacts are left, the longest interval among them.
-            let expires = change.hasBindings ? change.longestExpires : 0
-            sendThirdPartyRegister(route, number, i, user, expires, request: request, answer: answer, at: now, into: &effects)
+        let context = EvaluationContext.registration(change.registrationType)
+        // §5.4.1.7: zero when the user is gone; while contacts are left, the longest interval among them.
+        let expires = change.isRegistered ? change.longestExpires : 0
+        forEachProfile(of: user) { core, number, named in
+            for i in 0..<core.criteria[number].count {
+                let route = core.criteria[number][i]
+                guard !core.isRepeated(i, in: number), core.configuration.profiles[number].matches(at: i, request, context) else { continue }
+                let body = core.thirdPartyBody(route, number, i, request, answer, effects.wire.bytes)
+                core.sendThirdPartyRegister(route, named, expires, body: body, at: now, into: &effects) { [domain = core.configuration.domain] in
+                    $0.appendFields(of: request, .pAccessNetworkInfo)
+                    $0.appendFields(of: request, .pVisitedNetworkID)
+                    $0.appendThirdPartyChargingVector(of: request, domain: domain)
+                }
+            }
+        }
+    }
+
+    /// Calls `body` with the profile of the identity registered by, then once with each other profile that an identity of
+    /// the set has, and the identity to name (TS 24.229 §5.4.1.7).
+    private mutating func forEachProfile(
+        of user: IdentityReference, _ body: (inout ServingCSCF, Int, IdentityReference) -> Void
+    ) {
+        let own = directory.profile(of: user)
+        if let own { body(&self, own, user) }
+        let count = directory.identityCount(of: user.subscriber)
+        guard count > 1 else { return }
+        var seen = own.map { [$0] } ?? []
+        for i in 0..<count {
+            let reference = IdentityReference(subscriber: user.subscriber, identity: UInt16(i))
+            guard let number = directory.profile(of: reference), !seen.contains(number), !directory.isBarred(reference) else { continue }
+            seen.append(number)
+            body(&self, number, reference)
         }
     }
 
@@ -44,7 +68,6 @@ extension ServingCSCF {
     mutating func sendThirdPartyDeregistration(
         of subscriber: UInt32, except server: Int16, at now: Now, into effects: inout Effects
     ) {
-        guard let number = directory.profile(of: subscriber) else { return }
         let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
         var text = OctetBuffer(capacity: 512)
         appendSyntheticRegister(of: user, into: &text)
@@ -52,12 +75,14 @@ extension ServingCSCF {
         _ = scanner.scan(text.bytes)
         let request = scanner.message(text.bytes)
         let context = EvaluationContext.registration(.deregistration)
-        for i in 0..<criteria[number].count {
-            let route = criteria[number][i]
-            guard route.server != server || server < 0, !isRepeated(i, in: number),
-                configuration.profiles[number].matches(at: i, request, context)
-            else { continue }
-            sendThirdPartyRegister(route, user, 0, body: ThirdPartyBody(), at: now, into: &effects) { _ in }
+        forEachProfile(of: user) { core, number, named in
+            for i in 0..<core.criteria[number].count {
+                let route = core.criteria[number][i]
+                guard route.server != server || server < 0, !core.isRepeated(i, in: number),
+                    core.configuration.profiles[number].matches(at: i, request, context)
+                else { continue }
+                core.sendThirdPartyRegister(route, named, 0, body: ThirdPartyBody(), at: now, into: &effects) { _ in }
+            }
         }
     }
 
@@ -83,20 +108,6 @@ extension ServingCSCF {
     }
 
     // MARK: The request
-
-    private mutating func sendThirdPartyRegister(
-        _ route: CriterionRoute, _ profile: Int, _ index: Int, _ user: IdentityReference, _ expires: UInt32,
-        request: borrowing Message, answer: Slice, at now: Now, into effects: inout Effects
-    ) {
-        let body = thirdPartyBody(route, profile, index, request, answer, effects.wire.bytes)
-        sendThirdPartyRegister(
-            route, user, expires, body: body, at: now, into: &effects
-        ) { bytes in
-            bytes.appendFields(of: request, .pAccessNetworkInfo)
-            bytes.appendFields(of: request, .pVisitedNetworkID)
-            bytes.appendThirdPartyChargingVector(of: request, domain: configuration.domain)
-        }
-    }
 
     private mutating func sendThirdPartyRegister(
         _ route: CriterionRoute, _ user: IdentityReference, _ expires: UInt32, body: ThirdPartyBody, mayRetry: Bool = true,
@@ -219,7 +230,7 @@ extension ServingCSCF {
     ) {
         counters.countThirdParty(Int(record.server), .refused)
         guard record.mayRetry, let value = response.value(.minExpires), let minimum = response.bytes.decimal(value),
-            minimum > UInt64(record.expires), let number = directory.profile(of: record.user.subscriber),
+            minimum > UInt64(record.expires), let number = directory.profile(of: record.user),
             let route = criteria[number].first(where: { $0.server == record.server })
         else { return }
         sendThirdPartyRegister(
@@ -240,5 +251,16 @@ extension ServingCSCF {
         registrar.removeAll(of: subscriber)
         if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
         sendThirdPartyDeregistration(of: subscriber, except: server, at: now, into: &effects)
+    }
+}
+
+extension RegistrationChange {
+    /// As filter criteria name it (TS 29.228 Annex E).
+    fileprivate var registrationType: IMSProfile.RegistrationType {
+        switch kind {
+        case .initial: .initial
+        case .reregistration: .reregistration
+        case .deregistration: .deregistration
+        }
     }
 }

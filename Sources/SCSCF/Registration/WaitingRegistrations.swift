@@ -87,7 +87,7 @@ extension ServingCSCF {
     mutating func registrationsCommitted(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
         if !succeeded { return undoAll(at: now, into: &effects) }
         while let waiter = waiting.popFirst(upTo: ticket) {
-            registrar.confirm(waiter.change.undo)
+            registrar.confirm(waiter.change.token)
             let octets = [UInt8](pool.bytes(waiter.request))
             let start = effects.wire.bytes.count
             effects.wire.bytes.append(pool.bytes(waiter.answer))
@@ -107,7 +107,7 @@ extension ServingCSCF {
     private mutating func undoAll(at now: Now, into effects: inout Effects) {
         effects.notices.append(Notice(.error, "a commit of registrations failed: the changes are undone and answered 500"))
         while let waiter = waiting.popLast() {
-            registrar.undo(waiter.change.undo)
+            registrar.undo(waiter.change.token)
             let octets = [UInt8](pool.bytes(waiter.request))
             pool.release(waiter.request)
             pool.release(waiter.answer)

@@ -79,7 +79,7 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         let context = contexts[id.index]
-        guard !context.served.isNone, let number = directory.profile(of: context.served.subscriber) else {
+        guard !context.served.isNone, let number = directory.profile(of: context.served) else {
             return criteriaExhausted(id, arrival, request, routes, at: now, into: &effects)
         }
         let evaluation = EvaluationContext(sessionCase: context.sessionCase, isRegistered: context.isRegistered)

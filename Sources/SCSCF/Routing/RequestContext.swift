@@ -3,6 +3,7 @@
 
 import IMSProfile
 import SIPMessage
+import SIPRegistrar
 import SansIO
 
 struct RequestContext: BitwiseCopyable {
@@ -47,9 +48,9 @@ struct Branch: BitwiseCopyable {
     var client: SlotID
     var kind: Kind
     var state: State
-    /// Of a contact: the binding, its q value in thousandths.
-    var binding = SlotID.none
-    var preference: Int32 = 0
+    /// Of a contact: the binding, and the number of those that are tried together with it.
+    var binding = BindingID(rawValue: .max)
+    var group: UInt16 = 0
 }
 
 /// What a client transaction belongs to, in the 64 bits that the transaction layer keeps: the kind in the top bits of the

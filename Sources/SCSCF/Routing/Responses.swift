@@ -192,7 +192,7 @@ extension ServingCSCF {
 
     private func endsSession(_ id: SlotID) -> Bool {
         let context = contexts[id.index]
-        guard context.criterion >= 0, let number = directory.profile(of: context.served.subscriber) else { return true }
+        guard context.criterion >= 0, let number = directory.profile(of: context.served) else { return true }
         return criteria[number][Int(context.criterion)].endsSession
     }
 

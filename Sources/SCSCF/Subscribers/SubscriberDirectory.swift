@@ -132,7 +132,9 @@ struct SubscriberDirectory: ~Copyable {
         return low
     }
 
-    func profile(of subscriber: UInt32) -> Int? { plans[plan(of: subscriber)].profile }
+    func profile(of reference: IdentityReference) -> Int? {
+        plans[plan(of: reference.subscriber)].profiles[Int(reference.identity)]
+    }
     func isAuthenticated(_ subscriber: UInt32) -> Bool { plans[plan(of: subscriber)].isAuthenticated }
     func identityCount(of subscriber: UInt32) -> Int { plans[plan(of: subscriber)].publicIdentities.count }
     func isBarred(_ reference: IdentityReference) -> Bool { plans[plan(of: reference.subscriber)].isBarred[Int(reference.identity)] }

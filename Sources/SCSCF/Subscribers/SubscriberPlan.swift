@@ -24,8 +24,8 @@ public struct SubscriberPlan: Sendable {
     public var passwords: [IdentityTemplate?]
     /// Whether requests are challenged.
     public var isAuthenticated: Bool
-    /// The number of the service profile; nil: no criteria.
-    public var profile: Int?
+    /// For each public identity the number of its service profile; nil: no criteria.
+    public var profiles: [Int?]
 
     public init(
         name: String, publicIdentities: [IdentityTemplate], privateIdentities: [IdentityTemplate], passwords: [IdentityTemplate?],
@@ -40,7 +40,7 @@ public struct SubscriberPlan: Sendable {
         self.privateIdentities = privateIdentities
         self.passwords = passwords
         self.isAuthenticated = isAuthenticated
-        self.profile = profile
+        profiles = Array(repeating: profile, count: publicIdentities.count)
     }
 
     /// How many subscribers the plan stands for.

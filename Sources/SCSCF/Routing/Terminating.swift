@@ -1,0 +1,186 @@
+// Towards a user of ours (TS 24.229 §5.4.3.3): whose the Request-URI is, the terminating criteria, and the contacts in the
+// order of their q values and of what the caller prefers (RFC 3261 §16.5, §16.6; RFC 3841 §7.2).
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SansIO
+
+extension ServingCSCF {
+    /// Serves the user whom the Request-URI names, or sends the request on to another network.
+    mutating func beginTerminating(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+    ) {
+        guard let requestURI = arrival.essentials.requestURI else { return refuse(id, arrival, request, 400, at: now, into: &effects) }
+        if !routes.isEmpty { return forwardOnward(id, arrival, request, routes, at: now, into: &effects) }
+        guard let target = identity(of: requestURI, in: request.bytes) else {
+            let isOurs = requestURI.scheme == .tel || own.isOurs(requestURI, in: request.bytes) || isInDomain(requestURI, request.bytes)
+            guard isOurs || contexts[id.index].sender.reason == .foreignNetwork else {
+                return forwardOnward(id, arrival, request, routes, at: now, into: &effects)
+            }
+            return refuse(id, arrival, request, 404, warning: "the recipient is not provisioned", at: now, into: &effects)
+        }
+        guard !directory.isBarred(target) else {
+            return refuse(id, arrival, request, 404, warning: "the recipient is barred", at: now, into: &effects)
+        }
+        let isRegistered = registrar.isRegistered(target.subscriber)
+        contexts[id.index].served = target
+        contexts[id.index].isRegistered = isRegistered
+        contexts[id.index].sessionCase = isRegistered ? .terminating : .terminatingUnregistered
+        evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
+    }
+
+    private func isInDomain(_ uri: SIPURI, _ bytes: RawSpan) -> Bool {
+        uri.isSIP && bytes[uri.host].equalsIgnoringCase(configuration.domain.span.bytes)
+    }
+
+    /// No criterion is left: the request goes to the user's contacts.
+    mutating func reachUser(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+    ) {
+        if request.method == .publish {
+            return refuse(
+                id, arrival, request, 404, warning: "no filter criterion of the user takes this PUBLISH to an application server",
+                at: now, into: &effects)
+        }
+        guard contexts[id.index].isRegistered else {
+            return refuse(id, arrival, request, 480, warning: "the recipient is not registered", at: now, into: &effects)
+        }
+        let targets = targets(of: contexts[id.index].served.subscriber, for: request)
+        guard !targets.isEmpty else {
+            return refuse(id, arrival, request, 480, warning: "no contact of the recipient fits the caller's preferences", at: now, into: &effects)
+        }
+        // Branches are linked at the front: the last target is added first.
+        for target in targets.reversed() {
+            let branch = addBranch(.contact, to: id)
+            branches[branch.index].binding = target.binding
+            branches[branch.index].group = target.group
+        }
+        contexts[id.index].waitingBranches = Int16(targets.count)
+        sendWaitingBranches(id, arrival, request, routes, at: now, into: &effects)
+    }
+
+    /// Sends the next group of contacts, all of them at once; if none can be sent, the one after it.
+    mutating func sendWaitingBranches(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+    ) {
+        while contexts[id.index].waitingBranches > 0, contexts[id.index].pendingBranches == 0 {
+            var group: UInt16?
+            var branch = contexts[id.index].firstBranch
+            while !branch.isNone {
+                let next = branches[branch.index].next
+                if branches[branch.index].state == .waiting, group == nil || branches[branch.index].group == group {
+                    group = branches[branch.index].group
+                    contexts[id.index].waitingBranches -= 1
+                    sendToContact(branch, id, arrival, request, routes, at: now, into: &effects)
+                }
+                branch = next
+            }
+        }
+        guard contexts[id.index].pendingBranches == 0 else { return }
+        refuse(id, arrival, request, 480, warning: "no contact of the recipient can be reached", at: now, into: &effects)
+    }
+
+    private mutating func sendToContact(
+        _ branch: SlotID, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
+        into effects: inout Effects
+    ) {
+        branches[branch.index].state = .answered
+        guard let hop = contactHop(branches[branch.index].binding) else { return }
+        _ = sendBranch(
+            .contact, id, arrival, request, routes, to: .contact, uri: hop.uri.span.bytes, extraRoutes: hop.routes.span.bytes,
+            reusing: branch, over: hop.flow, at: now, into: &effects)
+    }
+
+    private struct ContactHop {
+        var uri: [UInt8]
+        var routes: [UInt8]
+        var flow: Flow
+    }
+
+    /// The first Path value if there is one, else the Contact URI; the flow itself with outbound (RFC 5626 §5.3), or where
+    /// the Contact cannot be reached.
+    private func contactHop(_ binding: BindingID) -> ContactHop? {
+        var hop: ContactHop?
+        registrar.withBinding(binding) { view in
+            let contact = view.uri
+            guard let uri = contact.uri(Slice(0, contact.byteCount)) else { return }
+            var routes: [UInt8] = []
+            var first = uri
+            var firstBytes = contact
+            let path = view.path
+            if path.byteCount > 0 {
+                routes = Array("Route: ".utf8) + [UInt8](path) + [13, 10]
+                var rest = Slice(0, path.byteCount)
+                let value = path.nextListValue(&rest)
+                if let address = path.nameAddress(value) {
+                    first = address.uri
+                    firstBytes = path
+                }
+            }
+            // Headers in a Contact URI are stripped when it becomes a Request-URI (§16.6 step 2).
+            let plain = [UInt8](contact.part(0, uri.headers.isEmpty ? contact.byteCount : uri.headers.lower))
+            if view.regID != nil, path.byteCount == 0 { hop = ContactHop(uri: plain, routes: routes, flow: view.flow) }
+            if hop == nil, let destination = destination(of: first, in: firstBytes), let flow = outgoing(destination),
+                !isUnreachableStream(destination, view.flow)
+            {
+                hop = ContactHop(uri: plain, routes: routes, flow: flow)
+            }
+            if hop == nil, path.byteCount == 0 { hop = ContactHop(uri: plain, routes: routes, flow: view.flow) }
+        }
+        return hop
+    }
+
+    /// A Contact on a stream whose address is that of the flow has no listener of its own to be expected: the flow is used.
+    private func isUnreachableStream(_ destination: Destination, _ flow: Flow) -> Bool {
+        destination.transport.isReliable && flow.connection != 0 && flow.transport == destination.transport
+            && destination.endpoint.address == flow.remote.address
+    }
+
+    /// A contact's edge lost the way to it (430): the binding is gone (RFC 5626 §5.3).
+    mutating func flowFailed(_ binding: BindingID, of id: SlotID, at now: Now, into effects: inout Effects) {
+        let subscriber = contexts[id.index].served.subscriber
+        guard registrar.contains(binding) else { return }
+        registrar.remove(binding)
+        if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+        if !registrar.isRegistered(subscriber) { sendThirdPartyDeregistration(of: subscriber, except: -1, at: now, into: &effects) }
+    }
+
+    // MARK: The target set
+
+    private struct Target {
+        var binding: BindingID
+        var q: UInt16
+        var preference: Double
+        var updated: Instant
+        /// Targets of one group are tried at once.
+        var group: UInt16 = 0
+    }
+
+    /// The most contacts that one request is forked to.
+    private static let forkLimit = 10
+
+    /// Contacts in the order in which they are tried: falling q, falling preference of the caller, newest first. Equal q
+    /// are one group; Request-Disposition may ask for one at a time, all at once, or only the best (RFC 3841 §9.1).
+    private func targets(of subscriber: UInt32, for request: borrowing Message) -> [Target] {
+        var targets: [Target] = []
+        let preferences = CallerPreferences(request)
+        registrar.forEachBinding(of: subscriber) { view in
+            let rating = preferences.rating(contactParameters: view.parameters)
+            guard !rating.isDiscarded else { return }
+            targets.append(Target(binding: view.id, q: view.q, preference: rating.preference, updated: view.updated))
+        }
+        guard targets.count > 1 else { return targets }
+        targets.sort { ($0.q, $0.preference, $0.updated) > ($1.q, $1.preference, $1.updated) }
+        if request.lists("no-fork", in: .requestDisposition) { return [targets[0]] }
+        if targets.count > ServingCSCF.forkLimit { targets.removeLast(targets.count - ServingCSCF.forkLimit) }
+        let isSequential = request.lists("sequential", in: .requestDisposition)
+        let isParallel = request.lists("parallel", in: .requestDisposition)
+        for i in 1..<targets.count {
+            let isNext = isSequential || (!isParallel && targets[i].q != targets[i - 1].q)
+            targets[i].group = targets[i - 1].group + (isNext ? 1 : 0)
+        }
+        return targets
+    }
+}
