@@ -113,15 +113,17 @@ import Testing
         var random = RandomSource(seed: seed)
         var ring = TraceRing(messageLimit: 40, octetLimit: 1 << 18)
         var all: [[UInt8]] = []
-        for i in 0..<1000 {
+        for i in 0..<600 {
             let largest = [0, 10, 600, 9000, 30_000].randomElement(using: &random) ?? 0
             let message = [UInt8](repeating: UInt8(truncatingIfNeeded: i), count: Int.random(in: 0...largest, using: &random))
             all.append(message)
             record(message, in: &ring)
+            guard i % 5 == 0 else { continue }
             let kept = Kept(ring)
             let total = kept.octets.reduce(0) { $0 + $1.count }
             #expect(kept.next == UInt64(all.count + 1))
-            #expect(kept.octets == Array(all[Int(kept.first - 1)...]))
+            let isWhole = kept.octets == Array(all[Int(kept.first - 1)...])
+            #expect(isWhole)
             #expect(kept.octets.count <= 40 && total <= 1 << 18)
             if kept.first > 1, kept.octets.count < 40 { #expect(total + 3 * 30_000 + 1 << 16 > 1 << 18) }
         }

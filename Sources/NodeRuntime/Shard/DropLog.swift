@@ -52,7 +52,7 @@ struct DropLog {
     }
 
     private mutating func write(_ text: String, _ entry: Entry, at now: Instant) {
-        logger.warning("\(text) (\(entry.count) times, last with \(entry.last.text))")
+        logger.warning("\(text) (count \(entry.count), last with \(entry.last.text))")
         entries[text] = Entry(notBefore: now + DropLog.pause)
     }
 }

@@ -122,7 +122,9 @@ public final class Shard<Node: SansIONode & SendableMetatype & ~Copyable>: Senda
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let waiter = TraceWaiter(id: id, after: sequence, deadline: deadline, continuation: continuation)
-                if Task.isCancelled || !mailbox.post({ $0.wait(waiter) }) { continuation.resume(returning: false) }
+                guard mailbox.post({ $0.wait(waiter) }) else { return continuation.resume(returning: false) }
+                // A cancellation before the letter above was posted found nobody who waits.
+                if Task.isCancelled { mailbox.post { $0.cancelWait(id) } }
             }
         } onCancel: {
             mailbox.post { $0.cancelWait(id) }

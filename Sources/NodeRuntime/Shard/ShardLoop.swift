@@ -30,9 +30,9 @@ struct TraceWaiter: Sendable {
     var continuation: CheckedContinuation<Bool, Never>
 }
 
-/// The state of a shard's thread.
+/// The state of a shard's thread. What it does with effects and with letters stands in files of their own.
 struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
-    private struct Ending {
+    struct Ending {
         var deadline: Instant
         var continuations: [CheckedContinuation<Void, Never>]
         var streamsAsked = false
@@ -42,34 +42,34 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
     /// Batches that a socket gets before others have their turn.
     private static var batchesPerTurn: Int { 8 }
     /// How often in a tick failures of sending are reported to the core, whose answer may fail to be sent in turn.
-    private static var roundsPerTick: Int { 8 }
-    private static var patienceOfStop: TimeSpan { .seconds(5) }
+    static var roundsPerTick: Int { 8 }
+    static var patienceOfStop: TimeSpan { .seconds(5) }
 
-    private let wiring: ShardWiring<Node>
-    private let logger: Logger
-    private let poller: Poller
-    private let inbox: DatagramInbox
-    private var sockets: [DatagramSocket] = []
+    let wiring: ShardWiring<Node>
+    let logger: Logger
+    let poller: Poller
+    let inbox: DatagramInbox
+    var sockets: [DatagramSocket] = []
     /// The position in `sockets` of a listener's socket; -1: it is none of datagrams.
-    private var socketOfListener: [Int] = []
-    private var streamListeners: [StreamListener] = []
-    private var streams: StreamGate?
-    private var streamBatch = StreamBatch()
+    var socketOfListener: [Int] = []
+    var streamListeners: [StreamListener] = []
+    var streams: StreamGate?
+    var streamBatch = StreamBatch()
     /// Streams to be closed after the effects of what they sent are carried out.
-    private var closings: [UInt32] = []
-    private var store: StoreSink?
-    private var lastTicketHanded: UInt64 = 0
-    private var lastTicketReported: UInt64 = 0
-    private var failures: [TransmissionFailure] = []
-    private var letters: [ShardWiring<Node>.Letter] = []
-    private var waiters: [TraceWaiter] = []
-    private var dropLog: DropLog
-    private var ending: Ending?
-    private var now = SystemClock.now
-    private(set) var counters = RuntimeCounters()
+    var closings: [UInt32] = []
+    var store: StoreSink?
+    var lastTicketHanded: UInt64 = 0
+    var lastTicketReported: UInt64 = 0
+    var failures: [TransmissionFailure] = []
+    var letters: [ShardWiring<Node>.Letter] = []
+    var waiters: [TraceWaiter] = []
+    var dropLog: DropLog
+    var ending: Ending?
+    var now = SystemClock.now
+    var counters = RuntimeCounters()
     var trace: TraceRing
-    private var effects = Effects()
-    private var node: Node
+    var effects = Effects()
+    var node: Node
 
     init(_ node: consuming Node, _ wiring: ShardWiring<Node>, descriptors: [Int32]) throws(SystemFailure) {
         let poller = try Poller()
@@ -129,7 +129,8 @@ extension ShardLoop where Node: ~Copyable {
         if let next = dropLog.nextDeadline { deadline = min(deadline, next) }
         if let ending { deadline = min(deadline, ending.deadline) }
         for waiter in waiters { deadline = min(deadline, waiter.deadline) }
-        if !failures.isEmpty { return .zero }
+        // A tick gives up after some rounds; the rest is for the next one.
+        if !failures.isEmpty || hasEffects { return .zero }
         return deadline == .distantFuture ? nil : deadline - SystemClock.now.monotonic
     }
 
@@ -186,7 +187,7 @@ extension ShardLoop where Node: ~Copyable {
         takeFailures(of: socket)
     }
 
-    private func watch(_ socket: DatagramSocket) {
+    func watch(_ socket: DatagramSocket) {
         poller.change(socket.descriptor, number: Int(socket.number), readable: ending == nil, writable: socket.isWaiting)
     }
 
@@ -201,238 +202,5 @@ extension ShardLoop where Node: ~Copyable {
 
     private mutating func advanceIfDue() {
         if let deadline = node.nextDeadline, deadline <= now.monotonic { node.advance(to: now, into: &effects) }
-    }
-}
-
-// MARK: Effects
-
-extension ShardLoop where Node: ~Copyable {
-    /// Acts on all effects, and wakes those who wait for the trace.
-    private mutating func finishTick() {
-        for _ in 0..<Self.roundsPerTick {
-            carryOutEffects()
-            guard !failures.isEmpty else { break }
-            reportFailures()
-        }
-        if !waiters.isEmpty { wakeWaiters() }
-    }
-
-    private mutating func carryOutEffects() {
-        repeat {
-            if !effects.wire.transmissions.isEmpty { transmit() }
-            if !effects.wire.closings.isEmpty { closings.append(contentsOf: effects.wire.closings) }
-            if !effects.notices.isEmpty { logNotices() }
-            effects.wire.removeAll()
-            effects.notices.removeAll(keepingCapacity: true)
-            // Without a store a change is committed by this, and what waited for it is sent in the next turn.
-            if !effects.store.changes.isEmpty { persist() }
-        } while !effects.wire.transmissions.isEmpty || !effects.wire.closings.isEmpty || !effects.store.changes.isEmpty
-        if !closings.isEmpty || !streamBatch.isEmpty { transmitOnStreams() }
-    }
-
-    private mutating func transmit() {
-        // Nothing writes to the buffer before all of this batch is with the system or copied.
-        guard let octets = effects.wire.bytes.start else { return }
-        for transmission in effects.wire.transmissions {
-            counters.countSent(transmission)
-            let flow = transmission.flow
-            let number = Int(flow.listener)
-            if trace.isRecording {
-                let message = RawSpan(_unsafeStart: octets + transmission.start, byteCount: transmission.count)
-                trace.record(message, .outgoing, over: flow, local: localEndpoint(flow), at: now.wall)
-            }
-            if flow.transport != .udp {
-                addToStreamBatch(transmission, UnsafeRawBufferPointer(start: octets + transmission.start, count: transmission.count))
-            } else if number < socketOfListener.count, socketOfListener[number] >= 0 {
-                sockets[socketOfListener[number]].add(transmission, in: octets)
-            } else {
-                failures.append(TransmissionFailure(transaction: transmission.transaction, flow: flow, reason: .noListener))
-            }
-        }
-        for socket in sockets {
-            socket.flush(in: octets)
-            guard socket.isWaiting || !socket.failures.isEmpty else { continue }
-            watch(socket)
-            takeFailures(of: socket)
-        }
-    }
-
-    private func localEndpoint(_ flow: Flow) -> Endpoint {
-        let number = Int(flow.listener)
-        return number < wiring.listeners.count ? wiring.listeners[number].local : .none
-    }
-
-    private mutating func takeFailures(of socket: DatagramSocket) {
-        failures.append(contentsOf: socket.failures)
-        socket.failures.removeAll(keepingCapacity: true)
-    }
-
-    private mutating func addToStreamBatch(_ transmission: Transmission, _ octets: UnsafeRawBufferPointer) {
-        var moved = transmission
-        moved.start = streamBatch.octets.count
-        streamBatch.octets.append(contentsOf: octets)
-        streamBatch.transmissions.append(moved)
-    }
-
-    private mutating func transmitOnStreams() {
-        if streams == nil { openStreams() }
-        streamBatch.closings = closings
-        closings = []
-        let batch = streamBatch
-        streamBatch = StreamBatch()
-        if let streams { return streams.transmit(batch) }
-        for transmission in batch.transmissions {
-            failures.append(
-                TransmissionFailure(transaction: transmission.transaction, flow: transmission.flow, reason: .transportNotSupported))
-        }
-    }
-
-    private mutating func openStreams() {
-        do {
-            streams = try wiring.openStreams(streamListeners)
-        } catch {
-            logger.error("streams cannot be used: \(error)")
-        }
-    }
-
-    private mutating func persist() {
-        let changes = effects.store.changes
-        guard let last = changes.last else { return }
-        if let store {
-            lastTicketHanded = last.ticket
-            let octets = [UInt8](effects.store.bytes.bytes)
-            effects.store.removeAll()
-            store(changes, octets)
-        } else {
-            effects.store.removeAll()
-            node.committed(upTo: last.ticket, succeeded: true, at: now, into: &effects)
-        }
-    }
-
-    private func logNotices() {
-        for notice in effects.notices {
-            switch notice.level {
-            case .debug: logger.debug("\(notice.text)")
-            case .info: logger.info("\(notice.text)")
-            case .warning: logger.warning("\(notice.text)")
-            case .error: logger.error("\(notice.text)")
-            }
-        }
-    }
-
-    private mutating func reportFailures() {
-        let reported = failures
-        failures.removeAll(keepingCapacity: true)
-        for failure in reported {
-            drop(failure.reason, failure.flow)
-            guard failure.transaction != 0 else { continue }
-            node.transmissionFailed(failure.transaction, over: failure.flow, at: now, into: &effects)
-        }
-    }
-
-    private mutating func drop(_ reason: DropReason, _ flow: Flow) {
-        counters.count(reason)
-        dropLog.note(reason, flow.remote, at: now.monotonic)
-    }
-
-    private mutating func wakeWaiters() {
-        waiters.removeAll { waiter in
-            let isMet = trace.nextSequence > 1 && trace.nextSequence - 1 > waiter.after
-            guard isMet || waiter.deadline <= now.monotonic else { return false }
-            waiter.continuation.resume(returning: isMet)
-            return true
-        }
-    }
-}
-
-// MARK: Letters
-
-extension ShardLoop where Node: ~Copyable {
-    mutating func perform<R>(_ body: (inout Node, Now, inout Effects) -> R) -> R { body(&node, now, &effects) }
-
-    mutating func committed(upTo ticket: UInt64, succeeded: Bool) {
-        lastTicketReported = succeeded ? max(lastTicketReported, ticket) : lastTicketHanded
-        node.committed(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
-    }
-
-    mutating func wait(_ waiter: TraceWaiter) { waiters.append(waiter) }
-
-    mutating func cancelWait(_ id: UInt64) {
-        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
-        waiters.remove(at: index).continuation.resume(returning: false)
-    }
-
-    mutating func streamsReported(_ report: StreamReport) {
-        for event in report.events {
-            switch event {
-            case .opened:
-                counters.streamsOpened += 1
-                counters.streamsOpen += 1
-            case .received(let flow, let start, let count):
-                receive(report.octets.span.bytes.part(start, count), over: flow)
-            case .receivedUnframed(let flow, let start, let count):
-                receive(report.octets.span.bytes.part(start, count), over: flow)
-                closings.append(flow.connection)
-            case .refused(let flow, let reason):
-                counters.count(reason)
-                dropLog.note(reason, flow.remote, at: now.monotonic)
-            case .ended(let flow, let reason):
-                end(flow, reason)
-            case .failed(let failure):
-                failures.append(failure)
-            }
-        }
-        streams?.acknowledge(report.octets.count)
-    }
-
-    private mutating func receive(_ message: RawSpan, over flow: Flow) {
-        counters.countReceived(1, octets: message.byteCount, over: flow.transport)
-        if trace.isRecording {
-            trace.record(message, .incoming, over: flow, local: localEndpoint(flow), at: now.wall)
-        }
-        node.receive(message, over: flow, at: now, into: &effects)
-    }
-
-    private mutating func end(_ flow: Flow, _ reason: StreamEnding) {
-        counters.streamsOpen -= 1
-        counters.count(reason)
-        switch reason {
-        case .peerClosed, .closedByCore, .idle, .stopped:
-            logger.debug("closed stream: \(reason.rawValue) (with \(flow.remote.text))")
-        default: dropLog.note(reason, flow.remote, at: now.monotonic)
-        }
-        node.flowClosed(flow, at: now, into: &effects)
-    }
-}
-
-// MARK: Stopping
-
-extension ShardLoop where Node: ~Copyable {
-    mutating func stop(_ continuation: CheckedContinuation<Void, Never>) {
-        if ending != nil {
-            ending?.continuations.append(continuation)
-            return
-        }
-        ending = Ending(deadline: now.monotonic + Self.patienceOfStop, continuations: [continuation])
-        for socket in sockets { watch(socket) }
-    }
-
-    mutating func streamsStopped() { ending?.streamsStopped = true }
-
-    /// Whether all is done that must be before the thread ends.
-    private mutating func hasEnded() -> Bool {
-        guard var state = ending else { return false }
-        if state.deadline <= now.monotonic {
-            logger.warning("stopped before all was stored and sent")
-            return true
-        }
-        guard lastTicketReported >= lastTicketHanded, !sockets.contains(where: { $0.isWaiting }) else { return false }
-        guard let streams else { return true }
-        if !state.streamsAsked {
-            state.streamsAsked = true
-            ending = state
-            streams.stop(wiring.streamsStopped)
-        }
-        return state.streamsStopped
     }
 }

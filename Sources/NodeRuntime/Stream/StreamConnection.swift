@@ -84,6 +84,7 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
 
     private func open() {
         guard !isOpen else { return }
+        guard ending == nil else { return openingFailed() }
         isOpen = true
         driver.connectionOpened(self)
         let queue = waiting
@@ -148,11 +149,12 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         context.write(wrapOutboundOut(octets), promise: promise)
     }
 
-    /// The stream could not be opened, or not in time.
+    /// The stream could not be opened, not in time, or not before the shard was to end.
     func openingFailed() {
         let queue = waiting
         waiting = []
         for (_, transmission) in queue { driver.fail(transmission, ending == .stopped ? .stopped : .connectFailed) }
+        close()
         finishClose()
     }
 

@@ -3,7 +3,7 @@
 
 import SansIO
 
-/// What a shard asks of a driver of streams. Both calls may come from the shard's thread only.
+/// What a shard asks of a driver of streams, on the shard's thread.
 struct StreamGate: Sendable {
     /// Writes the messages and closes the streams of a batch, in this order.
     var transmit: @Sendable (StreamBatch) -> Void
