@@ -1,0 +1,188 @@
+// A subscriber's bindings as one run of octets, for a database. Times are on the wall clock, because no other outlives
+// the process.
+//
+//   version (1) | checksum (8) | count (1) | for each binding: numbers, lengths, text
+//
+// Numbers are in the order of the network. Any octets may be given to `restore`: what is not a sound record of a version
+// known here is refused.
+
+import SIPMessage
+public import SansIO
+
+extension Registrar {
+    private static var recordVersion: UInt8 { 1 }
+    /// Where the checksum, and what it covers, begin.
+    private static var checksumStart: Int { 1 }
+    private static var coveredStart: Int { 9 }
+
+    /// Writes a subscriber's bindings; of one that has none, a record without any.
+    public func encode(_ subscriber: UInt32, at now: Now, into buffer: inout OctetBuffer) {
+        let start = buffer.count
+        buffer.append(byte: Registrar.recordVersion)
+        buffer.appendNumber(0, octets: 8)
+        var count: UInt64 = 0
+        var index = first[subscriber]
+        while index != .max {
+            count += 1
+            index = bindings[index].next
+        }
+        buffer.appendNumber(count, octets: 1)
+        index = first[subscriber]
+        while index != .max {
+            let binding = bindings[index]
+            buffer.append(binding, at: now)
+            buffer.append(pool.bytes(binding.octets))
+            index = binding.next
+        }
+        let covered = start + Registrar.coveredStart
+        let checksum = Registrar.checksum(buffer.bytes(from: covered, count: buffer.count - covered))
+        buffer.overwrite(at: start + Registrar.checksumStart, withNumber: checksum)
+    }
+
+    /// Puts stored bindings in place of what the subscriber has. Those whose time is over are dropped; a stream's
+    /// connection is void, so its bindings are reached by their Contact URI.
+    ///
+    /// - Returns: false, with nothing changed: the record is damaged, or of another version.
+    public mutating func restore(_ record: RawSpan, of subscriber: UInt32, at now: Now) -> Bool {
+        guard isSound(record) else { return false }
+        removeList(of: subscriber)
+        var cursor = RecordCursor(position: Registrar.coveredStart + 1)
+        while let stored = cursor.nextBinding(in: record) {
+            let left = min(stored.expiry - now.wall, .seconds(Int(settings.maximumExpires)))
+            guard left > .zero else { continue }
+            var binding = stored.binding
+            binding.subscriber = subscriber
+            binding.expiry = now.monotonic + left
+            binding.updated = now.monotonic + min(stored.updated - now.wall, .zero)
+            binding.octets = pool.store(record[stored.text])
+            insert(binding)
+        }
+        return true
+    }
+
+    private func isSound(_ record: RawSpan) -> Bool {
+        guard record.byteCount > Registrar.coveredStart, record[0] == Registrar.recordVersion else { return false }
+        var cursor = RecordCursor(position: Registrar.checksumStart)
+        let covered = record.part(Registrar.coveredStart, record.byteCount - Registrar.coveredStart)
+        guard cursor.number(in: record, octets: 8) == Registrar.checksum(covered),
+            let count = cursor.number(in: record, octets: 1)
+        else { return false }
+        for _ in 0..<count where cursor.nextBinding(in: record) == nil { return false }
+        return cursor.position == record.byteCount
+    }
+
+    /// Finds damage, not malice: the key is no secret.
+    private static func checksum(_ octets: RawSpan) -> UInt64 {
+        var hasher = KeyHasher(HashSecret(0, UInt64(recordVersion)))
+        hasher.combine(octets)
+        return hasher.finish().low
+    }
+}
+
+/// A place in a record.
+struct RecordCursor {
+    var position: Int
+
+    struct StoredBinding {
+        var binding: Binding
+        var expiry: WallTime
+        var updated: WallTime
+        var text: Slice
+    }
+
+    mutating func number(in record: RawSpan, octets: Int) -> UInt64? {
+        guard record.byteCount - position >= octets else { return nil }
+        var value: UInt64 = 0
+        for _ in 0..<octets {
+            value = value << 8 | UInt64(record[position])
+            position += 1
+        }
+        return value
+    }
+
+    /// The next binding; nil: the record ends here, or it is not one.
+    mutating func nextBinding(in record: RawSpan) -> StoredBinding? {
+        guard let expiry = time(in: record), let updated = time(in: record), let device: UInt16 = value(in: record),
+            let sequence: UInt32 = value(in: record), let flow = flow(in: record), let text = contactText(in: record)
+        else { return nil }
+        let slice = Slice(position, position + text.total)
+        guard record.byteCount - position >= text.total, text.isSound else { return nil }
+        guard record[slice].uri(text.uriSlice) != nil else { return nil }
+        position += text.total
+        let binding = Binding(
+            subscriber: 0, sequence: sequence, expiry: .zero, updated: .zero, flow: flow, device: device, text: text)
+        return StoredBinding(binding: binding, expiry: expiry, updated: updated, text: slice)
+    }
+
+    private mutating func value<Value: FixedWidthInteger & UnsignedInteger>(in record: RawSpan) -> Value? {
+        number(in: record, octets: Value.bitWidth / 8).map { Value(truncatingIfNeeded: $0) }
+    }
+
+    private mutating func time(in record: RawSpan) -> WallTime? {
+        number(in: record, octets: 8).map { WallTime(microseconds: Int64(bitPattern: $0)) }
+    }
+
+    private mutating func flow(in record: RawSpan) -> Flow? {
+        guard let transportNumber: UInt8 = value(in: record), let transport = Transport(rawValue: transportNumber),
+            let listener: UInt8 = value(in: record), let family: UInt8 = value(in: record), family == 4 || family == 6,
+            let high: UInt64 = value(in: record), let low: UInt64 = value(in: record), let port: UInt16 = value(in: record)
+        else { return nil }
+        let address = family == 6 ? IPAddress(high: high, low: low) : IPAddress(v4: UInt32(truncatingIfNeeded: low))
+        return Flow(transport: transport, listener: listener, remote: Endpoint(address: address, port: port))
+    }
+
+    private mutating func contactText(in record: RawSpan) -> ContactText? {
+        guard let callID: UInt16 = value(in: record), let path: UInt16 = value(in: record),
+            let accessNetwork: UInt16 = value(in: record), let visitedNetwork: UInt16 = value(in: record),
+            let chargingID: UInt16 = value(in: record), let uri: UInt16 = value(in: record), let parameters: UInt16 = value(in: record),
+            let instanceStart: UInt16 = value(in: record), let instanceCount: UInt16 = value(in: record),
+            let q: UInt16 = value(in: record), let regID: UInt32 = value(in: record)
+        else { return nil }
+        return ContactText(
+            callID: callID, path: path, accessNetwork: accessNetwork, visitedNetwork: visitedNetwork, chargingID: chargingID, uri: uri,
+            parameters: parameters, instanceStart: instanceStart, instanceCount: instanceCount, q: q, regID: regID)
+    }
+}
+
+extension OctetBuffer {
+    fileprivate mutating func append(_ binding: Binding, at now: Now) {
+        appendNumber((now.wall + (binding.expiry - now.monotonic)).microseconds)
+        appendNumber((now.wall + (binding.updated - now.monotonic)).microseconds)
+        appendNumber(binding.device)
+        appendNumber(binding.sequence)
+        let address = binding.flow.remote.address
+        appendNumber(binding.flow.transport.rawValue)
+        appendNumber(binding.flow.listener)
+        appendNumber(address.isIPv6 ? 6 as UInt8 : 4)
+        appendNumber(address.high)
+        appendNumber(address.low)
+        appendNumber(binding.flow.remote.port)
+        let text = binding.text
+        appendNumber(text.callID)
+        appendNumber(text.path)
+        appendNumber(text.accessNetwork)
+        appendNumber(text.visitedNetwork)
+        appendNumber(text.chargingID)
+        appendNumber(text.uri)
+        appendNumber(text.parameters)
+        appendNumber(text.instanceStart)
+        appendNumber(text.instanceCount)
+        appendNumber(text.q)
+        appendNumber(text.regID)
+    }
+
+    fileprivate mutating func appendNumber<Value: FixedWidthInteger>(_ value: Value) {
+        appendNumber(UInt64(truncatingIfNeeded: value), octets: Value.bitWidth / 8)
+    }
+
+    /// The low octets of a number, the highest first.
+    fileprivate mutating func appendNumber(_ value: UInt64, octets: Int) {
+        for i in 0..<octets { append(byte: UInt8(truncatingIfNeeded: value >> UInt64(8 * (octets - 1 - i)))) }
+    }
+
+    fileprivate mutating func overwrite(at start: Int, withNumber value: UInt64) {
+        var octets = InlineArray<8, UInt8>(repeating: 0)
+        for i in 0..<8 { octets[i] = UInt8(truncatingIfNeeded: value >> UInt64(56 - 8 * i)) }
+        overwrite(at: start, with: octets.span.bytes)
+    }
+}

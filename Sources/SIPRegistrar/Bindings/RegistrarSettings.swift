@@ -1,0 +1,41 @@
+// What a registrar is told: which rules it follows, and its limits.
+
+/// The settings of a registrar.
+public struct RegistrarSettings: BitwiseCopyable, Sendable {
+    /// Which specification decides where the two differ.
+    public enum Profile: UInt8, BitwiseCopyable, Sendable {
+        /// TS 24.229 §5.4.1.2.2 and §5.4.1.4: without reg-id a new contact address of a private identity replaces its old
+        /// ones, and an unknown contact cannot be deregistered (481).
+        case ims
+        /// RFC 3261 §10.3: all contacts are kept, and what is not there is removed with success.
+        case rfc3261
+    }
+
+    public var profile: Profile
+    /// The shortest interval granted, in seconds; a shorter one is answered 423 (RFC 3261 §10.3 step 7).
+    public var minimumExpires: UInt32
+    /// The interval of a contact that asks for none, in seconds.
+    public var defaultExpires: UInt32
+    /// The longest interval granted, in seconds; a longer one is shortened to it.
+    public var maximumExpires: UInt32
+    /// Contacts that a subscriber may have, and that one REGISTER may name; past it 403 (TS 24.229 §5.4.1.2.2). At most 255.
+    public var maximumContacts: Int
+    /// Contacts of all subscribers together; past it 503.
+    public var maximumBindings: Int
+    /// Octets kept of one contact: URI, parameters, Path and Call-ID together; past it 400.
+    public var maximumContactSize: Int
+
+    public init(
+        profile: Profile = .ims, minimumExpires: UInt32 = 60, defaultExpires: UInt32 = 3600, maximumExpires: UInt32 = 600_000,
+        maximumContacts: Int = 32, maximumBindings: Int = 8_000_000, maximumContactSize: Int = 8192
+    ) {
+        self.profile = profile
+        self.minimumExpires = minimumExpires
+        self.defaultExpires = defaultExpires
+        self.maximumExpires = maximumExpires
+        self.maximumContacts = min(max(maximumContacts, 1), 255)
+        self.maximumBindings = maximumBindings
+        // The counts of a stored contact's parts are 16 bits wide.
+        self.maximumContactSize = min(maximumContactSize, 65_535)
+    }
+}

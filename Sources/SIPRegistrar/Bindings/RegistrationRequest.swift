@@ -1,0 +1,333 @@
+// What a REGISTER asks for, read and checked as far as that goes without looking at what is bound (RFC 3261 §10.3 steps
+// 6 and 7, RFC 3327 §5.3, RFC 5626 §6).
+
+import SIPMessage
+import SansIO
+
+/// One contact of a REGISTER.
+struct RequestedContact: BitwiseCopyable {
+    var uri: SIPURI
+    /// Seconds granted; 0: the contact is to go.
+    var interval: UInt32
+    var text: ContactText
+    /// Where its octets stand among those of the request's contacts.
+    var octets: Slice
+    /// The binding that it names, as found later; `.max`: none.
+    var binding: UInt32 = .max
+    /// Whether the binding lives, has another URI, and whether a later contact of the request names the same one.
+    var isBound = false
+    var isMoved = false
+    var isSuperseded = false
+}
+
+/// A REGISTER, read. One is used again for each request, so that nothing is allocated.
+struct RegistrationRequest: ~Copyable {
+    enum Scope { case contacts, allOfDevice, flowOfDevice }
+
+    /// URI parameters and headers of one contact: comparing two contacts goes through all of them with each other.
+    private static let maximumURIParts = 32
+
+    /// `Contact: *`, alone or with a flow, is a scope without contacts.
+    private(set) var scope = Scope.contacts
+    var contacts: ContiguousArray<RequestedContact> = []
+    private var buffer = OctetBuffer(capacity: 1024)
+    private(set) var usesOutbound = false
+    private(set) var callIDCount = 0
+    private var common = ContactText()
+    /// Call-ID, Path and the P- headers stand before each contact's own octets.
+    private var commonCount = 0
+    private var honoursFlows = false
+
+    /// Whether every contact is to go.
+    var isDeregistration: Bool {
+        for contact in contacts where contact.interval > 0 { return false }
+        return true
+    }
+
+    var callID: RawSpan {
+        @_lifetime(borrow self)
+        borrowing get { buffer.bytes(from: 0, count: callIDCount) }
+    }
+
+    /// The octets that are kept of a contact.
+    @_lifetime(borrow self)
+    borrowing func octets(of contact: Int) -> RawSpan { octets(contacts[contact]) }
+
+    @_lifetime(borrow self)
+    borrowing func octets(_ contact: RequestedContact) -> RawSpan {
+        buffer.bytes(from: contact.octets.lower, count: Int(contact.octets.count))
+    }
+
+    /// Puts what is kept of a contact into the pool.
+    func store(_ contact: RequestedContact, in pool: inout PacketPool) -> PacketID { pool.store(octets(contact)) }
+
+    /// Whether just that is in the pool already.
+    func isStored(_ contact: RequestedContact, under id: PacketID, in pool: borrowing PacketPool) -> Bool {
+        pool.bytes(id).equals(octets(contact))
+    }
+
+    mutating func read(_ request: borrowing Message, _ essentials: Essentials, _ settings: RegistrarSettings) throws(RegistrationRefusal) {
+        contacts.removeAll(keepingCapacity: true)
+        buffer.removeAll()
+        scope = .contacts
+        usesOutbound = false
+        honoursFlows = request.lists("outbound", in: .supported)
+        let firstHop = try readCommon(request, essentials)
+        guard commonCount < settings.maximumContactSize else { throw RegistrationRefusal(400, .path, .contactTooLong) }
+        try readContacts(request, settings)
+        try checkFlows(firstHop)
+        for contact in contacts where contact.interval > 0 && contact.interval < min(settings.minimumExpires, 3600) {
+            throw RegistrationRefusal(423, .contact, .intervalTooBrief, minimumExpires: settings.minimumExpires)
+        }
+    }
+
+    // MARK: What all contacts share
+
+    /// How the request came to us.
+    private enum FirstHop { case direct, supportsOutbound, lacksOutbound }
+
+    private mutating func readCommon(_ request: borrowing Message, _ essentials: Essentials) throws(RegistrationRefusal) -> FirstHop {
+        buffer.append(request[essentials.callID])
+        callIDCount = buffer.count
+        let firstHop = try appendPath(of: request)
+        let pathEnd = buffer.count
+        appendValues(.pAccessNetworkInfo, of: request)
+        let accessEnd = buffer.count
+        appendValues(.pVisitedNetworkID, of: request)
+        let visitedEnd = buffer.count
+        if let vector = request.value(.pChargingVector), let identifier = request.bytes.parameter("icid-value", in: vector) {
+            append(request[request.bytes.unquoted(identifier)])
+        }
+        commonCount = buffer.count
+        common = ContactText(
+            callID: UInt16(clamping: callIDCount), path: UInt16(clamping: pathEnd - callIDCount),
+            accessNetwork: UInt16(clamping: accessEnd - pathEnd), visitedNetwork: UInt16(clamping: visitedEnd - accessEnd),
+            chargingID: UInt16(clamping: commonCount - visitedEnd))
+        return firstHop
+    }
+
+    /// Appends the values of Path, and finds out from the last one, which the proxy next to the UE put in, whether that
+    /// proxy keeps flows (RFC 5626 §6).
+    private mutating func appendPath(of request: borrowing Message) throws(RegistrationRefusal) -> FirstHop {
+        guard request.has(.path) else { return request.hasOneVia ? .direct : .lacksOutbound }
+        let start = buffer.count
+        var firstHop = FirstHop.lacksOutbound
+        var index = request.firstIndex(of: .path)
+        while let i = index {
+            var rest = request.fields[i].value
+            while !rest.isEmpty {
+                let value = request.bytes.nextListValue(&rest)
+                if value.isEmpty { continue }
+                guard let address = request.bytes.nameAddress(value), address.uri.isSIP else {
+                    throw RegistrationRefusal(400, .path, .malformedPath)
+                }
+                guard request.bytes.parameter("lr", in: address.uri.parameters) != nil else {
+                    throw RegistrationRefusal(400, .path, .strictPath)
+                }
+                if buffer.count > start { buffer.append(", ") }
+                append(request[value])
+                firstHop = request.bytes.parameter("ob", in: address.uri.parameters) == nil ? .lacksOutbound : .supportsOutbound
+            }
+            index = request.nextIndex(after: i)
+        }
+        return firstHop
+    }
+
+    private mutating func appendValues(_ name: HeaderName, of request: borrowing Message) {
+        let start = buffer.count
+        var index = request.firstIndex(of: name)
+        while let i = index {
+            if buffer.count > start { buffer.append(", ") }
+            append(request[request.fields[i].value])
+            index = request.nextIndex(after: i)
+        }
+    }
+
+    // MARK: Contacts
+
+    private mutating func readContacts(_ request: borrowing Message, _ settings: RegistrarSettings) throws(RegistrationRefusal) {
+        let interval = request.value(.expires).map { request.bytes.interval($0) }
+        var values = 0
+        var index = request.firstIndex(of: .contact)
+        while let i = index {
+            var rest = request.fields[i].value
+            while !rest.isEmpty {
+                let value = request.bytes.nextListValue(&rest)
+                if value.isEmpty { continue }
+                values += 1
+                guard values <= settings.maximumContacts else { throw RegistrationRefusal(403, .contact, .tooManyContacts) }
+                guard scope == .contacts else { throw RegistrationRefusal(400, .contact, .wildcardNotAlone) }
+                if request.bytes[value.lower] == 0x2A, value.count == 1 || request.bytes.isWildcard(value) {
+                    guard values == 1 else { throw RegistrationRefusal(400, .contact, .wildcardNotAlone) }
+                    guard interval == 0 else { throw RegistrationRefusal(400, .contact, .wildcardWithoutZeroExpires) }
+                    try readWildcard(value, of: request, settings)
+                } else {
+                    try readContact(value, of: request, interval: interval ?? settings.defaultExpires, settings)
+                }
+            }
+            index = request.nextIndex(after: i)
+        }
+        guard values > 0 else { throw RegistrationRefusal(400, .contact, .malformedContact) }
+    }
+
+    private mutating func readContact(
+        _ value: Slice, of request: borrowing Message, interval: UInt32, _ settings: RegistrarSettings
+    ) throws(RegistrationRefusal) {
+        guard let address = request.bytes.nameAddress(value) else { throw RegistrationRefusal(400, .contact, .malformedContact) }
+        guard address.uri.all.count <= MessageLimit.uri, request.bytes.parts(of: address.uri) <= RegistrationRequest.maximumURIParts else {
+            throw RegistrationRefusal(400, .contact, .contactTooLong)
+        }
+        let start = beginContact()
+        buffer.append(request[address.uri.all])
+        let (text, ownInterval) = try readParameters(
+            address.parameters, in: request.bytes, from: start, uriCount: Int(address.uri.all.count), settings)
+        contacts.append(
+            RequestedContact(
+                uri: address.uri, interval: min(ownInterval ?? interval, settings.maximumExpires), text: text,
+                octets: Slice(start, buffer.count)))
+    }
+
+    /// `*` with a flow's instance and reg-id means that flow only (TS 24.229 §5.4.1.4).
+    private mutating func readWildcard(
+        _ value: Slice, of request: borrowing Message, _ settings: RegistrarSettings
+    ) throws(RegistrationRefusal) {
+        let start = beginContact()
+        buffer.append("*")
+        let (text, _) = try readParameters(Slice(value.lower + 1, value.upper), in: request.bytes, from: start, uriCount: 1, settings)
+        guard text.regID > 0, let uri = request.bytes.uri(request.shape.requestURI) else {
+            scope = .allOfDevice
+            return
+        }
+        scope = .flowOfDevice
+        contacts.append(RequestedContact(uri: uri, interval: 0, text: text, octets: Slice(start, buffer.count)))
+    }
+
+    /// Each contact's octets are whole: those that all share stand before its own.
+    private mutating func beginContact() -> Int {
+        guard !contacts.isEmpty else { return 0 }
+        let start = buffer.count
+        buffer.appendCopy(from: 0, count: commonCount)
+        return start
+    }
+
+    /// Copies the parameters that are kept, and reads those that mean something here.
+    private mutating func readParameters(
+        _ parameters: Slice, in bytes: RawSpan, from start: Int, uriCount: Int, _ settings: RegistrarSettings
+    ) throws(RegistrationRefusal) -> (ContactText, interval: UInt32?) {
+        let parametersStart = buffer.count
+        var text = common
+        var interval: UInt32?
+        var regID: UInt64?
+        var isSound = true
+        bytes.forEachParameter(in: parameters) { name, value in
+            switch name.count {
+            case 7 where bytes[name].equalsIgnoringCase("expires"):
+                interval = bytes.interval(value)
+                return true
+            case 8 where bytes[name].equalsIgnoringCase("pub-gruu"), 9 where bytes[name].equalsIgnoringCase("temp-gruu"):
+                return true
+            case 1 where bytes[name].equalsIgnoringCase("q"):
+                guard let q = bytes.preference(value) else {
+                    isSound = false
+                    return false
+                }
+                text.q = q
+            case 6 where bytes[name].equalsIgnoringCase("reg-id"):
+                regID = bytes.decimal(value, maximum: 0x7FFF_FFFF) ?? 0
+            case 13 where bytes[name].equalsIgnoringCase("+sip.instance"):
+                let instance = bytes.unquoted(value)
+                text.instanceStart = UInt16(clamping: buffer.count - start + Int(name.count) + 2 + instance.lower - value.lower)
+                text.instanceCount = UInt16(clamping: instance.count)
+            default: break
+            }
+            buffer.append(byte: 0x3B)
+            append(bytes[name])
+            if !value.isEmpty {
+                buffer.append(byte: 0x3D)
+                append(bytes[value])
+            }
+            return true
+        }
+        if text.instanceCount > 0, honoursFlows, let regID {
+            // 1 to 2^31 - 1 (RFC 5626 §4.2.1).
+            if regID == 0 { isSound = false }
+            text.regID = UInt32(truncatingIfNeeded: regID)
+        }
+        guard isSound else { throw RegistrationRefusal(400, .contact, .malformedContact) }
+        guard buffer.count - start <= settings.maximumContactSize else { throw RegistrationRefusal(400, .contact, .contactTooLong) }
+        text.uri = UInt16(uriCount)
+        text.parameters = UInt16(buffer.count - parametersStart)
+        return (text, interval)
+    }
+
+    /// RFC 5626 §6: one flow at a time, and over a first hop that keeps it.
+    private mutating func checkFlows(_ firstHop: FirstHop) throws(RegistrationRefusal) {
+        var flows = 0
+        for contact in contacts where contact.text.regID > 0 && contact.interval > 0 { flows += 1 }
+        guard flows > 0 else { return }
+        guard flows == 1 else { throw RegistrationRefusal(400, .contact, .severalFlows) }
+        guard firstHop != .lacksOutbound else { throw RegistrationRefusal(439, nil, .noOutboundAtFirstHop) }
+        usesOutbound = true
+    }
+
+    /// Appends text that may have been folded over lines; the line ends become spaces.
+    private mutating func append(_ text: RawSpan) {
+        let start = buffer.count
+        buffer.append(text)
+        for i in 0..<text.byteCount where text[i] == 0x0D || text[i] == 0x0A {
+            let space: InlineArray<1, UInt8> = [0x20]
+            buffer.overwrite(at: start + i, with: space.span.bytes)
+        }
+    }
+}
+
+extension Message {
+    fileprivate var hasOneVia: Bool {
+        var count = 0
+        forEachValue(.via) { _ in
+            count += 1
+            return count < 2
+        }
+        return count < 2
+    }
+}
+
+extension RawSpan {
+    /// Seconds of an `expires`; a value past 32 bits is the highest there is, one that is no number 3600 (RFC 3261 §20.10).
+    fileprivate func interval(_ slice: Slice) -> UInt32 {
+        if let seconds = decimal(slice) { return UInt32(seconds) }
+        for i in slice.lower..<slice.upper where !self[i].isASCIIDigit { return 3600 }
+        return slice.isEmpty ? 3600 : .max
+    }
+
+    /// `qvalue` (RFC 3261 §25.1) in thousandths; nil: not one.
+    fileprivate func preference(_ slice: Slice) -> UInt16? {
+        guard (1...5).contains(slice.count), slice.count == 1 || self[slice.lower + 1] == 0x2E else { return nil }
+        var value: UInt16 = 0
+        for i in 0..<5 where i != 1 {
+            var digit: UInt16 = 0
+            if i < Int(slice.count) {
+                guard self[slice.lower + i].isASCIIDigit else { return nil }
+                digit = UInt16(self[slice.lower + i] - 0x30)
+            }
+            value = value * 10 + digit
+            if i == 0, digit > 1 { return nil }
+        }
+        return value <= 1000 ? value : nil
+    }
+
+    /// `*` with parameters behind it.
+    fileprivate func isWildcard(_ value: Slice) -> Bool {
+        var i = value.lower + 1
+        while i < value.upper, self[i].isLinearWhiteSpace { i += 1 }
+        return i == value.upper || self[i] == 0x3B
+    }
+
+    /// How many parameters and headers a URI has.
+    fileprivate func parts(of uri: SIPURI) -> Int {
+        var count = 0
+        for i in uri.parameters.lower..<uri.parameters.upper where self[i] == 0x3B { count += 1 }
+        for i in uri.headers.lower..<uri.headers.upper where self[i] == 0x3F || self[i] == 0x26 { count += 1 }
+        return count
+    }
+}
