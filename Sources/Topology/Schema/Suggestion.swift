@@ -1,8 +1,9 @@
 // The nearest known name to one that is not known.
 
-enum Suggestion {
+/// Finds what was meant by a name that is not known.
+public enum Suggestion {
     /// The candidate that was most likely meant; nil if none is near.
-    static func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
+    public static func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
         let wanted = folded(name)
         let limit = wanted.count <= 3 ? 1 : wanted.count <= 6 ? 2 : 3
         var best: (name: String, distance: Int)?

@@ -1,0 +1,99 @@
+// Addresses on the command line and in a topology, as the runtime takes them.
+
+import NodeRuntime
+import SIPMessage
+import SansIO
+import Topology
+
+extension NodeRuntime.ListenAddress {
+    /// - Parameter advertised: the address of `core.advertise`.
+    /// - Returns: nil for a host that is no literal address, which the reader of topologies does not let through.
+    init?(_ address: Topology::ListenAddress, advertised: String? = nil) {
+        guard let host = IPAddress(address.host) else { return nil }
+        let transport: Transport =
+            switch address.transport {
+            case .udp: .udp
+            case .tcp: .tcp
+            case .tls: .tls
+            case .ws: .ws
+            case .wss: .wss
+            }
+        self.init(
+            transport: transport, endpoint: Endpoint(address: host, port: address.port), advertised: advertised.flatMap { IPAddress($0) })
+    }
+
+    /// Reads `udp://127.0.0.1:5060`; a host name is resolved, port 0 asks for any free one.
+    init(argument text: String) throws(CommandFailure) {
+        func wrong(_ what: String) -> CommandFailure {
+            CommandFailure(.wrongUsage, "--listen \(text): \(what); write udp://127.0.0.1:5080 or tcp://127.0.0.1:5080")
+        }
+        guard let separator = text.firstRange(of: "://") else { throw wrong("there is no transport before an address") }
+        let transport: Transport
+        switch text[..<separator.lowerBound].lowercased() {
+        case "udp": transport = .udp
+        case "tcp": transport = .tcp
+        case "tls", "ws", "wss": throw wrong("\(text[..<separator.lowerBound]) is not supported yet")
+        default: throw wrong("'\(text[..<separator.lowerBound])' is no transport")
+        }
+        guard let (host, port) = splitHostAndPort(text[separator.upperBound...]), let port else { throw wrong("there is no port") }
+        guard let endpoint = HostResolver.resolve(host, port: port) else { throw wrong("the host '\(host)' is not known") }
+        self.init(transport: transport, endpoint: endpoint)
+    }
+}
+
+extension Endpoint {
+    /// Reads `127.0.0.1:8080`, with or without `http://`; a host name is resolved.
+    init(httpArgument text: String) throws(CommandFailure) {
+        let address = text.hasPrefix("http://") ? text.dropFirst(7) : text[...]
+        guard let (host, port) = splitHostAndPort(address), let port, let endpoint = HostResolver.resolve(host, port: port) else {
+            throw CommandFailure(.wrongUsage, "--http \(text): no address; write 127.0.0.1:8081")
+        }
+        self = endpoint
+    }
+}
+
+/// The core as a client or server finds it: `sip:127.0.0.1:5060;transport=tcp`.
+struct CoreAddress: Equatable {
+    /// As written.
+    var uri: String
+    var endpoint: Endpoint
+    var transport: Transport
+
+    init(argument text: String) throws(CommandFailure) {
+        func wrong(_ what: String) -> CommandFailure {
+            CommandFailure(.wrongUsage, "--core \(text): \(what); write sip:127.0.0.1:5060 or sip:127.0.0.1:5060;transport=tcp")
+        }
+        let octets = Array(text.utf8)
+        let bytes = octets.span.bytes
+        guard let uri = bytes.uri(Slice(0, octets.count)), uri.scheme == .sip else { throw wrong("not a SIP URI") }
+        let named = uri.parameters.isEmpty ? nil : bytes.parameter("transport", in: uri.parameters)
+        let word = named.map { String(octets: bytes[$0]).lowercased() } ?? "udp"
+        guard word == "udp" || word == "tcp" else { throw wrong("the transport \(word) is not supported yet") }
+        let host = String(octets: bytes[uri.host])
+        guard let endpoint = HostResolver.resolve(host, port: uri.port == 0 ? 5060 : uri.port) else {
+            throw CommandFailure(.couldNotStart, "--core \(text): the host '\(host)' is not known")
+        }
+        self.uri = text
+        self.endpoint = endpoint
+        transport = word == "tcp" ? .tcp : .udp
+    }
+}
+
+/// `127.0.0.1:5060`, `[::1]:5060`, `localhost` (no port): the host without brackets. Nil: neither.
+private func splitHostAndPort(_ text: Substring) -> (host: String, port: UInt16?)? {
+    var rest = text
+    let host: Substring
+    if rest.first == "[" {
+        guard let end = rest.firstIndex(of: "]") else { return nil }
+        host = rest[rest.index(after: rest.startIndex)..<end]
+        rest = rest[rest.index(after: end)...]
+    } else {
+        let end = rest.firstIndex(of: ":") ?? rest.endIndex
+        host = rest[..<end]
+        rest = rest[end...]
+    }
+    guard !host.isEmpty else { return nil }
+    if rest.isEmpty { return (String(host), nil) }
+    guard rest.first == ":", rest.dropFirst().allSatisfy({ ("0"..."9").contains($0) }), let port = UInt16(rest.dropFirst()) else { return nil }
+    return (String(host), port)
+}

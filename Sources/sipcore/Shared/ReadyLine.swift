@@ -1,0 +1,32 @@
+// The line by which a role says that it serves.
+
+import Glibc
+import SansIO
+
+enum ReadyLine {
+    /// Prints the ready line, and writes it to the ready file if there is one.
+    /// - Parameters:
+    ///   - sip: the listeners, with their real ports.
+    ///   - http: the address of the control interface; nil: there is none.
+    ///   - extra: further members, behind the others.
+    static func announce(
+        role: String, sip: [Listener], http: Endpoint?, extra: [JSONValue.Member] = [], readyFile: String?
+    ) throws(CommandFailure) {
+        let line = text(role: role, sip: sip, http: http, extra: extra) + "\n"
+        if let readyFile {
+            do throws(FileFailure) { try Descriptor.replace(readyFile, with: line) } catch {
+                throw CommandFailure(.couldNotStart, "cannot write the ready file \(readyFile): \(error.reason)")
+            }
+        }
+        Descriptor.write(line, to: STDOUT_FILENO)
+    }
+
+    static func text(role: String, sip: [Listener], http: Endpoint?, extra: [JSONValue.Member]) -> String {
+        var members: [JSONValue.Member] = [
+            .init("event", .text("ready")), .init("role", .text(role)), .init("pid", .integer(Int64(getpid()))),
+            .init("sip", .list(sip.map { .text("\($0.transport.name)://\($0.local.text)") })),
+        ]
+        if let http { members.append(.init("http", .text("http://\(http.text)"))) }
+        return JSONValue.object(members + extra).written
+    }
+}
