@@ -24,9 +24,9 @@ struct CheckCommand: ParsableCommand {
         var isRight = true
         for path in topologies {
             do throws(CommandFailure) {
-                let result = try TopologyFile.read(path, isLab: false)
-                for fault in result.faults { Descriptor.write("\(fault)\n", to: STDOUT_FILENO) }
-                isRight = isRight && !result.hasErrors && !(strict && !result.faults.isEmpty)
+                let (topology, faults) = try TopologyFile.read(path, isLab: false)
+                for fault in faults { Descriptor.write("\(fault)\n", to: STDOUT_FILENO) }
+                isRight = isRight && topology != nil && !(strict && !faults.isEmpty)
             } catch {
                 if let text = error.text { complain(text) }
                 unreadable = true

@@ -1,7 +1,7 @@
 // The options that all roles have.
 
-import ArgumentParser
-import Logging
+public import ArgumentParser
+public import Logging
 
 struct SharedOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The least severe level that is logged, to standard error.", valueName: "level"))

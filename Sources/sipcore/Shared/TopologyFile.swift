@@ -11,35 +11,43 @@ enum TopologyFile {
     /// Reads a topology that something is to start from. Warnings go to standard error.
     /// - Parameter isLab: a `uri` with port 0 is right: the lab fills it in.
     static func load(_ path: String, isLab: Bool) throws(CommandFailure) -> Topology {
-        let result = try read(path, isLab: isLab)
-        for fault in result.faults { Descriptor.write("\(fault)\n", to: STDERR_FILENO) }
-        guard let topology = result.topology else { throw CommandFailure(.didNotHold, nil) }
+        let (topology, faults) = try read(path, isLab: isLab)
+        for fault in faults { Descriptor.write("\(fault)\n", to: STDERR_FILENO) }
+        guard let topology else { throw CommandFailure(.didNotHold, nil) }
         return topology
     }
 
     /// Reads a topology, with all that is wrong with it.
-    static func read(_ path: String, isLab: Bool) throws(CommandFailure) -> LoadResult {
-        switch try text(of: path) {
-        case .success(let text): return Topology.load(file: path, text: text, in: surroundings(isLab: isLab))
-        case .failure(let fault): return LoadResult(topology: nil, faults: [fault])
+    /// - Returns: no topology if there is an error among the faults.
+    static func read(_ path: String, isLab: Bool) throws(CommandFailure) -> (topology: Topology?, faults: [Fault]) {
+        switch try contents(of: path) {
+        case .text(let text):
+            let result = Topology.load(file: path, text: text, in: surroundings(isLab: isLab))
+            return (result.topology, result.faults)
+        case .fault(let fault): return (nil, [fault])
         }
     }
 
     /// Reads a file of scenarios for a lab of this topology.
     static func scenarios(_ path: String, for topology: Topology) throws(CommandFailure) -> (scenarios: [Scenario], faults: [Fault]) {
-        switch try text(of: path) {
-        case .success(let text): return topology.loadScenarios(file: path, text: text, in: surroundings(isLab: true))
-        case .failure(let fault): return ([], [fault])
+        switch try contents(of: path) {
+        case .text(let text): return topology.loadScenarios(file: path, text: text, in: surroundings(isLab: true))
+        case .fault(let fault): return ([], [fault])
         }
     }
 
-    private static func text(of path: String) throws(CommandFailure) -> Result<String, Fault> {
+    private enum Contents {
+        case text(String)
+        case fault(Fault)
+    }
+
+    private static func contents(of path: String) throws(CommandFailure) -> Contents {
         let octets: [UInt8]
         do throws(FileFailure) { octets = try Descriptor.contents(of: path) } catch {
             throw CommandFailure(.couldNotStart, "cannot read \(path): \(error.reason)")
         }
-        if let text = String(validating: octets, as: UTF8.self) { return .success(text) }
-        return .failure(notUTF8(octets, in: path))
+        if let text = String(validating: octets, as: UTF8.self) { return .text(text) }
+        return .fault(notUTF8(octets, in: path))
     }
 
     /// A fault at the first octet that is no part of a character.
