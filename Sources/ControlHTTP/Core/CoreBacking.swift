@@ -1,0 +1,160 @@
+// What the core's interface asks of whoever runs the core: plain values, no type of the core or of its threads.
+
+public import SIPTrace
+public import SansIO
+
+/// The core behind its HTTP interface. Calls come from many tasks at a time.
+public protocol CoreBacking: Sendable {
+    /// What it can do beside telling; calls for the others are answered 404 or 405.
+    var operations: Set<CoreOperation> { get }
+
+    func health() async -> Health
+    /// Those who are registered, in a steady order.
+    func registrations() async -> [Registration]
+    /// - Parameter identity: a public identity in canonical form (`sip:alice@home1.test`, `tel:+15550100`).
+    func registration(of identity: String) async -> Registration?
+    /// The oldest messages with numbers over `sequence`, at most `limit` of them.
+    func recordedMessages(after sequence: UInt64, limit: Int) async -> RecordedMessages
+    /// Returns when there is a message with a number over `sequence`, at once if there is one, or after `patience`; early
+    /// too if the task is cancelled.
+    func waitForMessages(after sequence: UInt64, for patience: TimeSpan) async
+    /// The name in the topology of the node at the other end; nil: none is known there.
+    func nodeName(of message: RecordedMessage) -> String?
+    func metrics() async -> [MetricFamily]
+    /// Ends the registration of a public identity.
+    /// - Returns: whether it was registered.
+    func deregister(_ identity: String) async throws -> Bool
+    /// Forgets registrations and messages, and numbers messages from 1 again.
+    func reset() async throws
+}
+
+/// What not every core can do.
+public enum CoreOperation: Hashable, Sendable {
+    case deregistration, reset
+}
+
+extension CoreBacking {
+    public var operations: Set<CoreOperation> { [] }
+    public func deregister(_ identity: String) async throws -> Bool { false }
+    public func reset() async throws {}
+}
+
+/// That a node is alive, and what it is.
+public struct Health: Hashable, Sendable {
+    /// As in the ready line: `core`, `im-server`.
+    public var role: String
+    public var version: String
+    public var uptime: TimeSpan
+    /// `udp://127.0.0.1:5060` and so on.
+    public var listeners: [String]
+
+    public init(role: String, version: String, uptime: TimeSpan, listeners: [String]) {
+        self.role = role
+        self.version = version
+        self.uptime = uptime
+        self.listeners = listeners
+    }
+}
+
+/// A registered public identity.
+public struct Registration: Hashable, Sendable {
+    public struct Contact: Hashable, Sendable {
+        public var uri: String
+        public var privateIdentity: String
+        /// How long it lasts from now, and until when.
+        public var expires: TimeSpan
+        public var expiresAt: WallTime
+        /// In thousandths; nil: none was given.
+        public var q: Int?
+        public var path: [String] = []
+        /// `+sip.instance` and `reg-id` (RFC 5626), and the public GRUU (RFC 5627).
+        public var instance: String?
+        public var regID: UInt32?
+        public var gruu: String?
+        /// As they stand in the Contact: `+g.oma.sip-im`, `methods="INVITE,BYE"`.
+        public var featureTags: [String] = []
+        /// The way that it was registered over: `udp://192.0.2.1:5062`.
+        public var flow: String
+
+        public init(uri: String, privateIdentity: String, expires: TimeSpan, expiresAt: WallTime, flow: String) {
+            self.uri = uri
+            self.privateIdentity = privateIdentity
+            self.expires = expires
+            self.expiresAt = expiresAt
+            self.flow = flow
+        }
+    }
+
+    public var publicIdentity: String
+    /// The one that registered last.
+    public var privateIdentity: String
+    /// The public identities that are registered together with it, itself included.
+    public var implicitSet: [String]
+    public var contacts: [Contact]
+
+    public init(publicIdentity: String, privateIdentity: String, implicitSet: [String], contacts: [Contact]) {
+        self.publicIdentity = publicIdentity
+        self.privateIdentity = privateIdentity
+        self.implicitSet = implicitSet
+        self.contacts = contacts
+    }
+}
+
+/// A message of the trace.
+public struct RecordedMessage: Hashable, Sendable {
+    public var sequence: UInt64
+    public var time: WallTime
+    public var direction: TraceDirection
+    public var transport: Transport
+    public var local: Endpoint
+    public var remote: Endpoint
+    /// The stream's number; 0: a datagram, or a message that opened a stream.
+    public var connection: UInt32
+    public var octets: [UInt8]
+
+    public init(
+        sequence: UInt64, time: WallTime, direction: TraceDirection, transport: Transport, local: Endpoint, remote: Endpoint,
+        connection: UInt32 = 0, octets: [UInt8]
+    ) {
+        self.sequence = sequence
+        self.time = time
+        self.direction = direction
+        self.transport = transport
+        self.local = local
+        self.remote = remote
+        self.connection = connection
+        self.octets = octets
+    }
+
+    /// A record of a trace with its octets.
+    public init(_ sequence: UInt64, _ record: TraceRecord, octets: [UInt8]) {
+        self.init(
+            sequence: sequence, time: record.time, direction: record.direction, transport: record.transport, local: record.local,
+            remote: record.remote, connection: record.connection, octets: octets)
+    }
+}
+
+/// A part of the trace.
+public struct RecordedMessages: Sendable {
+    public var messages: [RecordedMessage]
+    /// The number of the newest message there was when they were taken; 0: none.
+    public var newest: UInt64
+
+    public init(messages: [RecordedMessage], newest: UInt64) {
+        self.messages = messages
+        self.newest = newest
+    }
+}
+
+extension TraceRing {
+    /// The oldest messages with numbers over `sequence`, at most `limit` of them.
+    public borrowing func messages(after sequence: UInt64, limit: Int) -> RecordedMessages {
+        var found = RecordedMessages(messages: [], newest: nextSequence - 1)
+        var next = max(firstSequence, sequence == .max ? .max : sequence + 1)
+        while next < nextSequence, found.messages.count < limit {
+            if let record = record(next) { found.messages.append(RecordedMessage(next, record, octets: [UInt8](octets(of: next)))) }
+            next += 1
+        }
+        return found
+    }
+}

@@ -1,0 +1,113 @@
+// The calls of the core's interface.
+
+import SIPMessage
+import SansIO
+
+/// Answers the calls with what the backing tells.
+struct CoreInterface: Sendable {
+    let backing: any CoreBacking
+
+    var routes: [Route] {
+        let backing = backing
+        var routes = [
+            Route(.get, "/api/health") { _ in await backing.health().answer },
+            Route(.get, "/api/registrations") { _ in
+                let registrations = await backing.registrations()
+                return .json { json in
+                    json.object { json in
+                        json.name("registrations")
+                        json.array { json in for registration in registrations { registration.write(to: &json) } }
+                    }
+                }
+            },
+            Route(.get, "/api/registrations/*") { call in
+                let identity = try publicIdentity(call.arguments[0])
+                guard let registration = await backing.registration(of: identity) else { throw notRegistered(identity) }
+                return .json { registration.write(to: &$0) }
+            },
+            Route(.get, "/api/messages", parameters: MessageQuery.parameters) { call in
+                try await MessageQuery(call.query).answer(from: backing, for: call)
+            },
+            Route(.get, "/metrics") { _ in
+                Answer(contentType: MetricsText.contentType, body: Array(MetricsText.text(await backing.metrics()).utf8))
+            },
+        ]
+        if backing.operations.contains(.deregistration) {
+            routes.append(
+                Route(.delete, "/api/registrations/*") { call in
+                    let identity = try publicIdentity(call.arguments[0])
+                    guard try await backing.deregister(identity) else { throw notRegistered(identity) }
+                    return .noContent
+                })
+        }
+        if backing.operations.contains(.reset) {
+            routes.append(
+                Route(.post, "/api/reset") { _ in
+                    try await backing.reset()
+                    return .noContent
+                })
+        }
+        return routes
+    }
+}
+
+private func notRegistered(_ identity: String) -> APIError { APIError(.notFound, "\(identity) is not registered; register it first") }
+
+/// The canonical form of a public identity in a path.
+func publicIdentity(_ text: String) throws(APIError) -> String {
+    var buffer = OctetBuffer(capacity: 128)
+    let octets = Array(text.utf8)
+    if octets.count <= MessageLimit.uri, let uri = octets.span.bytes.uri(Slice(0, octets.count)) {
+        buffer.appendIdentity(uri, in: octets.span.bytes)
+    }
+    guard buffer.count > 0 else {
+        throw APIError(
+            .badRequest, "\(text) is no public identity; write a SIP or tel URI, such as sip:alice@home1.test", field: "public_identity")
+    }
+    return String(octets: buffer.bytes)
+}
+
+extension Health {
+    var answer: Answer {
+        .json { json in
+            json.object { json in
+                json.member("role", role)
+                json.member("version", version)
+                json.name("uptime")
+                json.thousandths(uptime.nanoseconds / 1_000_000)
+                json.member("listeners", listeners)
+            }
+        }
+    }
+}
+
+extension Registration {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.member("public_identity", publicIdentity)
+            json.member("private_identity", privateIdentity)
+            json.member("implicit_set", implicitSet)
+            json.name("contacts")
+            json.array { json in for contact in contacts { contact.write(to: &json) } }
+        }
+    }
+}
+
+extension Registration.Contact {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.member("uri", uri)
+            json.member("private_identity", privateIdentity)
+            json.member("expires", expires.wholeSeconds)
+            json.member("expires_at", expiresAt)
+            json.name("q")
+            if let q { json.thousandths(Int64(q)) } else { json.null() }
+            json.member("path", path)
+            json.member("instance", instance)
+            json.member("reg_id", regID)
+            json.member("gruu", gruu)
+            json.member("feature_tags", featureTags)
+            json.member("flow", flow)
+        }
+    }
+}

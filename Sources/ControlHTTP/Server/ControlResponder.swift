@@ -1,0 +1,104 @@
+// From a request to the route that answers it. Whatever goes wrong has a JSON body that says what would be right.
+
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import ServiceLifecycle
+
+/// A request that found its route.
+struct Call: Sendable {
+    /// What stands for each `*` of the path.
+    let arguments: [String]
+    let query: Query
+    fileprivate let body: RequestBody
+
+    /// Runs something that may take long; it is cancelled when the caller hangs up or the server shuts down, and then
+    /// its answer is not needed.
+    func whileCallerWaits(_ work: @escaping @Sendable () async -> Void) async {
+        do {
+            try await body.consumeWithCancellationOnInboundClose { _ in
+                await cancelWhenGracefulShutdown { await work() }
+            }
+        } catch {
+            // The caller is gone: whatever is answered, nobody reads it.
+        }
+    }
+}
+
+/// Answers every request of a server.
+struct ControlResponder: HTTPResponder {
+    let routes: [Route]
+    let access: Access
+    let logger: Logger
+
+    func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
+        let response = ControlResponder.response(await answer(to: request))
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    private func answer(to request: Request) async -> Answer {
+        do {
+            try access.check(
+                hosts: [request.head.authority].compactMap { $0 } + request.headers[values: .host],
+                origins: request.headers[values: .origin], authorization: request.headers[.authorization])
+            return try await routed(request)
+        } catch let error as APIError {
+            return error.answer
+        } catch {
+            logger.error("\(request.method) \(request.uri.path) failed: \(error)")
+            return APIError(.internalServerError, "\(error)").answer
+        }
+    }
+
+    private func routed(_ request: Request) async throws -> Answer {
+        let target = request.head.path ?? "/"
+        let pieces = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let segments = try pieces[0].split(separator: "/", omittingEmptySubsequences: true).map { segment throws(APIError) in
+            guard let text = PercentEncoding.decoded(segment) else {
+                throw APIError(.badRequest, "the path segment \(segment) is not percent-encoded UTF-8; write % as %25")
+            }
+            return text
+        }
+        let matching = routes.filter { $0.matches(segments) }
+        guard !matching.isEmpty else {
+            throw APIError(.notFound, "there is nothing at \(pieces[0]); there is \(paths)")
+        }
+        let method = request.method == .head ? Route.Method.get : Route.Method(rawValue: request.method.rawValue)
+        guard let route = matching.first(where: { $0.method == method }) else {
+            let allowed = matching.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] }
+            var error = APIError(.methodNotAllowed, "\(request.method) is not for \(pieces[0]); use \(allowed.joined(separator: " or "))")
+            error.allowed = allowed
+            throw error
+        }
+        let query = try Query(pieces.count > 1 ? pieces[1] : "", known: route.parameters)
+        return try await route.answer(Call(arguments: route.arguments(in: segments), query: query, body: request.body))
+    }
+
+    private static func response(_ answer: Answer) -> Response {
+        // A page must not be shown what was true a while ago, nor guess at types.
+        var headers: HTTPFields = [.cacheControl: "no-store", .xContentTypeOptions: "nosniff"]
+        if answer.status == .unauthorized { headers[.wwwAuthenticate] = "Bearer" }
+        if !answer.allowed.isEmpty { headers[.allow] = answer.allowed.joined(separator: ", ") }
+        if answer.closesConnection { headers[.connection] = "close" }
+        let status = HTTPResponse.Status(code: answer.status.rawValue)
+        guard answer.status != .noContent else { return Response(status: status, headers: headers) }
+        headers[.contentType] = answer.contentType
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
+    }
+
+    private var paths: String {
+        var paths: [String] = []
+        for route in routes {
+            let path = "/" + route.path.joined(separator: "/")
+            if !paths.contains(path) { paths.append(path) }
+        }
+        return paths.joined(separator: ", ")
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static let host = Self("Host")!
+    fileprivate static let origin = Self("Origin")!
+    fileprivate static let xContentTypeOptions = Self("X-Content-Type-Options")!
+}
