@@ -29,7 +29,7 @@ import Testing
 
     private func socket(_ system: System) -> DatagramSocket {
         DatagramSocket(
-            descriptor: Glibc.socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0), number: 0, local: Endpoint(address: .loopback, port: 1)
+            descriptor: Glibc.socket(AF_INET, datagramType, 0), number: 0, local: Endpoint(address: .loopback, port: 1)
         ) { system.send($1, $2) }
     }
 

@@ -1,7 +1,12 @@
+import CNodeIO
 import Glibc
 import SansIO
 
 @testable import NodeRuntime
+
+/// The types without the flags that make a socket one that does not wait.
+let datagramType = Int32(NODE_IO_DATAGRAM) & 0xF
+let streamType = Int32(NODE_IO_STREAM) & 0xF
 
 /// A plain blocking socket on loopback, whose reads give up after ten seconds.
 final class TestSocket {
@@ -22,19 +27,19 @@ final class TestSocket {
     }
 
     static func datagram(_ address: IPAddress = .loopback) -> TestSocket {
-        let socket = TestSocket(descriptor: Glibc.socket(address.isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_DGRAM.rawValue), 0))
+        let socket = TestSocket(descriptor: Glibc.socket(address.isIPv6 ? AF_INET6 : AF_INET, datagramType, 0))
         _ = socket.withName(Endpoint(address: address, port: 0)) { bind(socket.descriptor, $0, $1) }
         return socket
     }
 
     /// A stream connected to `remote`; nil if it was refused.
     static func stream(to remote: Endpoint) -> TestSocket? {
-        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, streamType, 0))
         return socket.withName(remote) { connect(socket.descriptor, $0, $1) } == 0 ? socket : nil
     }
 
     static func listening() -> TestSocket {
-        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, streamType, 0))
         _ = socket.withName(Endpoint(address: .loopback, port: 0)) { bind(socket.descriptor, $0, $1) }
         listen(socket.descriptor, 16)
         return socket
