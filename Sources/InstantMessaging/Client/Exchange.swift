@@ -1,0 +1,86 @@
+// What a client has under way: one registration, one publication and one message at most, each through as many requests
+// as challenges and too brief intervals ask for.
+
+import SIPMessage
+import SIPRegistrar
+import SIPTransaction
+import SansIO
+
+/// The three things that are done at the same time; their numbers stand in the client transactions.
+enum Lane: Int, CaseIterable, Sendable { case registration, publication, message }
+
+/// A task of a lane, from its first request to its outcome.
+struct Exchange: Sendable {
+    enum Purpose: Sendable, Equatable {
+        case register
+        case unregister
+        case publish
+        case refreshSettings
+        case removeSettings
+        case message(to: String, uri: [UInt8], text: String)
+    }
+
+    var purpose: Purpose
+    /// Seconds asked for.
+    var expires: UInt32
+    /// Whether a command waits for it; else it is the client's own doing.
+    var isCommanded: Bool
+    var callID: [UInt8]
+    var fromTag: [UInt8]
+    var sequence: UInt32
+    /// The number of the request under way: an answer to an earlier one is not meant.
+    var request: UInt64 = 0
+    /// Challenges answered so far.
+    var challengesAnswered = 0
+    /// Whether 423 was answered with a longer interval.
+    var hasLengthened = false
+    /// Whether 412 was answered with a first publication.
+    var hasBegunAnew = false
+}
+
+/// A challenge of the core, used for as many requests as it allows.
+struct Challenge: Sendable {
+    /// The value of WWW-Authenticate or Proxy-Authenticate.
+    var value: [UInt8]
+    /// The header that answers it.
+    var header: HeaderName
+    var nonceCount: UInt32 = 0
+
+    /// The first challenge of a response that can be answered.
+    init?(in response: Message) {
+        let (name, header): (HeaderName, HeaderName) =
+            response.status == 407 ? (.proxyAuthenticate, .proxyAuthorization) : (.wwwAuthenticate, .authorization)
+        var index = response.firstIndex(of: name)
+        while let i = index {
+            let value = response.fields[i].value
+            if let parameters = response.bytes.digestParameters(value), DigestClient.canAnswer(parameters, in: response.bytes) {
+                self.value = [UInt8](response[value])
+                self.header = header
+                return
+            }
+            index = response.nextIndex(after: i)
+        }
+        return nil
+    }
+
+    /// Whether only the nonce of our answer was too old (RFC 2617 §3.2.1).
+    var isStale: Bool {
+        let bytes = value.span.bytes
+        guard let parameters = bytes.digestParameters(Slice(0, value.count)) else { return false }
+        return bytes[parameters.stale].equalsIgnoringCase("true")
+    }
+
+    /// Writes the credentials for a request.
+    mutating func appendAnswer(
+        username: [UInt8], password: [UInt8], method: Method, uri: [UInt8], cnonce: UInt64, into bytes: inout OctetBuffer
+    ) {
+        nonceCount &+= 1
+        let octets = value.span.bytes
+        guard let parameters = octets.digestParameters(Slice(0, value.count)) else { return }
+        var name = OctetBuffer(capacity: 16)
+        name.append(method.text)
+        _ = DigestClient.appendAuthorization(
+            header, answering: parameters, in: octets, username: username.span.bytes, password: password.span.bytes,
+            method: name.bytes, uri: uri.span.bytes, nonceCount: nonceCount, cnonce: cnonce, into: &bytes)
+    }
+}
