@@ -74,7 +74,8 @@ struct DatabaseFile {
                 let known = try String.fetchOne(db, sql: "SELECT name FROM table_name WHERE number = ?", arguments: [Int(number)])
                 guard known == nil || known == name else {
                     throw StoreFailure(
-                        .otherRole, "cannot open the database \(path): its table \(number) is \(known ?? ""), not \(name); name another file")
+                        .otherRole,
+                        "cannot open the database \(path): its table \(number) is \(known ?? ""), not \(name); name another file")
                 }
                 if known == nil {
                     try db.execute(sql: "INSERT INTO table_name (number, name) VALUES (?, ?)", arguments: [Int(number), name])

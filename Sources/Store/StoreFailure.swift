@@ -94,7 +94,8 @@ extension StoreFailure {
             self.init(.system, "\(beginning): \(error)")
             return
         }
-        let text = error.message.map { "\($0) (SQLite \(error.extendedResultCode.rawValue))" } ?? "SQLite \(error.extendedResultCode.rawValue)"
+        let text =
+            error.message.map { "\($0) (SQLite \(error.extendedResultCode.rawValue))" } ?? "SQLite \(error.extendedResultCode.rawValue)"
         switch error.resultCode {
         case .SQLITE_NOTADB:
             self.init(.notADatabase, "\(beginning): it is not a database; remove it or name another file")

@@ -12,7 +12,9 @@ struct AccessTests {
             for host in ["127.0.0.1:\(port)", "localhost:\(port)", "LOCALHOST:\(port)", "lab.test:\(port)"] {
                 #expect(await client.call("GET", "/api/health", headers: ["Host: \(host)"]).status == 200, "\(host)")
             }
-            for host in ["evil.test:\(port)", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil.test:\(port)", "[::1]:\(port)", "10.0.0.1:\(port)", "x:y"] {
+            for host in [
+                "evil.test:\(port)", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil.test:\(port)", "[::1]:\(port)", "10.0.0.1:\(port)", "x:y",
+            ] {
                 let answer = await client.call("GET", "/api/health", headers: ["Host: \(host)"])
                 #expect(answer.status == 403, "\(host)")
                 #expect(answer.text.hasPrefix(#"{"error":"the Host \#(host) is not this server; call it as 127.0.0.1:\#(port)""#))

@@ -36,7 +36,9 @@ final class FakeCore: CoreBacking {
     static let server = Endpoint(address: .loopback, port: 5080)
     static let local = Endpoint(address: .loopback, port: 5060)
 
-    func record(_ text: String, _ direction: TraceDirection = .incoming, _ remote: Endpoint = alice, at time: WallTime = WallTime(seconds: 0)) {
+    func record(
+        _ text: String, _ direction: TraceDirection = .incoming, _ remote: Endpoint = alice, at time: WallTime = WallTime(seconds: 0)
+    ) {
         record(Array(text.replacing("\n", with: "\r\n").utf8), direction, remote, at: time)
     }
 
@@ -128,7 +130,9 @@ struct HTTPClient: Sendable {
 
         var text: String { String(decoding: body, as: UTF8.self) }
         func header(_ name: String) -> String? {
-            head.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name.lowercased() + ": ") }.map { String($0.dropFirst(name.count + 2)) }
+            head.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name.lowercased() + ": ") }.map {
+                String($0.dropFirst(name.count + 2))
+            }
         }
         /// The numbers of the messages in the body.
         var sequences: [Int] { text.split(separator: "\"sequence\":").dropFirst().compactMap { Int($0.prefix { $0.isNumber }) } }

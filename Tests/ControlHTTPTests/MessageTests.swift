@@ -76,7 +76,9 @@ struct MessageTests {
 
     @Test func whatIsNoMessageIsShownAsFarAsItGoes() async throws {
         let core = FakeCore()
-        for text in ["", "\n\n", "hello", "MESSAGE sip:b@h SIP/2.0\nno colon\nCall-ID: x\n\n", "SIP/2.0 200 OK\nCSeq: 1\n\n"] { core.record(text) }
+        for text in ["", "\n\n", "hello", "MESSAGE sip:b@h SIP/2.0\nno colon\nCall-ID: x\n\n", "SIP/2.0 200 OK\nCSeq: 1\n\n"] {
+            core.record(text)
+        }
         try await withServer(.core(core)) { client in
             let answer = await client.get("/api/messages")
             #expect(answer.status == 200)

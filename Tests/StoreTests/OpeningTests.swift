@@ -11,7 +11,9 @@ struct OpeningTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func failure(opening path: String? = nil, role: String = "core", tables: [UInt8: String] = [1: "bindings"]) throws -> StoreFailure {
+    private func failure(opening path: String? = nil, role: String = "core", tables: [UInt8: String] = [1: "bindings"]) throws
+        -> StoreFailure
+    {
         let failure = #expect(throws: StoreFailure.self) { _ = try folder.open(path, role: role, tables: tables) }
         let found = try #require(failure)
         #expect(!found.description.contains("\n"))

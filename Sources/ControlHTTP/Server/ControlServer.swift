@@ -37,7 +37,8 @@ public enum ControlFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case .tokenMissing(let address):
             "the HTTP address \(address.text) is not loopback and no token is asked for; set core.http_token or use 127.0.0.1"
         case .addressInUse(let address): "the HTTP address \(address.text) is in use; end what listens there or choose another port"
-        case .addressNotAvailable(let address): "the HTTP address \(address.text) is not one of this machine; choose 127.0.0.1 or one that is"
+        case .addressNotAvailable(let address):
+            "the HTTP address \(address.text) is not one of this machine; choose 127.0.0.1 or one that is"
         case .notPermitted(let address): "the HTTP address \(address.text) may not be used; choose a port above 1023"
         case .system(let address, let text): "the HTTP address \(address.text) cannot be served: \(text)"
         }

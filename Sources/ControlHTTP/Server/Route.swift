@@ -2,7 +2,11 @@
 
 /// A way to call: a method and a path, in which `*` stands for any one segment.
 struct Route: Sendable {
-    enum Method: String { case get = "GET", post = "POST", delete = "DELETE" }
+    enum Method: String {
+        case get = "GET"
+        case post = "POST"
+        case delete = "DELETE"
+    }
 
     let method: Method
     let path: [String]
