@@ -252,4 +252,10 @@ public struct ExpiredBinding: BitwiseCopyable, Hashable, Sendable {
     public var device: UInt16
     /// Whether the subscriber has no other binding now.
     public var isLast: Bool
+
+    public init(subscriber: UInt32, device: UInt16, isLast: Bool) {
+        self.subscriber = subscriber
+        self.device = device
+        self.isLast = isLast
+    }
 }
