@@ -1,7 +1,10 @@
 // Answers that the core gives itself.
 
+import IMSProfile
 import SIPMessage
 import SIPProxy
+import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 extension ServingCSCF {

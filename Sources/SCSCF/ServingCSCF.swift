@@ -7,11 +7,11 @@
 //
 // A tick is one call of a member of `SansIONode`; what it wants done is in the effects.
 
-public import IMSProfile
-public import SIPMessage
+import IMSProfile
+import SIPMessage
 import SIPProxy
-public import SIPRegistrar
-public import SIPTransaction
+import SIPRegistrar
+import SIPTransaction
 public import SansIO
 
 public struct ServingCSCF: ~Copyable, SansIONode {
@@ -60,7 +60,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         registrar = Registrar(
             settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random), start: now.monotonic)
         digest = DigestAuthenticator(
-            realm: configuration.domain, failuresAllowed: configuration.authenticationFailures, secret: HashSecret(from: &random), start: now)
+            settings: DigestSettings(realm: configuration.domain, allowedFailures: configuration.authenticationFailures),
+            secret: HashSecret(from: &random), start: now.monotonic)
         wheel = TimerWheel(start: now.monotonic)
         loops = SelfLoopMemory(secret: HashSecret(from: &random))
         counters = CoreCounters(applicationServers: configuration.applicationServers.count)
@@ -117,7 +118,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
 
         var expired = expiredBindings
         expiredBindings = []
-        registrar.advance(to: now, into: &expired)
+        registrar.advance(to: now.monotonic, into: &expired)
         for binding in expired { bindingExpired(binding, at: now, into: &effects) }
         expired.removeAll(keepingCapacity: true)
         expiredBindings = expired

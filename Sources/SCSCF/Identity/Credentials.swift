@@ -1,13 +1,16 @@
 // Digest credentials of a user (RFC 2617 as TS 24.229 §5.4.1.2.1B and §5.4.3.2 use it): finding whose they are, and what a
 // wrong answer leads to.
 
+import IMSProfile
 import SIPMessage
+import SIPProxy
 import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 enum CredentialCheck {
-    /// With the number of the private identity that they belong to.
-    case accepted(device: UInt16)
+    /// With the number of the private identity that they belong to, and its HA1 if they were checked.
+    case accepted(device: UInt16, ha1: DigestHash?)
     case challenge(isStale: Bool)
     case refused(UInt16, String)
 }
@@ -20,7 +23,7 @@ extension ServingCSCF {
         let bytes = request.bytes
         guard let credentials = credentials(header, in: request) else { return .challenge(isStale: false) }
         // The first REGISTER of a UE carries its name with an empty nonce (TS 24.229 §5.1.1.2.3).
-        guard !credentials.nonce.isEmpty, !credentials.response.isEmpty else { return .challenge(isStale: false) }
+        if credentials.nonce.isEmpty || credentials.response.isEmpty { return .challenge(isStale: false) }
         guard let device = privateIdentity(credentials.username, in: bytes), device.subscriber == subscriber else {
             return .refused(403, "the private identity does not belong to the user")
         }
@@ -31,16 +34,15 @@ extension ServingCSCF {
         guard directory.appendPassword(device, into: &scratch) else {
             return .refused(403, "the private identity has no password")
         }
-        let key = deviceKey(device)
+        let ha1 = DigestHash(username: bytes[credentials.username], realm: configuration.domain.span.bytes, password: scratch.bytes)
         switch digest.verify(
-            credentials, in: bytes, method: request[request.shape.methodName], deviceKey: key, password: scratch.bytes, at: now)
+            credentials, in: bytes, method: request[request.shape.methodName], device: deviceKey(device), ha1: ha1, at: now.monotonic)
         {
-        case .accepted: return .accepted(device: device.identity)
+        case .accepted: return .accepted(device: device.identity, ha1: ha1)
         case .stale: return .challenge(isStale: true)
-        case .notOffered: return .challenge(isStale: false)
-        case .malformed(let reason): return .refused(400, "\(reason)")
-        case .wrong:
-            return digest.failureSeen(deviceKey: key, at: now) ? .challenge(isStale: false) : .refused(403, "too many wrong answers")
+        case .absent, .wrong: return .challenge(isStale: false)
+        case .refused: return .refused(403, "too many wrong answers")
+        case .malformed(let fault): return .refused(400, "\(fault.text)")
         }
     }
 

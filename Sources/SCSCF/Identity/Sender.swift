@@ -7,6 +7,7 @@ import IMSProfile
 import SIPMessage
 import SIPProxy
 import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 /// Why a sender was believed.
@@ -60,6 +61,8 @@ extension ServingCSCF {
     }
 
     // MARK: Trusted peers
+
+    func isFromTrustedPeer(_ arrival: Arrival) -> Bool { trustedPeer(arrival) != nil }
 
     private struct TrustedPeer {
         var server: Int16 = -1

@@ -5,6 +5,7 @@ import IMSProfile
 import SIPMessage
 import SIPProxy
 import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 extension ServingCSCF {
@@ -13,7 +14,7 @@ extension ServingCSCF {
         let to = arrival.essentials.to.uri
         if request.has(.require), hasUnknownRequirement(request) {
             return answer(arrival, request, 420, at: now, into: &effects) {
-                $0.appendUnsupported(of: request, .require, known: isKnownExtension)
+                $0.appendUnsupported(of: request, .require, known: { $0.isKnownExtension })
             }
         }
         guard to.scheme != .other else { return answer(arrival, request, 400, warning: "To is no SIP or tel URI", at: now, into: &effects) }
@@ -21,12 +22,12 @@ extension ServingCSCF {
             return answer(arrival, request, 404, warning: "the address-of-record in To is not provisioned", at: now, into: &effects)
         }
         switch authenticate(user, arrival, request, at: now) {
-        case .accepted(let device):
-            register(user, device, arrival, request, at: now, into: &effects)
+        case .accepted(let device, let ha1):
+            register(user, device, ha1, arrival, request, at: now, into: &effects)
         case .challenge(let isStale):
             let start = effects.wire.bytes.count
             effects.wire.bytes.appendResponse(401, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
-            digest.appendChallenge(.wwwAuthenticate, isStale: isStale, at: now, into: &effects.wire.bytes)
+            digest.appendChallenge(.wwwAuthenticate, isStale: isStale, at: now.monotonic, into: &effects.wire.bytes)
             effects.wire.bytes.appendEmptyBody()
             transactions.respond(arrival.server, 401, from: start, at: now.monotonic, into: &effects.wire)
         case .refused(let status, let reason):
@@ -39,16 +40,16 @@ extension ServingCSCF {
         _ user: IdentityReference, _ arrival: Arrival, _ request: borrowing Message, at now: Now
     ) -> CredentialCheck {
         guard directory.isAuthenticated(user.subscriber) else {
-            guard let given = credentials(.authorization, in: request), !given.username.isEmpty else { return .accepted(device: 0) }
-            guard let device = privateIdentity(given.username, in: request.bytes) else { return .accepted(device: 0) }
+            guard let given = credentials(.authorization, in: request), !given.username.isEmpty else { return .accepted(device: 0, ha1: nil) }
+            guard let device = privateIdentity(given.username, in: request.bytes) else { return .accepted(device: 0, ha1: nil) }
             return device.subscriber == user.subscriber
-                ? .accepted(device: device.identity) : .refused(403, "the private identity does not belong to the user")
+                ? .accepted(device: device.identity, ha1: nil) : .refused(403, "the private identity does not belong to the user")
         }
         return checkCredentials(.authorization, of: user.subscriber, arrival, request, at: now)
     }
 
     private mutating func register(
-        _ user: IdentityReference, _ device: UInt16, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        _ user: IdentityReference, _ device: UInt16, _ ha1: DigestHash?, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
         into effects: inout Effects
     ) {
         switch registrar.register(
@@ -60,20 +61,20 @@ extension ServingCSCF {
             }
         case .fetched:
             let start = effects.wire.bytes.count
-            appendRegistered(user, device, arrival, request, at: now, into: &effects.wire.bytes)
+            appendRegistered(user, ha1, arrival, request, at: now, into: &effects.wire.bytes)
             transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
         case .changed(let change):
-            registrationChanged(change, user, device, arrival, request, at: now, into: &effects)
+            registrationChanged(change, user, device, ha1, arrival, request, at: now, into: &effects)
         }
     }
 
     private mutating func registrationChanged(
-        _ change: RegistrationChange, _ user: IdentityReference, _ device: UInt16, _ arrival: Arrival, _ request: borrowing Message,
-        at now: Now, into effects: inout Effects
+        _ change: RegistrationChange, _ user: IdentityReference, _ device: UInt16, _ ha1: DigestHash?, _ arrival: Arrival,
+        _ request: borrowing Message, at now: Now, into effects: inout Effects
     ) {
         let start = effects.wire.bytes.count
-        appendRegistered(user, device, arrival, request, at: now, into: &effects.wire.bytes)
-        if !change.isRegistered { digest.forget(deviceKey: deviceKey(IdentityReference(subscriber: user.subscriber, identity: device))) }
+        appendRegistered(user, ha1, arrival, request, at: now, into: &effects.wire.bytes)
+        if !change.isRegistered { digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic) }
         guard configuration.isPersistent else {
             let end = effects.wire.bytes.count
             transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
@@ -93,11 +94,11 @@ extension ServingCSCF {
 
     /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings, Path as received, Service-Route, P-Associated-URI.
     private mutating func appendRegistered(
-        _ user: IdentityReference, _ device: UInt16, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        _ user: IdentityReference, _ ha1: DigestHash?, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
         into bytes: inout OctetBuffer
     ) {
         bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
-        registrar.appendContacts(of: user.subscriber, at: now, into: &bytes)
+        registrar.appendContacts(of: user.subscriber, at: now.monotonic, into: &bytes)
         bytes.appendFields(of: request, .path)
         let listener = configuration.listeners[Int(arrival.flow.listener)]
         bytes.append("Service-Route: <sip:orig@")
@@ -109,11 +110,8 @@ extension ServingCSCF {
         bytes.append(";lr>\r\nP-Associated-URI: ")
         appendAssociatedURIs(user, into: &bytes)
         bytes.append("\r\n")
-        if directory.isAuthenticated(user.subscriber), let given = credentials(.authorization, in: request) {
-            scratch.removeAll()
-            if directory.appendPassword(IdentityReference(subscriber: user.subscriber, identity: device), into: &scratch) {
-                digest.appendAuthenticationInfo(given, in: request.bytes, password: scratch.bytes, into: &bytes)
-            }
+        if let ha1, let given = credentials(.authorization, in: request) {
+            digest.appendAuthenticationInfo(for: given, in: request.bytes, ha1: ha1, at: now.monotonic, into: &bytes)
         }
         bytes.appendFields(of: request, .pChargingVector)
         bytes.appendEmptyBody()
@@ -139,7 +137,7 @@ extension ServingCSCF {
     /// A binding whose time is over (TS 24.229 §5.4.1.5): when it was the user's last, the application servers hear of it.
     mutating func bindingExpired(_ binding: ExpiredBinding, at now: Now, into effects: inout Effects) {
         if configuration.isPersistent { persist(binding.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
-        guard binding.wasLast else { return }
+        guard binding.isLast else { return }
         sendThirdPartyDeregistration(of: binding.subscriber, except: -1, at: now, into: &effects)
     }
 
@@ -149,14 +147,16 @@ extension ServingCSCF {
         let bytes = request.bytes
         var found = false
         request.forEachValue(.require) { value in
-            found = !isKnownExtension(bytes[value])
+            found = !bytes[value].isKnownExtension
             return !found
         }
         return found
     }
+}
 
-    private func isKnownExtension(_ option: RawSpan) -> Bool {
-        option.equalsIgnoringCase("path") || option.equalsIgnoringCase("outbound") || option.equalsIgnoringCase("gruu")
-            || option.equalsIgnoringCase("sec-agree")
+extension RawSpan {
+    /// Whether a registrar knows what this option tag asks for.
+    fileprivate var isKnownExtension: Bool {
+        equalsIgnoringCase("path") || equalsIgnoringCase("outbound") || equalsIgnoringCase("gruu") || equalsIgnoringCase("sec-agree")
     }
 }

@@ -1,7 +1,11 @@
 // The body of a third-party REGISTER (TS 24.229 §5.4.1.7A, §7.6): nothing, one part as it is, or several as
 // multipart/mixed in the order service information, request, response.
 
+import IMSProfile
 import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 struct ThirdPartyBody {

@@ -5,6 +5,7 @@ import IMSProfile
 import SIPMessage
 import SIPProxy
 import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 /// A third-party REGISTER under way.
@@ -248,7 +249,7 @@ extension ServingCSCF {
 
     /// Removes all bindings of a user (TS 24.229 §5.4.1.5) and tells the application servers.
     mutating func deregister(_ subscriber: UInt32, except server: Int16, at now: Now, into effects: inout Effects) {
-        registrar.removeAll(of: subscriber)
+        if let token = registrar.removeAll(of: subscriber) { registrar.confirm(token) }
         if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
         sendThirdPartyDeregistration(of: subscriber, except: server, at: now, into: &effects)
     }

@@ -2,8 +2,10 @@
 
 import IMSProfile
 import SIPMessage
+import SIPProxy
 import SIPRegistrar
-import SansIO
+import SIPTransaction
+public import SansIO
 
 struct WaitingRegistration: BitwiseCopyable {
     var ticket: UInt64
@@ -76,7 +78,7 @@ extension ServingCSCF {
     /// - Returns: false if the record is damaged or its subscriber is not provisioned any more.
     public mutating func restore(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
         guard let reference = directory.publicIdentity(key) else { return false }
-        guard registrar.restore(value, subscriber: reference.subscriber, at: now) else { return false }
+        guard registrar.restore(value, of: reference.subscriber, at: now) else { return false }
         if !registrar.isRegistered(reference.subscriber) {
             persist(reference.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects)
             sendThirdPartyDeregistration(of: reference.subscriber, except: -1, at: now, into: &effects)

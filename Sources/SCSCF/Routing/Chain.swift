@@ -4,6 +4,8 @@
 import IMSProfile
 import SIPMessage
 import SIPProxy
+import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 extension ServingCSCF {
@@ -27,7 +29,7 @@ extension ServingCSCF {
         case .challenge(let isStale):
             let start = effects.wire.bytes.count
             effects.wire.bytes.appendResponse(407, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
-            digest.appendChallenge(.proxyAuthenticate, isStale: isStale, at: now, into: &effects.wire.bytes)
+            digest.appendChallenge(.proxyAuthenticate, isStale: isStale, at: now.monotonic, into: &effects.wire.bytes)
             effects.wire.bytes.appendEmptyBody()
             transactions.respond(arrival.server, 407, from: start, at: now.monotonic, into: &effects.wire)
         }

@@ -3,6 +3,8 @@
 import IMSProfile
 import SIPMessage
 import SIPProxy
+import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 extension ServingCSCF {
@@ -112,11 +114,9 @@ extension ServingCSCF {
     }
 
     private func network(of uri: SIPURI, in bytes: RawSpan) -> ServingCSCFConfiguration.NetworkPlan? {
-        for i in 0..<configuration.networks.count
-        where uri.isSIP && bytes[uri.host].equalsIgnoringCase(configuration.networks[i].domain.span.bytes) {
-            return configuration.networks[i]
-        }
-        return nil
+        guard uri.isSIP else { return nil }
+        let host = bytes[uri.host]
+        return configuration.networks.first { host.equalsIgnoringCase($0.domain.span.bytes) }
     }
 
     /// Begins again with the request as it was received: for default handling and for targets that wait for their turn.

@@ -1,8 +1,11 @@
 // Requests within a dialog, and the ACK to a 2xx: they follow their Route, and no criterion is asked (RFC 3261 §16.4,
 // §16.11; TS 23.218 §5.2.1).
 
+import IMSProfile
 import SIPMessage
 import SIPProxy
+import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 extension ServingCSCF {

@@ -3,7 +3,9 @@
 
 import IMSProfile
 import SIPMessage
+import SIPProxy
 import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 struct RequestContext: BitwiseCopyable {

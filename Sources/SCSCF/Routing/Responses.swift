@@ -3,6 +3,7 @@
 import IMSProfile
 import SIPMessage
 import SIPProxy
+import SIPRegistrar
 import SIPTransaction
 import SansIO
 

@@ -1,5 +1,6 @@
 // Sending a request onwards: where a URI leads, over which listener, and what is written (RFC 3261 §16.6, §18.1.1).
 
+import IMSProfile
 import SIPMessage
 import SIPProxy
 import SIPRegistrar
@@ -149,7 +150,7 @@ extension ServingCSCF {
     private func appendIdentities(
         _ request: borrowing Message, _ context: RequestContext, _ hop: NextHop, _ leftOut: inout HeaderSet, into bytes: inout OctetBuffer
     ) {
-        let hidesIdentity = request.lists("id", in: .privacy) || request.value(.privacy).map { request.bytes.asksToHideIdentity($0) } ?? false
+        let hidesIdentity = asksToHideIdentity(request)
         if !context.sender.isTrusted {
             leftOut = leftOut.union(ServingCSCF.trustedOnly)
             if !context.sender.originator.isNone, hop.isTrusted || !hidesIdentity {
@@ -171,6 +172,11 @@ extension ServingCSCF {
         case .onward(let isTrusted):
             if !isTrusted { leftOut = leftOut.union(ServingCSCF.inside) }
         }
+    }
+
+    private func asksToHideIdentity(_ request: borrowing Message) -> Bool {
+        guard let privacy = request.value(.privacy) else { return false }
+        return request.bytes.asksToHideIdentity(privacy)
     }
 
     /// The identity, and a second one of the other scheme if the set has one (TS 24.229 §5.4.3.2, RFC 3325 §9.1).

@@ -5,6 +5,7 @@ import IMSProfile
 import SIPMessage
 import SIPProxy
 import SIPRegistrar
+import SIPTransaction
 import SansIO
 
 extension ServingCSCF {
@@ -103,9 +104,9 @@ extension ServingCSCF {
     /// the Contact cannot be reached.
     private func contactHop(_ binding: BindingID) -> ContactHop? {
         var hop: ContactHop?
-        registrar.withBinding(binding) { view in
+        if let view = registrar.binding(binding) {
             let contact = view.uri
-            guard let uri = contact.uri(Slice(0, contact.byteCount)) else { return }
+            guard let uri = contact.uri(Slice(0, contact.byteCount)) else { return nil }
             var routes: [UInt8] = []
             var first = uri
             var firstBytes = contact
@@ -141,8 +142,8 @@ extension ServingCSCF {
     /// A contact's edge lost the way to it (430): the binding is gone (RFC 5626 §5.3).
     mutating func flowFailed(_ binding: BindingID, of id: SlotID, at now: Now, into effects: inout Effects) {
         let subscriber = contexts[id.index].served.subscriber
-        guard registrar.contains(binding) else { return }
-        registrar.remove(binding)
+        guard let token = registrar.remove(binding) else { return }
+        registrar.confirm(token)
         if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
         if !registrar.isRegistered(subscriber) { sendThirdPartyDeregistration(of: subscriber, except: -1, at: now, into: &effects) }
     }

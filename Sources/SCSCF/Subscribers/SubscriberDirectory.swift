@@ -39,28 +39,39 @@ struct SubscriberDirectory: ~Copyable {
         self.secret = secret
         for (number, plan) in plans.enumerated() {
             bases.append(count)
-            for (i, template) in plan.publicIdentities.enumerated() {
-                add(template, number, UInt16(i), to: &publicLiterals, &publicPatterns)
+            for (i, template) in plan.publicIdentities.enumerated() where !isPattern(template, plan) {
+                publicLiterals.set(literalKey(template, plan), to: addReference(IdentityReference(subscriber: count, identity: UInt16(i))))
             }
-            for (i, template) in plan.privateIdentities.enumerated() {
-                add(template, number, UInt16(i), to: &privateLiterals, &privatePatterns)
+            for (i, template) in plan.privateIdentities.enumerated() where !isPattern(template, plan) {
+                privateLiterals.set(literalKey(template, plan), to: addReference(IdentityReference(subscriber: count, identity: UInt16(i))))
             }
+            publicPatterns += patterns(plan.publicIdentities, number, plan)
+            privatePatterns += patterns(plan.privateIdentities, number, plan)
             count += UInt32(clamping: plan.count)
         }
     }
 
-    private mutating func add(
-        _ template: IdentityTemplate, _ plan: Int, _ identity: UInt16, to table: inout KeyTable, _ patterns: inout ContiguousArray<Pattern>
-    ) {
-        if plans[plan].range != nil, template.pieces.count > 1 {
-            patterns.append(Pattern(plan: plan, identity: identity, template: template))
-            return
+    /// Whether the identities of a plan's subscribers differ by their names.
+    private func isPattern(_ template: IdentityTemplate, _ plan: SubscriberPlan) -> Bool {
+        plan.range != nil && template.pieces.count > 1
+    }
+
+    private func patterns(_ templates: [IdentityTemplate], _ number: Int, _ plan: SubscriberPlan) -> [Pattern] {
+        templates.enumerated().filter { isPattern($1, plan) }.map { Pattern(plan: number, identity: UInt16($0), template: $1) }
+    }
+
+    private func literalKey(_ template: IdentityTemplate, _ plan: SubscriberPlan) -> KeyHash {
+        var text = OctetBuffer(capacity: 128)
+        for i in 0..<template.pieces.count {
+            if i > 0 { text.append(plan.namePrefix) }
+            text.append(template.pieces[i])
         }
-        var text = OctetBuffer(capacity: 64)
-        let subscriber = bases[plan]
-        fill(template, nameOf: subscriber, plans[plan], into: &text)
-        table.set(key(text.bytes), to: UInt32(references.count))
-        references.append(IdentityReference(subscriber: subscriber, identity: identity))
+        return key(text.bytes)
+    }
+
+    private mutating func addReference(_ reference: IdentityReference) -> UInt32 {
+        references.append(reference)
+        return UInt32(references.count - 1)
     }
 
     // MARK: From an identity to a subscriber
