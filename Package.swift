@@ -27,7 +27,6 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
-let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -62,16 +61,17 @@ let package = Package(
         module("Topology", ["XMLTree", yams]),
         module("Store", [grdb, "SansIO"]),
         .target(name: "CNodeIO"),
-        module("NodeRuntime", ["CNodeIO", "SansIO", "SIPMessage", "SIPTrace", logging, nioCore, nioPosix]),
-        module("ControlHTTP", ["SansIO", "SIPTrace", "SIPMessage", hummingbird, logging]),
+        module("NodeRuntime", ["CNodeIO", "SansIO", "SIPTrace", logging, nioCore, nioPosix]),
+        module("ControlHTTP", ["SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
         .target(name: "CProcess"),
-        module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore, nioPosix, nioHTTP1]),
+        module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore]),
 
         // The command: the composition root, the only target that may import everything.
         .executableTarget(
             name: "sipcore",
             dependencies: [
-                "SansIO", argumentParser, crypto, grdb, hummingbird, logging, nioCore, nioPosix, serviceLifecycle, yams,
+                "CProcess", "ControlHTTP", "IMSProfile", "InstantMessaging", "Lab", "NodeRuntime", "SCSCF", "SIPMessage", "SIPRegistrar",
+                "SIPTrace", "SIPTransaction", "SansIO", "Store", "Topology", argumentParser, logging,
             ],
             swiftSettings: settings,
             // The executable carries its standard library: it starts faster and runs where no toolchain is.

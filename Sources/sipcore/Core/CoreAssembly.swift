@@ -17,8 +17,8 @@ struct CoreAssembly {
     let resolve: (String) -> IPAddress?
 
     private var servers: [ServingCSCFConfiguration.ServerPlan] = []
-    private var profiles: [IMSProfile.ServiceProfile] = []
-    private var compiled: [[PlannedCriterion]] = []
+    private var profiles: [IMSProfile::ServiceProfile] = []
+    private var compiled: [[Topology::FilterCriterion]] = []
     /// Criteria that were left out, for the log.
     private(set) var faults: [CriterionFault] = []
 
@@ -97,7 +97,7 @@ struct CoreAssembly {
 
     // MARK: Subscribers
 
-    private mutating func plan(_ subscriber: PlannedSubscriber) throws(CommandFailure) -> SubscriberPlan {
+    private mutating func plan(_ subscriber: Topology::Subscriber) throws(CommandFailure) -> SubscriberPlan {
         var plan = SubscriberPlan(
             name: subscriber.name.prefix, publicIdentities: subscriber.publicIdentities.map { CoreAssembly.canonical($0.uri) },
             privateIdentities: subscriber.privateIdentities.map { CoreAssembly.template($0.identity) },
@@ -130,23 +130,23 @@ struct CoreAssembly {
     // MARK: Criteria
 
     /// The number of the profile that these criteria make; nil for none. Subscribers with the same criteria share one.
-    private mutating func profile(_ criteria: [PlannedCriterion]) throws(CommandFailure) -> Int? {
+    private mutating func profile(_ criteria: [Topology::FilterCriterion]) throws(CommandFailure) -> Int? {
         guard !criteria.isEmpty else { return nil }
         if let number = compiled.lastIndex(of: criteria) { return number }
-        var options = IMSProfile.ServiceProfile.Options()
+        var options = IMSProfile::ServiceProfile.Options()
         options.requestURIScopeIsFull = topology.core.requestURIScopeIsFull
         options.headerContentIgnoresCase = topology.core.headerContentIgnoresCase
         var declared: [InitialFilterCriterion] = []
         for (place, criterion) in criteria.enumerated() {
             declared.append(try InitialFilterCriterion(criterion, priority: place, server: server(of: criterion)))
         }
-        profiles.append(IMSProfile.ServiceProfile(declared, options: options, faults: &faults))
+        profiles.append(IMSProfile::ServiceProfile(declared, options: options, faults: &faults))
         compiled.append(criteria)
         return compiled.count - 1
     }
 
     /// The number of a criterion's server; one that only a document names is added.
-    private mutating func server(of criterion: PlannedCriterion) throws(CommandFailure) -> Int {
+    private mutating func server(of criterion: Topology::FilterCriterion) throws(CommandFailure) -> Int {
         if let name = criterion.applicationServer, let number = topology.applicationServers.firstIndex(where: { $0.name == name }) {
             return number
         }
@@ -158,8 +158,8 @@ struct CoreAssembly {
 
 extension InitialFilterCriterion {
     /// From the topology's words. `priority` is the place in the order that the topology has already settled.
-    fileprivate init(_ plan: PlannedCriterion, priority: Int, server: Int) {
-        var application = IMSProfile.ApplicationServer(uri: plan.serverURI, index: server)
+    fileprivate init(_ plan: Topology::FilterCriterion, priority: Int, server: Int) {
+        var application = IMSProfile::ApplicationServer(uri: plan.serverURI, index: server)
         application.defaultHandling = plan.sessionTerminatedOnFailure ? .sessionTerminated : .sessionContinued
         application.serviceInfo = plan.serviceInfo
         application.includesRegisterRequest = plan.includeRegisterRequest
@@ -177,22 +177,22 @@ extension InitialFilterCriterion {
 }
 
 extension ServicePointTrigger.Condition {
-    fileprivate init(_ kind: PlannedCondition.Kind) {
+    fileprivate init(_ kind: Topology::Condition.Kind) {
         self =
             switch kind {
-            case .method(let name, let types): .method(name, registrationTypes: types.map(IMSProfile.RegistrationType.init))
-            case .registrationType(let types): .registrationType(types.map(IMSProfile.RegistrationType.init))
+            case .method(let name, let types): .method(name, registrationTypes: types.map(IMSProfile::RegistrationType.init))
+            case .registrationType(let types): .registrationType(types.map(IMSProfile::RegistrationType.init))
             case .requestURI(let expression): .requestURI(expression)
             case .header(let name, let content): .header(name, content: content)
-            case .sessionCase(let sessionCase): .sessionCase(IMSProfile.SessionCase(sessionCase))
+            case .sessionCase(let sessionCase): .sessionCase(IMSProfile::SessionCase(sessionCase))
             case .sessionDescription(let line, let content): .sessionDescription(line: line, content: content)
             case .featureTag(let tag): .featureTag(tag)
             }
     }
 }
 
-extension IMSProfile.RegistrationType {
-    fileprivate init(_ type: PlannedRegistrationType) {
+extension IMSProfile::RegistrationType {
+    fileprivate init(_ type: Topology::RegistrationType) {
         self =
             switch type {
             case .initial: .initial
@@ -202,8 +202,8 @@ extension IMSProfile.RegistrationType {
     }
 }
 
-extension IMSProfile.SessionCase {
-    fileprivate init(_ sessionCase: PlannedSessionCase) {
+extension IMSProfile::SessionCase {
+    fileprivate init(_ sessionCase: Topology::SessionCase) {
         self =
             switch sessionCase {
             case .originating: .originating

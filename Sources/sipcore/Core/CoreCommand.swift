@@ -1,0 +1,221 @@
+// `sipcore core TOPOLOGY`: the SIP/IP core alone, in the foreground.
+
+import ArgumentParser
+import ControlHTTP
+import Logging
+import NodeRuntime
+import SCSCF
+import SansIO
+import Store
+import Synchronization
+import Topology
+
+struct CoreCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "core", abstract: "Run the SIP/IP core of a topology alone, in the foreground.")
+
+    @Argument(help: "The topology file.", completion: .file())
+    var topology: String
+
+    @Option(name: .customLong("set"), help: .hidden)
+    var settings: [String] = []
+
+    @OptionGroup var shared: SharedOptions
+
+    mutating func run() async throws {
+        let logger = shared.startLogging("core")
+        let signals = try TerminationSignals()
+        // A lab fills in what the file leaves open; alone there is nobody to do that.
+        var topology = try TopologyFile.load(topology, isLab: !settings.isEmpty)
+        for setting in settings { try topology.apply(setting: setting) }
+        let process = try CoreProcess(topology, logger)
+        try await process.run(until: signals, readyFile: shared.readyFile)
+    }
+}
+
+extension Topology {
+    /// `core.listen=udp://127.0.0.1:5060,...`, `core.http=127.0.0.1:8080`, `application_servers.NAME.uri=sip:...`: what a lab has
+    /// chosen in place of the file's.
+    fileprivate mutating func apply(setting: String) throws(CommandFailure) {
+        let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
+        guard parts.count == 2 else { throw CommandFailure(status: 2, text: "--set \(setting): write KEY=VALUE") }
+        let path = parts[0].split(separator: ".").map(String.init)
+        switch path {
+        case ["core", "listen"]:
+            core.listen = try parts[1].split(separator: ",").map { (text) throws(CommandFailure) in try listener(String(text)) }
+        case ["core", "http"]:
+            let address = try Endpoint(httpArgument: parts[1])
+            core.http = HostPort(host: address.address.text, port: address.port)
+        case let path where path.count >= 3 && path.first == "application_servers" && path.last == "uri":
+            let name = path.dropFirst().dropLast().joined(separator: ".")
+            guard let index = applicationServers.firstIndex(where: { $0.name == name }) else {
+                throw CommandFailure(status: 2, text: "--set \(setting): there is no application server '\(name)'")
+            }
+            replaceURI(of: index, with: parts[1])
+        default:
+            throw CommandFailure(status: 2, text: "--set \(setting): this cannot be set")
+        }
+    }
+
+    private func listener(_ text: String) throws(CommandFailure) -> Topology::ListenAddress {
+        let address = try NodeRuntime::ListenAddress(argument: text)
+        let host = address.endpoint.address.text
+        return Topology::ListenAddress(
+            transport: address.transport == .udp ? .udp : .tcp, host: host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host,
+            port: address.endpoint.port)
+    }
+
+    /// In the server itself, and in every criterion that names it.
+    private mutating func replaceURI(of index: Int, with uri: String) {
+        let name = applicationServers[index].name
+        applicationServers[index].uri = uri
+        func replace(_ criteria: inout [FilterCriterion]) {
+            for i in criteria.indices where criteria[i].applicationServer == name { criteria[i].serverURI = uri }
+        }
+        for i in serviceProfiles.indices { replace(&serviceProfiles[i].filterCriteria) }
+        for i in subscribers.indices {
+            replace(&subscribers[i].filterCriteria)
+            for j in subscribers[i].publicIdentities.indices where subscribers[i].publicIdentities[j].filterCriteria != nil {
+                replace(&subscribers[i].publicIdentities[j].filterCriteria!)
+            }
+        }
+    }
+}
+
+/// The parts of a running core.
+struct CoreProcess: ~Copyable {
+    private let topology: Topology
+    private let logger: Logger
+    private let shard: Shard<ServingCSCF>
+    private let store: Store?
+
+    init(_ topology: Topology, _ logger: Logger) throws(CommandFailure) {
+        self.topology = topology
+        self.logger = logger
+        let bound = try CoreProcess.bind(topology)
+        var assembly = CoreAssembly(topology) { HostResolver.resolve($0, port: 0)?.address }
+        var generator = SystemRandomNumberGenerator()
+        let configuration = try assembly.configuration(listeners: bound.listeners, seed: topology.core.seed ?? generator.next())
+        for fault in assembly.faults { logger.warning("left out: \(fault)") }
+        store = try CoreProcess.openStore(topology, logger)
+        let entries = try CoreProcess.load(store)
+        let node = ServingCSCF(configuration, at: SystemClock.now)
+        var settings = ShardConfiguration(logger: logger)
+        settings.traceMessages = topology.core.trace
+        settings.traceOctets = topology.core.traceBytes
+        do throws(SystemFailure) {
+            shard = try Shard(node, on: bound, settings)
+            try shard.start(name: "core", store: CoreProcess.sink(store, shard))
+        } catch {
+            throw CommandFailure(status: 3, text: "cannot start: \(error)")
+        }
+        CoreProcess.restore(entries, into: shard, logger)
+    }
+
+    private static func bind(_ topology: Topology) throws(CommandFailure) -> BoundListeners {
+        let addresses = topology.core.listen.compactMap { NodeRuntime::ListenAddress($0, advertised: topology.core.advertise) }
+        do throws(BindFailure) {
+            return try BoundListeners(binding: addresses)
+        } catch {
+            throw CommandFailure(status: 3, text: error.description)
+        }
+    }
+
+    // MARK: Storage
+
+    private static func openStore(_ topology: Topology, _ logger: Logger) throws(CommandFailure) -> Store? {
+        guard let path = topology.core.database else { return nil }
+        do throws(StoreFailure) {
+            return try Store.open(path, role: "core", tables: [StoreTable.registrations: "registrations"]) { logger.error("\($0)") }
+        } catch {
+            throw CommandFailure(status: 3, text: "\(error)")
+        }
+    }
+
+    private static func load(_ store: Store?) throws(CommandFailure) -> [Store.Entry] {
+        guard let store else { return [] }
+        do throws(StoreFailure) {
+            return try store.load(StoreTable.registrations)
+        } catch {
+            throw CommandFailure(status: 3, text: "\(error)")
+        }
+    }
+
+    private static func sink(_ store: Store?, _ shard: Shard<ServingCSCF>) -> StoreSink? {
+        guard let store else { return nil }
+        // How many failures the core has heard of when it makes a change.
+        let failures = FailureCount()
+        return { changes, octets in
+            store.commit(changes, octets: octets, failuresKnown: failures.count.load(ordering: .relaxed)) { ticket, succeeded in
+                if !succeeded { shard.post { _, _, _ in failures.count.add(1, ordering: .relaxed) } }
+                shard.committed(upTo: ticket, succeeded: succeeded)
+            }
+        }
+    }
+
+    private static func restore(_ entries: [Store.Entry], into shard: Shard<ServingCSCF>, _ logger: Logger) {
+        guard !entries.isEmpty else { return }
+        shard.post { node, now, effects in
+            var lost = 0
+            for entry in entries where !node.restore(key: entry.key.span.bytes, value: entry.value.span.bytes, at: now, into: &effects) {
+                lost += 1
+            }
+            if lost > 0 { logger.warning("\(lost) stored registrations are of subscribers that are gone, or damaged: passed over") }
+        }
+    }
+
+    // MARK: Running
+
+    func run(until signals: TerminationSignals, readyFile: String?) async throws {
+        if let http = topology.core.http {
+            try await serve(at: http, until: signals, readyFile)
+        } else {
+            try ReadyLine.announce(role: "core", sip: shard.listeners, http: nil, readyFile: readyFile)
+            await signals.wait()
+        }
+        await shard.stop()
+        do {
+            try await store?.close()
+        } catch {
+            throw CommandFailure(status: 3, text: "the database could not be closed: \(error)")
+        }
+    }
+
+    private func serve(at http: HostPort, until signals: TerminationSignals, _ readyFile: String?) async throws {
+        guard let address = HostResolver.resolve(http.host, port: http.port) else {
+            throw CommandFailure(status: 3, text: "core.http: the host '\(http.host)' is not known")
+        }
+        let server = ControlServer(
+            .core(CoreNode(topology, shard)), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
+        let listeners = shard.listeners
+        let outcome = await withTaskGroup(of: CommandFailure?.self) { group in
+            group.addTask {
+                do throws(ControlFailure) {
+                    try await server.run { bound in
+                        do throws(CommandFailure) {
+                            try ReadyLine.announce(role: "core", sip: listeners, http: bound, readyFile: readyFile)
+                        } catch {
+                            complain(error.text ?? "cannot announce readiness")
+                        }
+                    }
+                    return nil
+                } catch {
+                    return CommandFailure(status: 3, text: error.description)
+                }
+            }
+            group.addTask {
+                await signals.wait()
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            return first
+        }
+        if let outcome { throw outcome }
+    }
+}
+
+/// A count that closures share.
+private final class FailureCount: Sendable {
+    let count = Atomic<UInt64>(0)
+}
