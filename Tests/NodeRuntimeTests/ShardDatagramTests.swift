@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import SIPTrace
 import SansIO
@@ -157,7 +158,7 @@ import Testing
 
     @Test func theStoreIsAwaitedAtTheEnd() async throws {
         let handed = Mutex<(changes: [StoreChange], octets: [UInt8])>(([], []))
-        let shard = try startProbe(store: { changes, octets in handed.withLock { $0 = (changes, octets) } })
+        let shard = try startProbe(store: { changes, octets, _ in handed.withLock { $0 = (changes, octets) } })
         shard.post { _, _, effects in
             effects.store.put(
                 table: 2, key: ([1, 2] as [UInt8]).span.bytes, value: ([3] as [UInt8]).span.bytes, ticket: 9)
@@ -172,6 +173,25 @@ import Testing
         let (changes, octets) = handed.withLock { $0 }
         #expect(changes.map(\.ticket) == [9])
         #expect(octets == [1, 2, 3])
+    }
+
+    @Test func changesMadeInIgnoranceOfALossAreNotStored() async throws {
+        let handed = Mutex<[[UInt64]]>([])
+        let shard = try startProbe(store: { changes, _, failures in handed.withLock { $0.append([failures] + changes.map(\.ticket)) } })
+        @Sendable func change(_ effects: inout Effects, _ ticket: UInt64) { effects.store.remove(table: 1, key: RawSpan(), ticket: ticket) }
+        shard.post { _, _, effects in change(&effects, 1) }
+        _ = await shard.events()
+        // The shard is held until these letters all wait for it, so that it reads them in one tick.
+        let hold = DispatchSemaphore(value: 0)
+        shard.post { _, _, _ in hold.wait() }
+        shard.post { _, _, effects in change(&effects, 2) }
+        shard.committed(upTo: 1, succeeded: false)
+        shard.post { _, _, effects in change(&effects, 3) }
+        hold.signal()
+        _ = await shard.events()
+        shard.committed(upTo: 3, succeeded: true)
+        await shard.stop()
+        #expect(handed.withLock { $0 } == [[0, 1], [1, 3]])
     }
 
     @Test func afterItsEndACoreCanStillBeAsked() async throws {

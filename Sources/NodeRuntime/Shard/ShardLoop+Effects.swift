@@ -106,7 +106,7 @@ extension ShardLoop where Node: ~Copyable {
             lastTicketHanded = last.ticket
             let octets = [UInt8](effects.store.bytes.bytes)
             effects.store.removeAll()
-            store(changes, octets)
+            store(changes, octets, storeFailuresReported)
         } else {
             effects.store.removeAll()
             node.committed(upTo: last.ticket, succeeded: true, at: now, into: &effects)

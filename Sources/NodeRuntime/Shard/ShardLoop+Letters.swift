@@ -9,6 +9,11 @@ extension ShardLoop where Node: ~Copyable {
 
     mutating func committed(upTo ticket: UInt64, succeeded: Bool) {
         lastTicketReported = succeeded ? max(lastTicketReported, ticket) : lastTicketHanded
+        if !succeeded {
+            storeFailuresReported += 1
+            // What the core did earlier in this tick, and will undo now, is not to be stored after all.
+            effects.store.removeAll()
+        }
         node.committed(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
     }
 

@@ -60,6 +60,7 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
     var store: StoreSink?
     var lastTicketHanded: UInt64 = 0
     var lastTicketReported: UInt64 = 0
+    var storeFailuresReported: UInt64 = 0
     var failures: [TransmissionFailure] = []
     var letters: [ShardWiring<Node>.Letter] = []
     var waiters: [TraceWaiter] = []

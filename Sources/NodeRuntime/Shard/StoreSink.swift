@@ -5,4 +5,6 @@ public import SansIO
 /// - Parameters:
 ///   - changes: in order; their offsets count in the octets.
 ///   - octets: the keys and values.
-public typealias StoreSink = @Sendable (_ changes: [StoreChange], _ octets: [UInt8]) -> Void
+///   - failuresKnown: how often the core had heard that changes were lost when it made these: those made in ignorance of a
+///     loss are undone by the core when it hears of it, so they must not become durable.
+public typealias StoreSink = @Sendable (_ changes: [StoreChange], _ octets: [UInt8], _ failuresKnown: UInt64) -> Void
