@@ -3,7 +3,10 @@ import PackageDescription
 
 // One set of settings for every target: Swift 6 mode, existentials spelled out, imports that say what they bring,
 // and lifetimes, so that a view of a message cannot outlive the bytes that it looks at.
-let settings: [SwiftSetting] = [
+// With SIPCORE_WARNINGS_AS_ERRORS set, as the gate does, a warning in the package's own code is an error.
+let strictness: [SwiftSetting] = Context.environment["SIPCORE_WARNINGS_AS_ERRORS"] == nil ? [] : [.treatAllWarnings(as: .error)]
+
+let settings: [SwiftSetting] = strictness + [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -82,5 +85,22 @@ let package = Package(
                 .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
             ]
         ),
+
+        tests("LayeringTests", []),
+        tests("SansIOTests", ["SansIO"]),
+        tests("SIPMessageTests", ["SansIO", "SIPMessage"]),
+        tests("SIPTransactionTests", ["SansIO", "SIPMessage", "SIPTransaction"]),
+        tests("SIPProxyTests", ["SansIO", "SIPMessage", "SIPProxy"]),
+        tests("SCSCFTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile", "SCSCF"]),
+        tests("IMSProfileTests", ["SansIO", "SIPMessage", "IMSProfile"]),
+        tests("SIPRegistrarTests", ["SansIO", "SIPMessage", "SIPRegistrar", crypto]),
+        tests("InstantMessagingTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree", "InstantMessaging"]),
+        tests("SIPTraceTests", ["SIPTrace", "SansIO"]),
+        tests("XMLTreeTests", ["XMLTree"]),
+        tests("TopologyTests", ["Topology", "XMLTree"]),
+        tests("StoreTests", ["Store", "SansIO", grdb]),
+        tests("NodeRuntimeTests", ["NodeRuntime", "CNodeIO", "SIPTrace", "SansIO", logging]),
+        tests("ControlHTTPTests", ["ControlHTTP", "SIPTrace", "SIPMessage", "SansIO", logging]),
+        tests("LabTests", ["Lab", "SIPTrace", "Topology", "sipcore"]),
     ]
 )
