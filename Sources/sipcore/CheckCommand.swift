@@ -32,7 +32,7 @@ struct CheckCommand: ParsableCommand {
                 unreadable = true
             }
         }
-        if unreadable { throw CommandFailure(.couldNotStart, nil) }
-        if !isRight { throw CommandFailure(.didNotHold, nil) }
+        if unreadable { throw CommandFailure(status: 3, text: nil) }
+        if !isRight { throw CommandFailure(status: 1, text: nil) }
     }
 }

@@ -68,15 +68,15 @@ struct LabCommand: AsyncParsableCommand {
             isRight = isRight && !faults.contains { $0.severity == .error }
             added += scenarios
         }
-        guard isRight else { throw CommandFailure(.didNotHold, nil) }
+        guard isRight else { throw CommandFailure(status: 1, text: nil) }
         let all = topology.scenarios + added
         guard !names.isEmpty else {
             let chosen = scenarios ? all : added
-            if chosen.isEmpty { throw CommandFailure(.wrongUsage, "\((files.first ?? topology.file)) has no scenarios to run") }
+            if chosen.isEmpty { throw CommandFailure(status: 2, text: "\((files.first ?? topology.file)) has no scenarios to run") }
             return chosen
         }
         for name in names where !all.contains(where: { $0.name == name }) {
-            throw CommandFailure(.wrongUsage, "there is no scenario '\(name)'; \(LabCommand.advice(for: name, among: all.map(\.name)))")
+            throw CommandFailure(status: 2, text: "there is no scenario '\(name)'; \(LabCommand.advice(for: name, among: all.map(\.name)))")
         }
         return all.filter { names.contains($0.name) }
     }
@@ -91,7 +91,7 @@ struct LabCommand: AsyncParsableCommand {
     /// The file that this process runs from, for the guard and the built-in nodes.
     private static func ownPath() throws(CommandFailure) -> String {
         guard let path = realpath("/proc/self/exe", nil) else {
-            throw CommandFailure(.couldNotStart, "cannot tell where sipcore itself is: \(String(cString: strerror(errno)))")
+            throw CommandFailure(status: 3, text: "cannot tell where sipcore itself is: \(String(cString: strerror(errno)))")
         }
         defer { free(path) }
         return String(cString: path)

@@ -18,7 +18,7 @@ struct Sipcore: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            LabCommand.self, CheckCommand.self, SchemaCommand.self,
+            LabCommand.self, CoreCommand.self, CheckCommand.self, SchemaCommand.self,
         ])
 
     static func main() async {
@@ -44,7 +44,7 @@ struct Sipcore: AsyncParsableCommand {
             return 0
         } catch let failure as CommandFailure {
             if let text = failure.text { complain(text) }
-            return failure.status.rawValue
+            return failure.status
         } catch {
             return status(of: error, arguments)
         }
@@ -54,12 +54,12 @@ struct Sipcore: AsyncParsableCommand {
     private static func checkSubcommand(_ word: String?) throws(CommandFailure) {
         guard let word else {
             Descriptor.write(helpMessage() + "\n", to: STDERR_FILENO)
-            throw CommandFailure(.wrongUsage, nil)
+            throw CommandFailure(status: 2, text: nil)
         }
-        let known = configuration.subcommands.compactMap(\.configuration.commandName) + ["help"]
+        let known = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
         guard !word.hasPrefix("-"), !known.contains(word) else { return }
         let advice = Suggestion.nearest(to: word, among: known).map { "did you mean '\($0)'?" } ?? "there are \(known.joined(separator: ", "))"
-        throw CommandFailure(.wrongUsage, "there is no command '\(word)'; \(advice)")
+        throw CommandFailure(status: 2, text: "there is no command '\(word)'; \(advice)")
     }
 
     /// Says what the parser has to say: help and the like, which were asked for, or what is wrong with the arguments.
@@ -69,14 +69,21 @@ struct Sipcore: AsyncParsableCommand {
             Descriptor.write(fullMessage(for: error) + "\n", to: STDOUT_FILENO)
             return 0
         case .validationFailure:
-            let text = message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+            let text = oneLine(message(for: error))
             let command = arguments.first.map { $0.hasPrefix("-") ? "" : " \($0)" } ?? ""
             complain("\(text) (see 'sipcore\(command) --help')")
-            return CommandFailure.Status.wrongUsage.rawValue
+            return 2
         case let code:
             let text = message(for: error)
             if !text.isEmpty { complain(text) }
             return code.rawValue
         }
+    }
+
+    /// The parser lists the values that an option takes below one another.
+    private static func oneLine(_ message: String) -> String {
+        let lines = message.split(whereSeparator: \.isNewline)
+        let items = lines.dropFirst().map { $0.drop { $0 == " " || $0 == "-" } }
+        return items.isEmpty ? message : "\(lines[0]) \(items.joined(separator: ", "))"
     }
 }

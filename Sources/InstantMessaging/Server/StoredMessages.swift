@@ -46,6 +46,13 @@ enum StoreTable {
     static let registrations: UInt8 = 2
 }
 
+extension IMServer {
+    /// The tables that the server's changes name, with what they hold.
+    public static var storeTables: [UInt8: String] {
+        [StoreTable.messages: "messages", StoreTable.registrations: "registrations"]
+    }
+}
+
 extension KeptMessage {
     static func key(_ number: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) } }
 

@@ -25,7 +25,7 @@ extension NodeRuntime.ListenAddress {
     /// Reads `udp://127.0.0.1:5060`; a host name is resolved, port 0 asks for any free one.
     init(argument text: String) throws(CommandFailure) {
         func wrong(_ what: String) -> CommandFailure {
-            CommandFailure(.wrongUsage, "--listen \(text): \(what); write udp://127.0.0.1:5080 or tcp://127.0.0.1:5080")
+            CommandFailure(status: 2, text: "--listen \(text): \(what); write udp://127.0.0.1:5080 or tcp://127.0.0.1:5080")
         }
         guard let separator = text.firstRange(of: "://") else { throw wrong("there is no transport before an address") }
         let transport: Transport
@@ -46,7 +46,7 @@ extension Endpoint {
     init(httpArgument text: String) throws(CommandFailure) {
         let address = text.hasPrefix("http://") ? text.dropFirst(7) : text[...]
         guard let (host, port) = splitHostAndPort(address), let port, let endpoint = HostResolver.resolve(host, port: port) else {
-            throw CommandFailure(.wrongUsage, "--http \(text): no address; write 127.0.0.1:8081")
+            throw CommandFailure(status: 2, text: "--http \(text): no address; write 127.0.0.1:8081")
         }
         self = endpoint
     }
@@ -61,7 +61,7 @@ struct CoreAddress: Equatable {
 
     init(argument text: String) throws(CommandFailure) {
         func wrong(_ what: String) -> CommandFailure {
-            CommandFailure(.wrongUsage, "--core \(text): \(what); write sip:127.0.0.1:5060 or sip:127.0.0.1:5060;transport=tcp")
+            CommandFailure(status: 2, text: "--core \(text): \(what); write sip:127.0.0.1:5060 or sip:127.0.0.1:5060;transport=tcp")
         }
         let octets = Array(text.utf8)
         let bytes = octets.span.bytes
@@ -71,7 +71,7 @@ struct CoreAddress: Equatable {
         guard word == "udp" || word == "tcp" else { throw wrong("the transport \(word) is not supported yet") }
         let host = String(octets: bytes[uri.host])
         guard let endpoint = HostResolver.resolve(host, port: uri.port == 0 ? 5060 : uri.port) else {
-            throw CommandFailure(.couldNotStart, "--core \(text): the host '\(host)' is not known")
+            throw CommandFailure(status: 3, text: "--core \(text): the host '\(host)' is not known")
         }
         self.uri = text
         self.endpoint = endpoint

@@ -3,24 +3,12 @@
 import Glibc
 
 /// Why a command ends.
-struct CommandFailure: Error {
-    /// What the exit statuses of this program mean.
-    enum Status: Int32 {
-        /// What was asked did not hold: an invalid topology, a scenario that failed.
-        case didNotHold = 1
-        case wrongUsage = 2
-        /// A file not readable, a port taken, a database unreadable, a command not found.
-        case couldNotStart = 3
-    }
-
-    var status: Status
+struct CommandFailure: Error, Equatable {
+    /// 1: what was asked did not hold (an invalid topology, a scenario that failed). 2: wrong usage. 3: it could not start
+    /// (a file not readable, a port taken, a database unreadable, a command not found).
+    var status: Int32
     /// One line: what is wrong; what would be right. Nil: it has been said already.
     var text: String?
-
-    init(_ status: Status, _ text: String?) {
-        self.status = status
-        self.text = text
-    }
 }
 
 /// Says something to the user on standard error.

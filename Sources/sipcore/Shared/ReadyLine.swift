@@ -15,7 +15,7 @@ enum ReadyLine {
         let line = text(role: role, sip: sip, http: http, extra: extra) + "\n"
         if let readyFile {
             do throws(FileFailure) { try Descriptor.replace(readyFile, with: line) } catch {
-                throw CommandFailure(.couldNotStart, "cannot write the ready file \(readyFile): \(error.reason)")
+                throw CommandFailure(status: 3, text: "cannot write the ready file \(readyFile): \(error.reason)")
             }
         }
         Descriptor.write(line, to: STDOUT_FILENO)

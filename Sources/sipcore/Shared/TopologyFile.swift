@@ -13,7 +13,7 @@ enum TopologyFile {
     static func load(_ path: String, isLab: Bool) throws(CommandFailure) -> Topology {
         let (topology, faults) = try read(path, isLab: isLab)
         for fault in faults { Descriptor.write("\(fault)\n", to: STDERR_FILENO) }
-        guard let topology else { throw CommandFailure(.didNotHold, nil) }
+        guard let topology else { throw CommandFailure(status: 1, text: nil) }
         return topology
     }
 
@@ -44,7 +44,7 @@ enum TopologyFile {
     private static func contents(of path: String) throws(CommandFailure) -> Contents {
         let octets: [UInt8]
         do throws(FileFailure) { octets = try Descriptor.contents(of: path) } catch {
-            throw CommandFailure(.couldNotStart, "cannot read \(path): \(error.reason)")
+            throw CommandFailure(status: 3, text: "cannot read \(path): \(error.reason)")
         }
         if let text = String(validating: octets, as: UTF8.self) { return .text(text) }
         return .fault(notUTF8(octets, in: path))
