@@ -70,12 +70,15 @@ public struct IMClient: ~Copyable, SansIONode {
     /// Whether `quit` is done: nothing more will happen.
     public internal(set) var hasQuit = false
 
-    public init(settings: IMClientSettings, start: Instant) {
+    /// - Parameter now: its wall clock enters what is random: a client that starts again with the same seed must not use
+    ///   the Call-ID of its last registration, whose CSeq it has forgotten.
+    public init(settings: IMClientSettings, start now: Now) {
         self.settings = settings
-        var random = RandomSource(seed: settings.seed)
+        var random = RandomSource(seed: settings.seed ^ UInt64(bitPattern: now.wall.microseconds))
         transactions = TransactionLayer(
-            listeners: settings.listeners, timers: settings.timers, limit: 10_000, random: RandomSource(seed: random.next()), start: start)
-        wheel = TimerWheel(start: start)
+            listeners: settings.listeners, timers: settings.timers, limit: 10_000, random: RandomSource(seed: random.next()),
+            start: now.monotonic)
+        wheel = TimerWheel(start: now.monotonic)
         domainURI = Array("sip:\(settings.domain)".utf8)
         identityURI = Array(settings.publicIdentity.utf8)
         contactURI = IMClient.contactURI(settings)

@@ -148,7 +148,7 @@ extension IMClient {
         } else if isRegistered {
             forgetRegistration()
             report(.registrationLost(reason: text), at: now)
-        } else {
+        } else if exchange.isCommanded {
             report(.error(text: "registration refused: \(text)"), at: now)
         }
         finish(.registration, .failed, at: now, into: &effects)

@@ -50,9 +50,10 @@ extension IMServer {
     /// Keeps a message and answers its sender when it is durable: 202, or 480 past the recipient's quota.
     mutating func keep(_ deferral: Deferral, _ prepared: PreparedAnswer, at now: Now, into effects: inout Effects) {
         var message = deferral.message
-        let user = deferral.user
+        // Meanwhile the identity may have turned out to be another one's alias.
+        let user = userNumbers[message.recipient] ?? deferral.user
         guard users[user].waiting.count < settings.messageQuota, users[user].octetsWaiting + message.size <= settings.storageQuota,
-            message.expiry > now.wall
+            octetsKept + message.size <= settings.totalStorageQuota, message.expiry > now.wall
         else { return answer(prepared, 480, at: now, into: &effects) }
         if deferral.isPossiblyReceived {
             message.callID = deferral.original.callID
@@ -77,21 +78,28 @@ extension IMServer {
         let place = users[user].waiting.lastIndex { $0 < message.number }.map { $0 + 1 } ?? 0
         users[user].waiting.insert(message.number, at: place)
         users[user].octetsWaiting += message.size
+        octetsKept += message.size
     }
 
-    /// Forgets a message, here and in the store.
-    mutating func discard(_ number: UInt64, into effects: inout Effects) {
-        guard remove(number) else { return }
+    /// Forgets a message, here and in the store; a delivery that waited for it goes on with the next.
+    mutating func discard(_ number: UInt64, at now: Now, into effects: inout Effects) {
+        guard let user = kept[number]?.user else { return }
+        remove(number)
         removeRecord(number, into: &effects)
+        passOver(number, user, at: now, into: &effects)
     }
 
-    private mutating func remove(_ number: UInt64) -> Bool {
-        guard let state = kept.removeValue(forKey: number) else { return false }
+    private mutating func passOver(_ number: UInt64, _ user: Int, at now: Now, into effects: inout Effects) {
+        if users[user].run.state == .awaitingCommit(number) { deliverNext(to: user, at: now, into: &effects) }
+    }
+
+    mutating func remove(_ number: UInt64) {
+        guard let state = kept.removeValue(forKey: number) else { return }
         wheel.cancel(state.timer)
         keptKeys[state.message.key] = nil
         users[state.user].waiting.removeAll { $0 == number }
         users[state.user].octetsWaiting -= state.message.size
-        return true
+        octetsKept -= state.message.size
     }
 
     mutating func removeRecord(_ number: UInt64, into effects: inout Effects) {
@@ -128,8 +136,7 @@ extension IMServer {
         guard let state = kept[number] else { return }
         counters.discarded += 1
         effects.notices.append(Notice(.info, "message \(number) to \(state.message.recipient) expired"))
-        discard(number, into: &effects)
-        if users[state.user].run.state == .awaitingCommit(number) { deliverNext(to: state.user, at: now, into: &effects) }
+        discard(number, at: now, into: &effects)
     }
 
     func isDurable(_ ticket: UInt64) -> Bool { ticket <= reportedTicket }
@@ -170,8 +177,7 @@ extension IMServer {
     }
 
     private mutating func becameDurable(_ number: UInt64, at now: Now, into effects: inout Effects) {
-        guard let user = kept[number]?.user, users[user].run.state == .awaitingCommit(number) else { return }
-        deliverNext(to: user, at: now, into: &effects)
+        if let user = kept[number]?.user { passOver(number, user, at: now, into: &effects) }
     }
 
     private mutating func changeLost(_ change: Commitment.Change, at now: Now, into effects: inout Effects) {
@@ -180,9 +186,9 @@ extension IMServer {
             effects.notices.append(Notice(.error, "message \(number) could not be stored"))
             let user = kept[number]?.user
             // Nothing of it is in the store.
-            _ = remove(number)
+            remove(number)
             answer(prepared, 500, at: now, into: &effects)
-            if let user, users[user].run.state == .awaitingCommit(number) { deliverNext(to: user, at: now, into: &effects) }
+            if let user { passOver(number, user, at: now, into: &effects) }
         case .registration(let user, let previous, let registration):
             effects.notices.append(Notice(.error, "the registration of \(users[user].identity) could not be stored"))
             registrationLost(user, previous, registration, at: now, into: &effects)

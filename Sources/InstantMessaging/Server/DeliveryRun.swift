@@ -97,7 +97,7 @@ extension IMServer {
         switch status {
         case 200..<300:
             counters.delivered += 1
-            discard(number, into: &effects)
+            discard(number, at: now, into: &effects)
         case 480 where !users[user].run.hasRetried:
             // The user's own 200 may still be under way: once more, a little later.
             users[user].run.hasRetried = true
@@ -106,7 +106,7 @@ extension IMServer {
         case _ where IMServer.hopeless.contains(status) || status >= 600:
             counters.discarded += 1
             effects.notices.append(Notice(.warning, "message \(number) to \(users[user].identity) was refused with \(status) and is dropped"))
-            discard(number, into: &effects)
+            discard(number, at: now, into: &effects)
         default:
             revise(number, into: &effects)
             return stop(user, at: now, into: &effects)

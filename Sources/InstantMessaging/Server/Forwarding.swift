@@ -199,7 +199,7 @@ extension IMServer {
             if let message = forward.keptAs, succeeded, kept[message] != nil {
                 // The recipient answered after all: what was kept is delivered.
                 counters.delivered += 1
-                discard(message, into: &effects)
+                discard(message, at: now, into: &effects)
             } else if forward.method == .invite, succeeded {
                 relay(response, essentials, forward, at: now, into: &effects)
             }

@@ -39,6 +39,8 @@ public struct IMServer: ~Copyable, SansIONode {
     var userNumbers: [Identity: Int] = [:]
     var publicationOwners: [UInt64: Int] = [:]
     var kept: [UInt64: StoredState] = [:]
+    /// Octets of all kept messages.
+    var octetsKept = 0
     /// Kept messages by what their delivery is known by.
     var keptKeys: [DeliveryKey: UInt64] = [:]
     var forwards: [UInt64: Forward] = [:]
@@ -56,12 +58,15 @@ public struct IMServer: ~Copyable, SansIONode {
     /// What happened since the start.
     public internal(set) var counters = IMServerCounters()
 
-    public init(settings: IMServerSettings, start: Instant) {
+    /// - Parameter now: its wall clock enters what is random: a server that starts again with the same seed must not give
+    ///   out the same Call-IDs, tags and entity-tags.
+    public init(settings: IMServerSettings, start now: Now) {
         self.settings = settings
-        var random = RandomSource(seed: settings.seed)
+        var random = RandomSource(seed: settings.seed ^ UInt64(bitPattern: now.wall.microseconds))
         transactions = TransactionLayer(
-            listeners: settings.listeners, timers: settings.timers, random: RandomSource(seed: random.next()), start: start)
-        wheel = TimerWheel(start: start)
+            listeners: settings.listeners, timers: settings.timers, limit: settings.transactionLimit,
+            random: RandomSource(seed: random.next()), start: now.monotonic)
+        wheel = TimerWheel(start: now.monotonic)
         domain = Array(settings.domain.utf8)
         coreURI = Array(settings.coreURI.utf8)
         (coreHost, corePort) = IMServer.hostAndPort(of: coreURI)

@@ -35,6 +35,8 @@ public struct IMServerSettings: Sendable {
     /// Messages, and their octets, kept for one user.
     public var messageQuota = 500
     public var storageQuota = 2 << 20
+    /// Octets kept for all users together.
+    public var totalStorageQuota = 256 << 20
     /// How long a final answer is waited for before a message is kept.
     public var deliveryTimeout = TimeSpan.seconds(10)
     /// How long after the answer to a registration the delivery begins.
@@ -50,9 +52,11 @@ public struct IMServerSettings: Sendable {
     /// Identities of the domain that are served; nil: all.
     public var servedUsers: Set<String>?
     /// Users about whom something is known.
-    public var userLimit = 1_000_000
+    public var userLimit = 250_000
 
     public var timers = TimerSettings()
+    /// Transactions alive at once.
+    public var transactionLimit = 100_000
     /// A request over a datagram that is longer goes by a stream, if there is such a listener (RFC 3261 §18.1.1).
     public var datagramLimit = 1300
     public var seed: UInt64

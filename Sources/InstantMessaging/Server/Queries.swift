@@ -82,9 +82,8 @@ extension IMServer {
 
     /// Removes a message that waits; false: there is none with this number.
     public mutating func removeStored(_ id: String, at now: Now, into effects: inout Effects) -> Bool {
-        guard let number = UInt64(id), let state = kept[number] else { return false }
-        discard(number, into: &effects)
-        if users[state.user].run.state == .awaitingCommit(number) { deliverNext(to: state.user, at: now, into: &effects) }
+        guard let number = UInt64(id), kept[number] != nil else { return false }
+        discard(number, at: now, into: &effects)
         return true
     }
 
@@ -135,7 +134,10 @@ extension IMServer {
 
     /// Forgets users, settings and messages, in the store too, and all that is under way. Nothing is sent.
     public mutating func reset(at now: Now, into effects: inout Effects) {
-        for number in kept.keys.sorted() { discard(number, into: &effects) }
+        for number in kept.keys.sorted() {
+            remove(number)
+            removeRecord(number, into: &effects)
+        }
         for user in users.indices where users[user].registration != Registration() {
             lastTicket += 1
             let key = users[user].identity.octets

@@ -18,7 +18,7 @@ struct SIPText {
     }
 
     var isRequest: Bool { !startLine.hasPrefix("SIP/2.0") }
-    var method: String { isRequest ? words[0] : String(self["CSeq"]!.split(separator: " ")[1]) }
+    var method: String { isRequest ? words[0] : String(self["CSeq"]?.split(separator: " ").last ?? "") }
     var uri: String { words[1] }
     var status: Int? { isRequest ? nil : Int(words[1]) }
     private var words: [String] { startLine.split(separator: " ").map(String.init) }
@@ -41,7 +41,7 @@ struct SIPText {
     func response(_ status: Int, _ reason: String = "Answer", _ extra: [(String, String)] = []) -> SIPText {
         var response = SIPText("SIP/2.0 \(status) \(reason)\n\n")
         response.headers = headers.filter { ["Via", "From", "Call-ID", "CSeq"].contains($0.name) }
-        let to = self["To"]!
+        let to = self["To"] ?? ""
         response.headers.append(("To", to.contains(";tag=") ? to : to + ";tag=peer"))
         response.headers += extra.map { (name: $0.0, value: $0.1) }
         return response

@@ -15,6 +15,8 @@ final class ServerRig {
     var records: [UInt8: [[UInt8]: [UInt8]]] = [:]
     private var pending: [(change: StoreChange, key: [UInt8], value: [UInt8])] = []
     private var sent: [SIPText] = []
+    /// Over which transport each message since the start went.
+    private(set) var transports: [Transport] = []
     private(set) var notices: [Notice] = []
     private var branch = 0
     private let settings: IMServerSettings
@@ -24,7 +26,7 @@ final class ServerRig {
         change(&settings)
         self.settings = settings
         now = Now(monotonic: .zero, wall: WallTime(seconds: seconds))
-        server = IMServer(settings: settings, start: .zero)
+        server = IMServer(settings: settings, start: now)
         self.records = records
         for table in records.keys.sorted() {
             for (key, value) in records[table]!.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
@@ -82,6 +84,7 @@ final class ServerRig {
         for transmission in effects.wire.transmissions {
             let octets = effects.wire.bytes.bytes(from: transmission.start, count: transmission.count)
             sent.append(SIPText(String(octets: octets)))
+            transports.append(transmission.flow.transport)
         }
         for change in effects.store.changes {
             let key = [UInt8](effects.store.bytes.bytes(from: change.keyStart, count: change.keyCount))

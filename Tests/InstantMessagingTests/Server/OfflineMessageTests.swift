@@ -304,6 +304,52 @@ import Testing
         #expect(rig.one().method == "MESSAGE")
     }
 
+    @Test func theDeliveryMayBeginLater() {
+        let rig = ServerRig { $0.deliveryDelay = .milliseconds(300) }
+        keep(["one"], in: rig)
+        rig.receive(rig.register("bob"))
+        rig.advance(.milliseconds(299))
+        #expect(requests(rig.taken()).isEmpty)
+        rig.advance(.milliseconds(1))
+        #expect(requests(rig.taken()).count == 1)
+    }
+
+    @Test func aLateAnswerBeforeTheCommitLeavesNoDeliveryWaiting() {
+        let rig = ServerRig()
+        rig.receive(rig.message(to: "bob", "one"))
+        let forwarded = rig.one()
+        rig.commits = false
+        rig.advance(.seconds(10))
+        rig.receive(rig.register("bob"))
+        rig.receive(forwarded.response(200))
+        rig.commit()
+        #expect(rig.stored().isEmpty)
+        rig.commits = true
+        _ = rig.taken()
+        keep(["two"], in: rig)
+        rig.receive(rig.register("bob"))
+        #expect(requests(rig.taken()).map(\.body) == ["two"])
+    }
+
+    @Test func aServerThatStartsAgainGivesOutOtherNames() {
+        func callID(_ seconds: Int64) -> String? {
+            let rig = ServerRig(at: seconds)
+            keep(["one"], in: rig)
+            rig.receive(rig.register("bob"))
+            return requests(rig.taken()).first?["Call-ID"]
+        }
+        #expect(callID(1) == callID(1))
+        #expect(callID(1) != callID(2))
+    }
+
+    @Test func aLongDeliveryGoesByAStreamIfThereIsOne() {
+        let rig = ServerRig { $0.listeners.append(Listener(transport: .tcp, local: ServerRig.own.local)) }
+        keep([String(repeating: "x", count: 1200)], in: rig)
+        rig.receive(rig.register("bob"))
+        #expect(requests(rig.taken())[0]["Via"]?.hasPrefix("SIP/2.0/TCP ") == true)
+        #expect(rig.transports.last == .tcp)
+    }
+
     @Test func brokenRecordsAreLeftOut() {
         let rig = ServerRig()
         for record: [UInt8] in [[], [1], [9, 0, 0], [1, 255, 255, 255, 255, 255, 255, 255, 255]] {
