@@ -18,7 +18,7 @@ struct Sipcore: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            LabCommand.self, CoreCommand.self, CheckCommand.self, SchemaCommand.self,
+            LabCommand.self, CoreCommand.self, IMServerCommand.self, IMClientCommand.self, CheckCommand.self, SchemaCommand.self,
         ])
 
     static func main() async {
