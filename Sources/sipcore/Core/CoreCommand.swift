@@ -7,7 +7,6 @@ import NodeRuntime
 import SCSCF
 import SansIO
 import Store
-import Synchronization
 import Topology
 
 struct CoreCommand: AsyncParsableCommand {
@@ -83,7 +82,7 @@ extension Topology {
 }
 
 /// The parts of a running core.
-struct CoreProcess: ~Copyable {
+struct CoreProcess {
     private let topology: Topology
     private let logger: Logger
     private let shard: Shard<ServingCSCF>
@@ -143,11 +142,8 @@ struct CoreProcess: ~Copyable {
 
     private static func sink(_ store: Store?, _ shard: Shard<ServingCSCF>) -> StoreSink? {
         guard let store else { return nil }
-        // How many failures the core has heard of when it makes a change.
-        let failures = FailureCount()
-        return { changes, octets in
-            store.commit(changes, octets: octets, failuresKnown: failures.count.load(ordering: .relaxed)) { ticket, succeeded in
-                if !succeeded { shard.post { _, _, _ in failures.count.add(1, ordering: .relaxed) } }
+        return { changes, octets, failuresKnown in
+            store.commit(changes, octets: octets, failuresKnown: failuresKnown) { ticket, succeeded in
                 shard.committed(upTo: ticket, succeeded: succeeded)
             }
         }
@@ -213,9 +209,4 @@ struct CoreProcess: ~Copyable {
         }
         if let outcome { throw outcome }
     }
-}
-
-/// A count that closures share.
-private final class FailureCount: Sendable {
-    let count = Atomic<UInt64>(0)
 }
