@@ -85,6 +85,8 @@ let package = Package(
                 .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
             ]
         ),
+        .executableTarget(
+            name: "sipcore-bench", dependencies: ["IMSProfile", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"], swiftSettings: settings),
 
         tests("LayeringTests", []),
         tests("SansIOTests", ["SansIO"]),

@@ -1,0 +1,203 @@
+// `sipcore-bench`: what the core costs a request, without sockets and without a kernel. Each mode feeds texts to a serving
+// CSCF and plays the peers; the result is nanoseconds a transaction, and under `perf stat` or callgrind instructions.
+
+import IMSProfile
+import SCSCF
+import SIPMessage
+import SIPRegistrar
+import SansIO
+
+@main
+struct Bench {
+    static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        let count = arguments.compactMap { Int($0) }.first ?? 200_000
+        let wanted = arguments.filter { Int($0) == nil }
+        let modes = wanted.isEmpty ? Mode.allCases : Mode.allCases.filter { wanted.contains($0.rawValue) }
+        guard !modes.isEmpty else {
+            print("usage: sipcore-bench [TRANSACTIONS] [\(Mode.allCases.map(\.rawValue).joined(separator: " | "))]...")
+            return
+        }
+        for mode in modes { run(mode, count) }
+    }
+
+    enum Mode: String, CaseIterable { case options, register, reregister, publish, message, thirdreg }
+
+    private static func run(_ mode: Mode, _ count: Int) {
+        var rig = Rig(mode)
+        rig.warmUp()
+        let clock = ContinuousClock()
+        let start = clock.now
+        for number in 0..<count { rig.transact(number) }
+        let elapsed = clock.now - start
+        let nanoseconds = Double(elapsed.components.seconds) * 1e9 + Double(elapsed.components.attoseconds) / 1e9
+        print("\(mode.rawValue): \(Int(nanoseconds / Double(count))) ns a transaction, \(rig.sent) messages sent, \(count) transactions")
+    }
+}
+
+/// A core and the peers that it talks to.
+struct Rig: ~Copyable {
+    private let mode: Bench.Mode
+    private var core: ServingCSCF
+    private var effects = Effects()
+    private var now = Now(monotonic: Instant(nanoseconds: 1_000_000_000), wall: WallTime(seconds: 1_800_000_000))
+    private var text = OctetBuffer(capacity: 4096)
+    private(set) var sent = 0
+    private let user = Rig.flow(15_060)
+    private let server = Rig.flow(15_080)
+    private let called = Rig.flow(15_061)
+
+    private static func flow(_ port: UInt16) -> Flow {
+        Flow(transport: .udp, listener: 0, remote: Endpoint(address: .loopback, port: port))
+    }
+
+    init(_ mode: Bench.Mode) {
+        self.mode = mode
+        var configuration = ServingCSCFConfiguration(
+            domain: Array("ims.test".utf8), listeners: [Listener(transport: .udp, local: Endpoint(address: .loopback, port: 5070))])
+        let uri = "sip:127.0.0.1:15080"
+        configuration.applicationServers = [
+            ServingCSCFConfiguration.ServerPlan(
+                name: "as", uri: Array(uri.utf8), destination: Destination(endpoint: Rig.flow(15_080).remote, transport: .udp),
+                answerWithin: .seconds(32))
+        ]
+        var faults: [CriterionFault] = []
+        configuration.profiles = [ServiceProfile([Rig.criterion(for: mode, uri)], faults: &faults)]
+        var plan = SubscriberPlan(
+            name: "u", publicIdentities: [IdentityTemplate(pieces: [Array("sip:".utf8), Array("@ims.test".utf8)])],
+            privateIdentities: [IdentityTemplate(pieces: [[], Array("@ims.test".utf8)])], passwords: [nil], isAuthenticated: false, profile: 0)
+        plan.range = 0...9_999_999
+        plan.width = 7
+        configuration.subscribers = [plan]
+        core = ServingCSCF(configuration, at: now)
+    }
+
+    private static func criterion(for mode: Bench.Mode, _ uri: String) -> InitialFilterCriterion {
+        let content = #"\+g\.oma\.sip-im([;,]|$)"#
+        let conditions: [[ServicePointTrigger.Condition]] =
+            mode == .thirdreg ? [[.method("REGISTER")]] : [[.method("PUBLISH")], [.header("Accept-Contact", content: content)]]
+        return InitialFilterCriterion(
+            priority: 0, trigger: TriggerPoint(isConjunctive: true, groups: conditions.map { $0.map { ServicePointTrigger($0) } }),
+            applicationServer: ApplicationServer(uri: uri, index: 0))
+    }
+
+    /// Users that others call, or that send on, are registered first.
+    mutating func warmUp() {
+        for number in 0..<10_000 { register(number, sequence: 1) }
+        sent = 0
+    }
+
+    mutating func transact(_ number: Int) {
+        // 20 µs of virtual time each, so that what lingers is cleaned up as it would be.
+        now.monotonic = now.monotonic + TimeSpan(nanoseconds: 20_000)
+        switch mode {
+        case .options: options(number)
+        case .register, .thirdreg: register(10_000 + number, sequence: 1)
+        case .reregister: register(number % 10_000, sequence: 2 + number / 10_000)
+        case .publish: publish(number)
+        case .message: message(number)
+        }
+        if number % 64 == 0 { core.advance(to: now, into: &effects) }
+        drain()
+    }
+
+    // MARK: The peers
+
+    private mutating func begin(_ line: StaticString, _ number: Int) {
+        text.removeAll()
+        text.append(line)
+        text.append("Via: SIP/2.0/UDP 127.0.0.1:15060;branch=z9hG4bKlg7")
+        text.appendHex(UInt64(number), digits: 12)
+        text.append(";rport\r\nMax-Forwards: 70\r\n")
+    }
+
+    private mutating func appendUser(_ number: Int) {
+        text.append("sip:u")
+        text.appendDecimal(UInt64(number), digits: 7)
+        text.append("@ims.test")
+    }
+
+    private mutating func options(_ number: Int) {
+        begin("OPTIONS sip:ims.test SIP/2.0\r\n", number)
+        text.append("From: <sip:u0000001@ims.test>;tag=1\r\nTo: <sip:ims.test>\r\nCall-ID: ")
+        text.appendDecimal(UInt64(number))
+        text.append("@bench\r\nCSeq: 1 OPTIONS\r\nUser-Agent: bench-ue/1\r\nContent-Length: 0\r\n\r\n")
+        core.receive(text.bytes, over: user, at: now, into: &effects)
+    }
+
+    private mutating func register(_ number: Int, sequence: Int) {
+        begin("REGISTER sip:ims.test SIP/2.0\r\n", number &* 4096 &+ sequence)
+        text.append("From: <")
+        appendUser(number)
+        text.append(">;tag=1\r\nTo: <")
+        appendUser(number)
+        text.append(">\r\nCall-ID: reg-")
+        text.appendDecimal(UInt64(number))
+        text.append("@bench\r\nCSeq: ")
+        text.appendDecimal(UInt64(sequence))
+        text.append(" REGISTER\r\nContact: <sip:u")
+        text.appendDecimal(UInt64(number), digits: 7)
+        text.append("@127.0.0.1:15061>;+g.oma.sip-im;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-0000000000")
+        text.appendDecimal(UInt64(number % 100), digits: 2)
+        text.append(">\"\r\nExpires: 3600\r\nSupported: path\r\nUser-Agent: bench-ue/1\r\nContent-Length: 0\r\n\r\n")
+        core.receive(text.bytes, over: user, at: now, into: &effects)
+        drain()
+    }
+
+    private mutating func publish(_ number: Int) {
+        let user = number % 10_000
+        text.removeAll()
+        text.append("PUBLISH ")
+        appendUser(user)
+        text.append(" SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:15060;branch=z9hG4bKlg7")
+        text.appendHex(UInt64(number) | 1 << 47, digits: 12)
+        text.append(";rport\r\nMax-Forwards: 70\r\nFrom: <")
+        appendUser(user)
+        text.append(">;tag=1\r\nTo: <")
+        appendUser(user)
+        text.append(">\r\nCall-ID: ")
+        text.appendDecimal(UInt64(number))
+        text.append("@bench\r\nCSeq: 1 PUBLISH\r\nAccept-Contact: *;+g.oma.sip-im\r\nEvent: presence\r\nExpires: 3600\r\n")
+        text.append("User-Agent: bench-ue/1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
+        core.receive(text.bytes, over: self.user, at: now, into: &effects)
+    }
+
+    private mutating func message(_ number: Int) {
+        text.removeAll()
+        text.append("MESSAGE ")
+        appendUser(number % 10_000)
+        text.append(" SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:15060;branch=z9hG4bKlg7")
+        text.appendHex(UInt64(number) | 1 << 46, digits: 12)
+        text.append(";rport\r\nMax-Forwards: 70\r\nFrom: <sip:caller@ims.test>;tag=1\r\nTo: <")
+        appendUser(number % 10_000)
+        text.append(">\r\nCall-ID: ")
+        text.appendDecimal(UInt64(number))
+        text.append("@bench\r\nCSeq: 1 MESSAGE\r\nUser-Agent: bench-ue/1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
+        core.receive(text.bytes, over: user, at: now, into: &effects)
+    }
+
+    /// Answers every request that the core sent to the server or to a contact.
+    private mutating func drain() {
+        var out = Effects()
+        swap(&out, &effects)
+        for transmission in out.wire.transmissions {
+            sent += 1
+            let port = transmission.flow.remote.port
+            guard transmission.status == 0, port == server.remote.port || port == called.remote.port else { continue }
+            let octets = out.wire.bytes.bytes(from: transmission.start, count: transmission.count)
+            var scanner = MessageScanner()
+            _ = scanner.scan(octets)
+            let request = scanner.message(octets)
+            guard let essentials = try? request.essentials() else { continue }
+            text.removeAll()
+            text.appendResponse(200, to: request, essentials, from: Endpoint(address: .loopback, port: 5070), toTag: 1)
+            text.appendEmptyBody()
+            core.receive(text.bytes, over: port == server.remote.port ? server : called, at: now, into: &effects)
+        }
+        // What the answers led to goes only to the sender.
+        sent += effects.wire.transmissions.count
+        effects.removeAll()
+        out.removeAll()
+        swap(&out, &effects)
+    }
+}
