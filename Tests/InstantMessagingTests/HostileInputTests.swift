@@ -28,14 +28,17 @@ import Testing
         for i in 0..<600 {
             let bases = [
                 rig.publish(body: settingsDocument("d", "<isb-settings><incoming-session-barring active=\"true\"/></isb-settings>")),
-                rig.register("bob", [("Content-Type", "multipart/mixed;boundary=b"), ("P-Charging-Vector", "icid-value=x;orig-ioi=y")], body: multipart),
+                rig.register(
+                    "bob", [("Content-Type", "multipart/mixed;boundary=b"), ("P-Charging-Vector", "icid-value=x;orig-ioi=y")],
+                    body: multipart),
                 rig.message(to: "bob", "hi", registered: i % 2 == 0),
                 rig.message(to: "bob", "hi").response(200),
                 rig.request("INVITE", "sip:bob@home1.test", [("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi@127.0.0.1:5060;lr>")]),
             ]
             let octets = mutated(bases[i % bases.count].text, &random)
             rig.withEffects {
-                rig.server.receive(octets.span.bytes, over: Flow(transport: .udp, listener: 0, remote: ServerRig.core), at: rig.now, into: &$0)
+                rig.server.receive(
+                    octets.span.bytes, over: Flow(transport: .udp, listener: 0, remote: ServerRig.core), at: rig.now, into: &$0)
             }
             if i % 50 == 0 { rig.advance(.seconds(3)) }
         }
@@ -52,15 +55,22 @@ import Testing
         rig.register(600)
         for i in 0..<600 {
             if rig.isIdle { rig.perform(["message bob hi", "publish settings", "register"][i % 3]) }
-            let answer = rig.taken().last.map { $0.response([200, 401, 407, 423, 412][i % 5], "x", [
-                ("WWW-Authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\", stale=true"), ("Min-Expires", "5"), ("SIP-ETag", "e"),
-                ("Contact", "<sip:alice@127.0.0.1:5071>;expires=90"), ("Service-Route", "<sip:x;lr>"),
-            ]) }
+            let answer = rig.taken().last.map {
+                $0.response(
+                    [200, 401, 407, 423, 412][i % 5], "x",
+                    [
+                        ("WWW-Authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\", stale=true"), ("Min-Expires", "5"),
+                        ("SIP-ETag", "e"),
+                        ("Contact", "<sip:alice@127.0.0.1:5071>;expires=90"), ("Service-Route", "<sip:x;lr>"),
+                    ])
+            }
             let cpim = "From: <sip:b@c>\r\n\r\nContent-Type: text/plain\r\n\r\nhello"
-            let base = answer ?? rig.request("MESSAGE", [("Content-Type", "message/cpim"), ("Date", "Sun, 22 Nov 2026 08:05:00 GMT")], body: cpim)
+            let base =
+                answer ?? rig.request("MESSAGE", [("Content-Type", "message/cpim"), ("Date", "Sun, 22 Nov 2026 08:05:00 GMT")], body: cpim)
             let octets = mutated(base.text, &random)
             rig.withEffects {
-                rig.client.receive(octets.span.bytes, over: Flow(transport: .udp, listener: 0, remote: ClientRig.core), at: rig.now, into: &$0)
+                rig.client.receive(
+                    octets.span.bytes, over: Flow(transport: .udp, listener: 0, remote: ClientRig.core), at: rig.now, into: &$0)
             }
             if i % 10 == 0 { rig.advance(.seconds(7)) }
         }

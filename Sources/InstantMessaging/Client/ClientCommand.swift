@@ -55,7 +55,9 @@ extension ClientCommand {
         }
     }
 
-    private static func alone(_ command: ClientCommand, _ verb: some StringProtocol, _ rest: Substring) throws(CommandFault) -> ClientCommand {
+    private static func alone(_ command: ClientCommand, _ verb: some StringProtocol, _ rest: Substring) throws(CommandFault)
+        -> ClientCommand
+    {
         var rest = rest
         if let word = rest.nextWord() { throw CommandFault(text: "'\(verb)' takes nothing more, but '\(word)' follows") }
         return command

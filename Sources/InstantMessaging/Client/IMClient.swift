@@ -89,6 +89,11 @@ public struct IMClient: ~Copyable, SansIONode {
         registrationTag = newTag()
     }
 
+    /// As above, where the seed alone is to decide what is random.
+    public init(settings: IMClientSettings, start: Instant) {
+        self.init(settings: settings, start: Now(monotonic: start, wall: WallTime(seconds: 0)))
+    }
+
     /// Whether no command is under way or waits.
     public var isIdle: Bool { current == nil && commands.isEmpty }
 

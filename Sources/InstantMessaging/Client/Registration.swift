@@ -42,7 +42,9 @@ extension IMClient {
         guard let exchange = exchanges[Lane.registration.rawValue] else { return }
         if exchange.purpose == .unregister { return unregistered(at: now, into: &effects) }
         let granted = grantedExpires(response, asked: exchange.expires)
-        guard granted > 0 else { return registrationRefused(200, "the registration was granted for no time", retryAfter: nil, at: now, into: &effects) }
+        guard granted > 0 else {
+            return registrationRefused(200, "the registration was granted for no time", retryAfter: nil, at: now, into: &effects)
+        }
         let isInitial = !isRegistered
         isRegistered = true
         registrationExpires = exchange.expires

@@ -31,7 +31,8 @@ extension IMClient {
             effects.wire.bytes.truncate(to: start)
             transactions.abandon(client)
             exchanges[lane.rawValue] = nil
-            return fail("the message is too long: \(length) octets of \(settings.messageLimit) (RFC 3428 section 8)", at: now, into: &effects)
+            return fail(
+                "the message is too long: \(length) octets of \(settings.messageLimit) (RFC 3428 section 8)", at: now, into: &effects)
         }
         transactions.send(client, from: start, over: flow, at: now.monotonic, into: &effects.wire)
     }

@@ -105,7 +105,8 @@ extension IMServer {
             return pause(user, for: settings.timers.t1 * 2, now)
         case _ where IMServer.hopeless.contains(status) || status >= 600:
             counters.discarded += 1
-            effects.notices.append(Notice(.warning, "message \(number) to \(users[user].identity) was refused with \(status) and is dropped"))
+            effects.notices.append(
+                Notice(.warning, "message \(number) to \(users[user].identity) was refused with \(status) and is dropped"))
             discard(number, at: now, into: &effects)
         default:
             revise(number, into: &effects)

@@ -76,6 +76,11 @@ public struct IMServer: ~Copyable, SansIONode {
         self.random = random
     }
 
+    /// As above, where the seed alone is to decide what is random.
+    public init(settings: IMServerSettings, start: Instant) {
+        self.init(settings: settings, start: Now(monotonic: start, wall: WallTime(seconds: 0)))
+    }
+
     private static func hostAndPort(of uri: [UInt8]) -> ([UInt8], UInt16) {
         let bytes = uri.span.bytes
         guard let parsed = bytes.uri(Slice(0, uri.count)), parsed.isSIP else { return ([], 0) }

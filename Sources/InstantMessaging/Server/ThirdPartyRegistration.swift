@@ -60,7 +60,8 @@ extension IMServer {
         for alias in registration.aliases { adopt(alias, by: user) }
         let left = registration.expiry - now.wall
         users[user].lapseTimer = schedule(
-            .registrationLapsed(user: user), after: TimeSpan(nanoseconds: max(.zero, left).nanoseconds + settings.registrationGrace.nanoseconds), now)
+            .registrationLapsed(user: user),
+            after: TimeSpan(nanoseconds: max(.zero, left).nanoseconds + settings.registrationGrace.nanoseconds), now)
     }
 
     // MARK: Reading

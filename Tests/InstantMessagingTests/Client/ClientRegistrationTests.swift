@@ -36,7 +36,9 @@ import Testing
         rig.receive(first.response(401, "Unauthorized", [("WWW-Authenticate", "Basic realm=\"x\""), ("WWW-Authenticate", challenge)]))
         let second = rig.one()
         let credentials = second["Authorization"] ?? ""
-        #expect(credentials.hasPrefix("Digest username=\"alice@home1.test\", realm=\"home1.test\", nonce=\"n1\", uri=\"sip:home1.test\", response=\""))
+        #expect(
+            credentials.hasPrefix(
+                "Digest username=\"alice@home1.test\", realm=\"home1.test\", nonce=\"n1\", uri=\"sip:home1.test\", response=\""))
         #expect(credentials.contains("nc=00000001"))
         #expect(second["CSeq"] == "2 REGISTER")
         #expect(second["Call-ID"] == first["Call-ID"])
@@ -183,7 +185,9 @@ import Testing
 
     @Test func theInstanceBelongsToThePrivateIdentity() {
         func instance(_ identity: String) -> String? {
-            let rig = ClientRig { $0.privateIdentity = identity; $0.seed = UInt64(identity.count) }
+            let rig = ClientRig {
+                $0.privateIdentity = identity; $0.seed = UInt64(identity.count)
+            }
             rig.perform("register")
             return rig.one()["Contact"]
         }

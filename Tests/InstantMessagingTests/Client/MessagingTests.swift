@@ -73,7 +73,9 @@ import Testing
 
     @Test func aMessageIsShownAndAnswered() {
         let rig = ClientRig()
-        rig.receive(rig.request("MESSAGE", [("Content-Type", "text/plain;charset=UTF-8"), ("Date", "Sun, 22 Nov 2026 08:05:00 GMT")], body: "grüße"))
+        rig.receive(
+            rig.request(
+                "MESSAGE", [("Content-Type", "text/plain;charset=UTF-8"), ("Date", "Sun, 22 Nov 2026 08:05:00 GMT")], body: "grüße"))
         let answer = rig.one()
         #expect(answer.status == 200)
         #expect(answer["Contact"] == nil)
@@ -88,7 +90,9 @@ import Testing
 
     @Test func theAssertedSenderIsNamed() {
         let rig = ClientRig()
-        rig.receive(rig.request("MESSAGE", [("P-Asserted-Identity", "\"B\" <sip:robert@home1.test>, <tel:+1>"), ("Content-Type", "text/plain")], body: "x"))
+        rig.receive(
+            rig.request(
+                "MESSAGE", [("P-Asserted-Identity", "\"B\" <sip:robert@home1.test>, <tel:+1>"), ("Content-Type", "text/plain")], body: "x"))
         #expect(rig.events() == [.messageReceived(from: "sip:robert@home1.test", body: "x", date: rig.now.wall)])
     }
 
@@ -124,7 +128,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [("OPTIONS", 200), ("INVITE", 488), ("NOTIFY", 481), ("BYE", 481), ("INFO", 405), ("PUBLISH", 405), ("FROB", 501), ("CANCEL", 481)])
+    @Test(arguments: [
+        ("OPTIONS", 200), ("INVITE", 488), ("NOTIFY", 481), ("BYE", 481), ("INFO", 405), ("PUBLISH", 405), ("FROB", 501), ("CANCEL", 481),
+    ])
     func otherRequests(method: String, status: Int) {
         let rig = ClientRig()
         rig.receive(rig.request(method))

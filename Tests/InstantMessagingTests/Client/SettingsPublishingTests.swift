@@ -128,7 +128,8 @@ import Testing
         let rig = ClientRig()
         rig.register()
         rig.perform("publish settings")
-        rig.receive(rig.one().response(407, "Proxy Authentication Required", [("Proxy-Authenticate", "Digest realm=\"home1.test\", nonce=\"p\"")]))
+        rig.receive(
+            rig.one().response(407, "Proxy Authentication Required", [("Proxy-Authenticate", "Digest realm=\"home1.test\", nonce=\"p\"")]))
         let second = rig.one()
         #expect(second["Proxy-Authorization"]?.contains("uri=\"sip:alice@home1.test\"") == true)
         #expect(second["CSeq"] == "2 PUBLISH")

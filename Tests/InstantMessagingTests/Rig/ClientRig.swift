@@ -82,11 +82,15 @@ final class ClientRig {
     func register(_ expires: Int = 600_000) {
         perform("register")
         let request = one()
+        let contact = (request["Contact"] ?? "").replacing("expires=600000", with: "expires=\(expires)")
         receive(
             request.response(
                 200, "OK",
                 [
-                    ("Contact", "<sip:other@192.0.2.9>;expires=5, \((request["Contact"] ?? "").replacing("expires=600000", with: "expires=\(expires)"))"),
+                    (
+                        "Contact",
+                        "<sip:other@192.0.2.9>;expires=5, \(contact)"
+                    ),
                     ("Service-Route", "<sip:orig@127.0.0.1:5060;lr>"),
                     ("P-Associated-URI", "<sip:alice@home1.test>, <tel:+15550100>"),
                 ]))

@@ -21,7 +21,9 @@ final class ServerRig {
     private var branch = 0
     private let settings: IMServerSettings
 
-    init(records: [UInt8: [[UInt8]: [UInt8]]] = [:], at seconds: Int64 = 1_700_000_000, _ change: (inout IMServerSettings) -> Void = { _ in }) {
+    init(
+        records: [UInt8: [[UInt8]: [UInt8]]] = [:], at seconds: Int64 = 1_700_000_000, _ change: (inout IMServerSettings) -> Void = { _ in }
+    ) {
         var settings = IMServerSettings(domain: "home1.test", listeners: [ServerRig.own], core: ServerRig.core, seed: 7)
         change(&settings)
         self.settings = settings
@@ -157,7 +159,8 @@ final class ServerRig {
         to user: String, _ body: String, registered: Bool? = nil, from sender: String = "alice", _ headers: [(String, String)] = []
     ) -> SIPText {
         var all = [
-            ("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi_1@127.0.0.1:5060;lr>"), ("From", "\"A\" <sip:\(sender)@home1.test>;tag=x\(branch)"),
+            ("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi_1@127.0.0.1:5060;lr>"),
+            ("From", "\"A\" <sip:\(sender)@home1.test>;tag=x\(branch)"),
             ("P-Asserted-Identity", "<sip:\(sender)@home1.test>"), ("Accept-Contact", "*;+g.oma.sip-im"), ("Content-Type", "text/plain"),
         ]
         if let registered {

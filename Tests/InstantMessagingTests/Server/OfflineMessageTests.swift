@@ -41,7 +41,8 @@ import Testing
     @Test func deliveryIsBuiltFromTheOriginal() {
         let rig = ServerRig()
         let original = rig.message(
-            to: "bob", "hi", registered: false, [
+            to: "bob", "hi", registered: false,
+            [
                 ("Privacy", "id"), ("Conversation-ID", "c1"), ("Content-Type", "message/cpim"), ("Subject", "s"),
                 ("Date", "Tue, 14 Nov 2023 10:00:00 GMT"),
             ])
@@ -267,7 +268,9 @@ import Testing
 
     @Test func settingsDecideOverKeepingAndDelivery() {
         let rig = ServerRig()
-        rig.receive(rig.publish("bob", body: settingsDocument("d", "<im:deferred-settings><im:offline-delivery active=\"false\"/></im:deferred-settings>")))
+        rig.receive(
+            rig.publish(
+                "bob", body: settingsDocument("d", "<im:deferred-settings><im:offline-delivery active=\"false\"/></im:deferred-settings>")))
         _ = rig.taken()
         keep(["one"], in: rig)
         rig.receive(rig.register("bob"))

@@ -166,7 +166,8 @@ import Testing
         #expect(rig.one().status == 200)
         rig.receive(sent[0].response(200))
         #expect(rig.one().status == 200)
-        rig.receive(rig.publish("bob", body: settingsDocument("d", "<isb-settings><incoming-session-barring active=\"true\"/></isb-settings>")))
+        rig.receive(
+            rig.publish("bob", body: settingsDocument("d", "<isb-settings><incoming-session-barring active=\"true\"/></isb-settings>")))
         _ = rig.taken()
         rig.receive(rig.request("INVITE", "sip:bob@home1.test", route))
         #expect(rig.one().status == 480)
@@ -197,7 +198,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("NOTIFY", 481), ("BYE", 481), ("SUBSCRIBE", 489), ("INFO", 405), ("REFER", 405), ("UPDATE", 405), ("FROBNICATE", 501), ("OPTIONS", 200),
+        ("NOTIFY", 481), ("BYE", 481), ("SUBSCRIBE", 489), ("INFO", 405), ("REFER", 405), ("UPDATE", 405), ("FROBNICATE", 501),
+        ("OPTIONS", 200),
     ])
     func requestsForTheServerItself(method: String, status: Int) {
         let rig = ServerRig()
@@ -219,9 +221,12 @@ import Testing
             rig.receive(rig.request(method, "sip:bob@home1.test", [("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi_1@127.0.0.1:5060;lr>")]))
             #expect(rig.one().startLine == "\(method) sip:bob@home1.test SIP/2.0")
         }
-        rig.receive(rig.request("SUBSCRIBE", "sip:alice@home1.test", [
-            ("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi_1@127.0.0.1:5060;lr>"), ("Event", "poc-settings"),
-        ]))
+        rig.receive(
+            rig.request(
+                "SUBSCRIBE", "sip:alice@home1.test",
+                [
+                    ("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi_1@127.0.0.1:5060;lr>"), ("Event", "poc-settings"),
+                ]))
         #expect(rig.taken().last?.status == 489)
     }
 
@@ -238,7 +243,9 @@ import Testing
 
     @Test func whatCannotBeReadIsCountedOrAnswered() {
         let rig = ServerRig()
-        for text in ["", "\r\n\r\n", "nonsense\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n", "MESSAGE sip:a@b SIP/2.0\r\nVia: x\r\n\r\n"] { rig.receive(text) }
+        for text in ["", "\r\n\r\n", "nonsense\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n", "MESSAGE sip:a@b SIP/2.0\r\nVia: x\r\n\r\n"] {
+            rig.receive(text)
+        }
         #expect(rig.taken().isEmpty)
         #expect(rig.dropped == 3)
         rig.receive("MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKq\r\nCSeq: x\r\n\r\n")

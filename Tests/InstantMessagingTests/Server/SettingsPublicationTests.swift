@@ -117,7 +117,9 @@ import Testing
 
     @Test func oneSettingsPartOfAMultipartIsTaken() {
         let rig = ServerRig()
-        let body = "--b1\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b1\r\nContent-Type: application/poc-settings+xml\r\n\r\n\(barred)\r\n--b1--\r\n"
+        let body =
+            "--b1\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b1\r\nContent-Type: application/poc-settings+xml\r\n\r\n"
+            + "\(barred)\r\n--b1--\r\n"
         rig.receive(rig.publish("alice", [("Content-Type", "multipart/mixed;boundary=b1")], body: body))
         #expect(rig.one().status == 200)
         #expect(rig.settings(of: "sip:alice@home1.test")?.effective[.incomingSessionBarring] == true)
@@ -153,13 +155,16 @@ import Testing
         #expect(rig.one().status == 403)
         rig.receive(rig.publish(body: barred).text, from: Endpoint(address: .loopback, port: 5999))
         #expect(rig.one().status == 403)
-        rig.receive(rig.request("PUBLISH", "sip:alice@elsewhere.test", [("Event", "poc-settings"), ("P-Asserted-Identity", "<sip:alice@elsewhere.test>")]))
+        rig.receive(
+            rig.request(
+                "PUBLISH", "sip:alice@elsewhere.test", [("Event", "poc-settings"), ("P-Asserted-Identity", "<sip:alice@elsewhere.test>")]))
         #expect(rig.one().status == 404)
     }
 
     @Test func anotherSpellingOfTheIdentityIsTheSameUser() {
         let rig = ServerRig()
-        rig.receive(rig.publish("alice", [("P-Asserted-Identity", "\"Alice\" <sip:alice@HOME1.test:5060>, <tel:+1-555-0100>")], body: barred))
+        rig.receive(
+            rig.publish("alice", [("P-Asserted-Identity", "\"Alice\" <sip:alice@HOME1.test:5060>, <tel:+1-555-0100>")], body: barred))
         #expect(rig.one().status == 200)
         // Two asserted identities are one user's.
         #expect(rig.settings(of: "tel:+15550100")?.publications.count == 1)

@@ -102,10 +102,13 @@ import Testing
 
     @Test func aMessageToAnotherIdentityOfTheSetIsDeliveredToo() {
         let rig = ServerRig()
-        rig.receive(rig.request("MESSAGE", "tel:+15550100", [
-            ("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi@127.0.0.1:5060;lr>"), ("P-Asserted-Identity", "<sip:alice@home1.test>"),
-            ("P-Served-User", "<tel:+15550100>;sescase=term;regstate=unreg"),
-        ], body: "hi"))
+        rig.receive(
+            rig.request(
+                "MESSAGE", "tel:+15550100",
+                [
+                    ("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi@127.0.0.1:5060;lr>"), ("P-Asserted-Identity", "<sip:alice@home1.test>"),
+                    ("P-Served-User", "<tel:+15550100>;sescase=term;regstate=unreg"),
+                ], body: "hi"))
         #expect(rig.one().status == 202)
         let shown = "SIP/2.0 200 OK\r\nP-Associated-URI: <sip:bob@home1.test>, <tel:+15550100>\r\nContent-Length: 0\r\n\r\n"
         rig.receive(rig.register("bob", [("Content-Type", "message/sip")], body: shown))

@@ -17,7 +17,9 @@ import Testing
         #expect(try read(document.text) == document)
     }
 
-    @Test(arguments: ["active=\"true\"/>", "active=\"1\"/>", ">true</im:offline-delivery>", "> 1 </im:offline-delivery>", "active=\"TRUE\"/>"])
+    @Test(arguments: [
+        "active=\"true\"/>", "active=\"1\"/>", ">true</im:offline-delivery>", "> 1 </im:offline-delivery>", "active=\"TRUE\"/>",
+    ])
     func aValueIsAnAttributeOrText(end: String) throws {
         let start = end.hasPrefix(">") ? "<im:offline-delivery" : "<im:offline-delivery "
         let document = try read(settingsDocument("d", "<im:deferred-settings>\(start)\(end)</im:deferred-settings>"))
@@ -36,7 +38,10 @@ import Testing
         #expect(!settings[.incomingSessionBarring] && !settings[.incomingPersonalAlertBarring])
     }
 
-    @Test(arguments: ["<!DOCTYPE x><poc-settings/>", "", "<a", settingsDocument("", ""), settingsDocument("d", "<am-settings><answer-mode>never</answer-mode></am-settings>")])
+    @Test(arguments: [
+        "<!DOCTYPE x><poc-settings/>", "", "<a", settingsDocument("", ""),
+        settingsDocument("d", "<am-settings><answer-mode>never</answer-mode></am-settings>"),
+    ])
     func faults(text: String) {
         #expect(throws: SettingsFault.self) { try read(text) }
     }
