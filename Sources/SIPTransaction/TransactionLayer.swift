@@ -21,6 +21,8 @@ public struct TransactionLayer: ~Copyable {
     var serverKeys = KeyTable(minimumCapacity: 1024)
     var pool = PacketPool()
     var wheel: TimerWheel
+    /// Where the 100 of a non-INVITE transaction is written before it is kept.
+    var scratch = OctetBuffer(capacity: 1024)
     var random: RandomSource
     let secret: HashSecret
     private var expired: [UInt64] = []
@@ -65,10 +67,14 @@ public struct TransactionLayer: ~Copyable {
         var due = expired
         expired = []
         wheel.expire(upTo: now, into: &due)
+        // All of them first: one that ends may take another with it, whose timer is no longer there to be stopped.
+        for payload in due {
+            let id = SlotID(rawValue: payload)
+            if slab.contains(id) { slab[id.index].timer = .none }
+        }
         for payload in due {
             let id = SlotID(rawValue: payload)
             guard slab.contains(id) else { continue }
-            slab[id.index].timer = .none
             switch slab[id.index].kind {
             case .inviteServer: inviteServerTimerFired(id, now, &wire, &events)
             case .nonInviteServer: nonInviteServerTimerFired(id, now, &wire)
@@ -86,11 +92,12 @@ public struct TransactionLayer: ~Copyable {
     ) {
         let id = SlotID(rawValue: transaction)
         guard slab.contains(id) else { return }
-        if slab[id.index].kind.isServer {
-            // §17.2.4: there is no one to tell; the machine ends.
-            remove(id)
-        } else {
-            clientTransmissionFailed(id, now, &wire, &events)
+        switch slab[id.index].kind {
+        // RFC 6026 §7.1: it stays as it is, so that the INVITE sent again is not taken for a new one.
+        case .inviteServer: break
+        // §17.2.4: there is no one to tell; the machine ends.
+        case .nonInviteServer: remove(id)
+        case .inviteClient, .nonInviteClient: clientTransmissionFailed(id, now, &wire, &events)
         }
     }
 
@@ -116,6 +123,8 @@ public struct TransactionLayer: ~Copyable {
         if transaction.kind.isServer { serverKeys.remove(transaction.key) }
         counts[Int(transaction.kind.rawValue)] -= 1
         slab.remove(id.index)
+        // A CANCEL is of no use without its INVITE, by whose branch alone its response could be found.
+        if transaction.kind == .inviteClient, slab.contains(transaction.companion) { remove(transaction.companion) }
     }
 
     /// Keeps `message` in place of what the transaction kept.

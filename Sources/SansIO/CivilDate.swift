@@ -15,7 +15,7 @@ public struct CivilDate: BitwiseCopyable, Hashable, Sendable {
 
     public init(_ time: WallTime) {
         let seconds = time.microseconds.flooredQuotient(by: 1_000_000)
-        microsecond = Int(time.microseconds - seconds * 1_000_000)
+        microsecond = Int(time.microseconds &- seconds &* 1_000_000)
         let days = seconds.flooredQuotient(by: 86_400)
         let rest = Int(seconds - days * 86_400)
         hour = rest / 3600

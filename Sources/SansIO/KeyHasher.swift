@@ -23,8 +23,8 @@ public struct HashSecret: BitwiseCopyable, Sendable {
     }
 }
 
-/// SipHash-1-3 with 128 bits of output (Aumasson and Bernstein), fed part by part. Each part is closed by its length,
-/// so parts cannot run into one another.
+/// SipHash-1-3 with 128 bits of output (Aumasson and Bernstein), fed part by part. Each part is closed by its length, in
+/// one octet or, from 256 octets on, in a word of its own, so parts cannot run into one another.
 public struct KeyHasher {
     private var v0: UInt64
     private var v1: UInt64
@@ -47,6 +47,7 @@ public struct KeyHasher {
             i += 8
         }
         absorb(tail(bytes, from: i) | UInt64(truncatingIfNeeded: count) << 56)
+        if count > 255 { absorb(UInt64(count)) }
     }
 
     /// As `combine`, with ASCII capitals taken as small letters: for host names and other text without case.
@@ -58,6 +59,7 @@ public struct KeyHasher {
             i += 8
         }
         absorb(lowercased(tail(bytes, from: i)) | UInt64(truncatingIfNeeded: count) << 56)
+        if count > 255 { absorb(UInt64(count)) }
     }
 
     public mutating func combine(_ value: UInt64) { absorb(value) }

@@ -15,7 +15,14 @@ public struct TimerWheel: ~Copyable {
         @usableFromInline var previous: UInt32
         @usableFromInline var tick: Int64
         @usableFromInline var payload: UInt64
+        /// Which one was set first: for the order of those that share a tick.
+        @usableFromInline var sequence: UInt32
         @usableFromInline var bucket: UInt16
+    }
+
+    private struct Due: BitwiseCopyable {
+        var sequence: UInt32
+        var payload: UInt64
     }
 
     private static let levels = 6
@@ -23,6 +30,9 @@ public struct TimerWheel: ~Copyable {
     private var heads = ContiguousArray<UInt32>(repeating: .max, count: 64 * levels)
     private var occupied = ContiguousArray<UInt64>(repeating: 0, count: levels)
     private var current: Int64
+    private var nextSequence: UInt32 = 0
+    /// Of one slot, while it is emptied.
+    private var due: ContiguousArray<Due> = []
 
     /// A wheel that begins at `start`.
     public init(start: Instant) { current = start.nanoseconds / 1_000_000 }
@@ -33,7 +43,8 @@ public struct TimerWheel: ~Copyable {
     /// Sets a timer. It expires at the first `expire` at or after the deadline; one in the past, at the next.
     public mutating func schedule(at deadline: Instant, payload: UInt64) -> TimerID {
         let tick = max(current + 1, TimerWheel.tick(roundedUp: deadline))
-        let node = nodes.insert(Node(next: .max, previous: .max, tick: tick, payload: payload, bucket: 0)).index
+        let node = nodes.insert(Node(next: .max, previous: .max, tick: tick, payload: payload, sequence: nextSequence, bucket: 0)).index
+        nextSequence &+= 1
         link(node)
         return TimerID(node: node)
     }
@@ -51,7 +62,8 @@ public struct TimerWheel: ~Copyable {
         return Instant(nanoseconds: tick * 1_000_000)
     }
 
-    /// Takes out every timer that is due and appends its payload, in the order of the deadlines.
+    /// Takes out every timer that is due and appends its payload, in the order of the deadlines, to the millisecond; those
+    /// of one millisecond in the order in which they were set.
     public mutating func expire(upTo now: Instant, into payloads: inout [UInt64]) {
         let target = now.nanoseconds / 1_000_000
         while current < target {
@@ -129,14 +141,15 @@ public struct TimerWheel: ~Copyable {
         guard node != .max else { return }
         heads[slot] = .max
         occupied[0] &= ~(1 << UInt64(slot))
-        let start = payloads.count
+        due.removeAll(keepingCapacity: true)
         while node != .max {
-            let next = nodes[node].next
-            payloads.append(nodes[node].payload)
+            let entry = nodes[node]
+            due.append(Due(sequence: entry.sequence, payload: entry.payload))
             nodes.remove(node)
-            node = next
+            node = entry.next
         }
-        // A bucket is a stack; its timers expire in the order in which they were set.
-        payloads[start...].reverse()
+        // A bucket is a stack, and each cascade turns it over: the numbers restore the order. They wrap round.
+        if due.count > 1 { due.sort { Int32(bitPattern: $0.sequence &- $1.sequence) < 0 } }
+        for timer in due { payloads.append(timer.payload) }
     }
 }

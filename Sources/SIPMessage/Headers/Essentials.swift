@@ -25,6 +25,7 @@ extension Message {
     public func essentials() throws(MessageFault) -> Essentials {
         let viaSlice = try firstVia()
         guard let via = bytes.via(viaSlice) else { throw MessageFault(400, .via, .malformed) }
+        guard !hasTooManyVias else { throw MessageFault(400, .via, .tooManyValues) }
         let callID = try single(.callID)
         guard callID.count > 0, isWord(callID) else { throw MessageFault(400, .callID, .malformed) }
         let (sequence, method) = try sequence()
@@ -33,9 +34,8 @@ extension Message {
         let maxForwards = try maximumForwards()
         var requestURI: SIPURI?
         if isRequest {
-            guard shape.requestURI.count <= MessageLimit.uri, let uri = bytes.uri(shape.requestURI) else {
-                throw MessageFault(400, nil, .requestURI)
-            }
+            guard shape.requestURI.count <= MessageLimit.uri else { throw MessageFault(414, nil, .requestURI) }
+            guard let uri = bytes.uri(shape.requestURI) else { throw MessageFault(400, nil, .requestURI) }
             // Headers in a Request-URI are not allowed (§19.1.1, table 1), and must never be routed by.
             guard uri.headers.isEmpty else { throw MessageFault(400, nil, .requestURI) }
             requestURI = uri
@@ -48,6 +48,18 @@ extension Message {
     private func firstVia() throws(MessageFault) -> Slice {
         guard let via = firstValue(.via) else { throw MessageFault(400, .via, has(.via) ? .malformed : .missing) }
         return via
+    }
+
+    /// The header fields of nearly all messages are too short to hold so many, so that nobody counts.
+    private var hasTooManyVias: Bool {
+        let shortestVia = 11  // SIP/2.0/T h
+        guard shape.body.lower - Int(shape.headerStart) > MessageLimit.vias * shortestVia else { return false }
+        var count = 0
+        forEachValue(.via) { _ in
+            count += 1
+            return count <= MessageLimit.vias
+        }
+        return count > MessageLimit.vias
     }
 
     private func single(_ name: HeaderName) throws(MessageFault) -> Slice {

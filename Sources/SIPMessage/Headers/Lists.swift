@@ -57,27 +57,36 @@ extension RawSpan {
     }
 
     /// Calls `body` with the name and value (empty: none) of each parameter, until it returns false. The slice may begin
-    /// before or after the first semicolon.
+    /// before or after the first semicolon; a semicolon with nothing behind it is passed over.
     public func forEachParameter(in parameters: Slice, _ body: (_ name: Slice, _ value: Slice) -> Bool) {
-        let end = parameters.upper
-        var i = parameters.lower
-        while i < end {
-            while i < end, self[i] == 0x3B || self[i].isLinearWhiteSpace { i += 1 }
-            guard i < end else { return }
-            let start = i
-            var equals = -1
-            while i < end, self[i] != 0x3B {
-                if self[i] == 0x22 {
-                    i = skipQuoted(from: i, to: end)
-                    continue
-                }
-                if self[i] == 0x3D, equals < 0 { equals = i }
-                i += 1
-            }
-            let name = trimmed(Slice(start, equals < 0 ? i : equals))
-            let value = equals < 0 ? Slice(i, i) : trimmed(Slice(equals + 1, i))
+        var rest = parameters
+        while let (name, value) = nextParameter(&rest) {
+            if name.isEmpty, value.isEmpty { continue }
             if !body(name, value) { return }
         }
+    }
+
+    /// Takes the first parameter off a list: its name and its value (empty: none). The name is empty if nothing is
+    /// between two semicolons or behind the last. The rest begins at the next semicolon.
+    public func nextParameter(_ rest: inout Slice) -> (name: Slice, value: Slice)? {
+        let end = rest.upper
+        var i = rest.lower
+        while i < end, self[i].isLinearWhiteSpace { i += 1 }
+        guard i < end else { return nil }
+        if self[i] == 0x3B { i += 1 }
+        let start = i
+        var equals = -1
+        while i < end, self[i] != 0x3B {
+            if self[i] == 0x22 {
+                i = skipQuoted(from: i, to: end)
+                continue
+            }
+            if self[i] == 0x3D, equals < 0 { equals = i }
+            i += 1
+        }
+        rest = Slice(i, end)
+        let name = trimmed(Slice(start, equals < 0 ? i : equals))
+        return (name, equals < 0 ? Slice(i, i) : trimmed(Slice(equals + 1, i)))
     }
 
     /// The inside of a quoted string, or the slice as it is. Escapes are left in.

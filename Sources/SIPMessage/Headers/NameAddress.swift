@@ -63,14 +63,10 @@ extension RawSpan {
 
     private func finish(_ all: Slice, _ displayName: Slice, _ uri: SIPURI, _ parameters: Slice) -> NameAddress? {
         var tag = Slice.empty
-        if !parameters.isEmpty {
-            var isSound = true
-            forEachParameter(in: parameters) { name, value in
-                if name.isEmpty { isSound = false }
-                if name.count == 3, self[name].equalsIgnoringCase("tag") { tag = value }
-                return isSound
-            }
-            guard isSound else { return nil }
+        var rest = parameters
+        while let (name, value) = nextParameter(&rest) {
+            guard !name.isEmpty else { return nil }
+            if name.count == 3, self[name].equalsIgnoringCase("tag") { tag = value }
         }
         return NameAddress(all: all, displayName: displayName, uri: uri, parameters: parameters, tag: tag)
     }

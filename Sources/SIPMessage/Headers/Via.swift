@@ -56,27 +56,18 @@ extension RawSpan {
     }
 
     private func readParameters(of via: inout Via) -> Bool {
-        var isSound = true
-        var branch = Slice.empty
-        var received = Slice.empty
-        var maddr = Slice.empty
-        var rport: Slice?
-        forEachParameter(in: via.parameters) { name, value in
+        var rest = via.parameters
+        while let (name, value) = nextParameter(&rest) {
             switch name.count {
-            case 0: isSound = false
-            case 5 where self[name].equalsIgnoringCase("rport"): rport = value
-            case 5 where self[name].equalsIgnoringCase("maddr"): maddr = value
-            case 6 where self[name].equalsIgnoringCase("branch"): branch = value
-            case 8 where self[name].equalsIgnoringCase("received"): received = value
+            case 0: return false
+            case 5 where self[name].equalsIgnoringCase("rport"): via.rport = value
+            case 5 where self[name].equalsIgnoringCase("maddr"): via.maddr = value
+            case 6 where self[name].equalsIgnoringCase("branch"): via.branch = value
+            case 8 where self[name].equalsIgnoringCase("received"): via.received = value
             default: break
             }
-            return isSound
         }
-        via.branch = branch
-        via.received = received
-        via.maddr = maddr
-        via.rport = rport
-        return isSound && branchIsToken(branch)
+        return branchIsToken(via.branch)
     }
 
     private func branchIsToken(_ branch: Slice) -> Bool {

@@ -29,10 +29,17 @@ public struct MessageShape: BitwiseCopyable, Sendable {
     /// The first octet after the start line, and the octets of the body.
     public var headerStart: UInt32 = 0
     public var body = Slice.empty
-    /// The number of the first field of each name; 255: none.
+    /// The number of the first field of each name; 255: none, or the last of as many fields as there can be.
     var first = InlineArray<96, UInt8>(repeating: 255)
 
     init() {}
+
+    @inline(__always)
+    func firstIndex(of name: HeaderName, in fields: Span<HeaderField>) -> Int? {
+        let index = Int(first[Int(name.rawValue)])
+        if index < 255 { return index }
+        return fields.count > 255 && fields[255].name == name ? 255 : nil
+    }
 }
 
 /// A scanned message.
@@ -66,8 +73,7 @@ public struct Message: ~Escapable {
 
     /// The number of the first field with this name.
     public func firstIndex(of name: HeaderName) -> Int? {
-        let index = shape.first[Int(name.rawValue)]
-        return index == 255 ? nil : Int(index)
+        shape.firstIndex(of: name, in: fields)
     }
 
     /// The number of the next field with the same name as field `index`.

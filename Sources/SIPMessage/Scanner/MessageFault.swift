@@ -19,7 +19,7 @@ public struct MessageFault: Error, BitwiseCopyable, Sendable {
 
     public enum Reason: UInt8, BitwiseCopyable, Sendable, CaseIterable {
         case empty, startLine, version, requestURI, scheme, headerLine, tooManyFields, tooLong, headerEnd, missing, repeated, malformed
-        case outOfRange, methodMismatch, contentLength, shortBody
+        case outOfRange, methodMismatch, contentLength, shortBody, tooLarge, tooManyValues
 
         public var text: StaticString {
             switch self {
@@ -39,6 +39,8 @@ public struct MessageFault: Error, BitwiseCopyable, Sendable {
             case .methodMismatch: "method differs from the request's"
             case .contentLength: "not a length"
             case .shortBody: "more than the body has"
+            case .tooLarge: "message too large"
+            case .tooManyValues: "too many values"
             }
         }
     }

@@ -32,6 +32,7 @@ public struct MessageScanner: ~Copyable {
         let startFault = scanStartLine(bytes, from: position, to: bytes.contentEnd(position, lineEnd))
         shape.headerStart = UInt32(truncatingIfNeeded: lineEnd + 1)
         let headerFault = scanFields(bytes, from: lineEnd + 1)
+        if bytes.byteCount > MessageLimit.message { return .fault(MessageFault(513, nil, .tooLarge)) }
         if let fault = startFault ?? headerFault { return .fault(fault) }
         if let fault = limitBody(bytes) { return .fault(fault) }
         return .message
@@ -46,7 +47,7 @@ public struct MessageScanner: ~Copyable {
     // MARK: Start line
 
     private mutating func scanStartLine(_ bytes: RawSpan, from start: Int, to end: Int) -> MessageFault? {
-        if end - start >= 4, bytes[start] == 0x53, bytes[start + 1] == 0x49, bytes[start + 2] == 0x50, bytes[start + 3] == 0x2F {
+        if end - start >= 4, bytes.part(start, 4).equalsIgnoringCase("sip/") {
             return scanStatusLine(bytes, from: start, to: end)
         }
         let fault = MessageFault(400, nil, .startLine)
@@ -115,13 +116,14 @@ public struct MessageScanner: ~Copyable {
         let nameSlice = Slice(start, i)
         while bytes[i] == 0x20 || bytes[i] == 0x09 { i += 1 }
         guard nameSlice.count > 0, bytes[i] == 0x3A else { return MessageFault(400, nil, .headerLine) }
-        guard fields.count < MessageLimit.fields - 1 else { return MessageFault(400, nil, .tooManyFields) }
+        guard fields.count < MessageLimit.fields else { return MessageFault(400, nil, .tooManyFields) }
         guard lineEnd - start <= MessageLimit.fieldLength else { return MessageFault(400, nil, .tooLong) }
         i += 1
         while i < lineEnd, bytes[i].isLinearWhiteSpace { i += 1 }
         var end = lineEnd
         while end > i, bytes[end - 1].isLinearWhiteSpace { end -= 1 }
         let name = HeaderName(bytes[nameSlice])
+        // Field 255 is its name's first if the table says nothing: see `firstIndex`.
         if shape.first[Int(name.rawValue)] == 255 { shape.first[Int(name.rawValue)] = UInt8(fields.count) }
         fields.append(
             HeaderField(name: name, isFolded: isFolded, line: Slice(start, lineEnd + 1), nameSlice: nameSlice, value: Slice(i, end)))
@@ -132,8 +134,7 @@ public struct MessageScanner: ~Copyable {
 
     /// Content-Length against what is there (RFC 3261 §18.3): what is over is cut off, less is a fault.
     private mutating func limitBody(_ bytes: RawSpan) -> MessageFault? {
-        var index = Int(shape.first[Int(HeaderName.contentLength.rawValue)])
-        guard index != 255 else { return nil }
+        guard var index = shape.firstIndex(of: .contentLength, in: fields.span) else { return nil }
         guard let length = bytes.decimal(fields[index].value) else { return MessageFault(400, .contentLength, .contentLength) }
         index += 1
         while index < fields.count {

@@ -36,8 +36,8 @@ extension OctetBuffer {
     public mutating func appendEmptyBody() { append("Content-Length: 0\r\n\r\n") }
 
     /// The start line of a response and all that it takes over from its request: Via with what §18.2.1 and RFC 3581 §4
-    /// add to it, From, To (with our tag, if the request had none and the response is not a 100), Call-ID, CSeq, and, where a dialog
-    /// may begin, Record-Route. Further fields and the body are the caller's.
+    /// add to it, From, To (with our tag, if the request had none and the response is not a 100), Call-ID, CSeq, in a 100
+    /// Timestamp, and, where a dialog may begin, Record-Route. Further fields and the body are the caller's.
     ///
     /// - Parameters:
     ///   - source: where the request came from.
@@ -76,6 +76,8 @@ extension OctetBuffer {
             appendField(.to, request[essentials.to.all])
         }
         appendField(.callID, request[essentials.callID])
+        // §8.2.6.1: a 100 says which request it timed.
+        if status == 100 { appendFields(of: request, .timestamp) }
         append("CSeq: ")
         appendDecimal(UInt64(essentials.sequence))
         append(" ")
@@ -105,12 +107,9 @@ extension OctetBuffer {
         append(request[Slice(top.all.lower, top.parameters.lower)])
         // The parameters in their order; `received` is ours to say.
         let bytes = request.bytes
-        var kept: [(Slice, Slice)] = []
-        bytes.forEachParameter(in: top.parameters) { name, value in
-            kept.append((name, value))
-            return true
-        }
-        for (name, value) in kept where !bytes[name].equalsIgnoringCase("received") {
+        var rest = top.parameters
+        while let (name, value) = bytes.nextParameter(&rest) {
+            guard !bytes[name].equalsIgnoringCase("received") else { continue }
             append(byte: 0x3B)
             append(bytes[name])
             if wantsPort, value.isEmpty, bytes[name].equalsIgnoringCase("rport") {

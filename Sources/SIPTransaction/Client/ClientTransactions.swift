@@ -11,8 +11,11 @@ extension TransactionLayer {
     ///
     /// - Returns: nil when as many transactions as are allowed are alive.
     public mutating func reserveClient(_ method: Method, user: UInt64) -> SlotID? {
-        guard slab.count < limit else { return nil }
-        return insert(
+        slab.count < limit ? insertClient(method, user: user) : nil
+    }
+
+    mutating func insertClient(_ method: Method, user: UInt64) -> SlotID {
+        insert(
             Transaction(
                 kind: method == .invite ? .inviteClient : .nonInviteClient, state: .reserved, method: method,
                 flow: Flow(transport: .udp, listener: 0, remote: .none), key: KeyHash(low: random.next(), high: 0), user: user,
@@ -88,7 +91,7 @@ extension TransactionLayer {
     /// By branch and CSeq method: a CANCEL shares its branch with the INVITE that it is for.
     private func clientTransaction(_ response: borrowing Message, _ essentials: Essentials) -> SlotID? {
         let branch = response[essentials.via.branch]
-        guard branch.byteCount >= 31, branch.part(0, 7).equals("z9hG4bK"), let index = branch.hexadecimal(7, 8),
+        guard branch.byteCount >= 31, branch.part(0, 7).equalsIgnoringCase("z9hg4bk"), let index = branch.hexadecimal(7, 8),
             let check = branch.hexadecimal(15, 16), slab.isInUse(UInt32(truncatingIfNeeded: index))
         else { return nil }
         var id = slab.id(of: UInt32(truncatingIfNeeded: index))
@@ -100,17 +103,17 @@ extension TransactionLayer {
         return slab[id.index].method == essentials.method ? id : nil
     }
 
-    /// A request that could not be sent: by datagram instead, if it was only its size that asked for a stream; else the
-    /// layer above hears of it.
+    /// A request that could not be sent: by datagram instead, if it was only its size that asked for a stream and nobody
+    /// has answered yet; else the layer above hears of it. A CANCEL is the machine's own: its INVITE ends by timer.
     mutating func clientTransmissionFailed(_ id: SlotID, _ now: Instant, _ wire: inout Wire, _ events: inout [TransactionEvent]) {
         let transaction = slab[id.index]
         guard transaction.state == .trying || transaction.state == .proceeding else { return }
-        if transaction.fallbackListener != 255 {
+        if transaction.state == .trying, transaction.fallbackListener != 255 {
             events.append(.fellBack(to: transaction.flow.remote))
             fallBack(id, now, &wire)
             return
         }
-        events.append(.transportFailed(id, user: transaction.user))
+        if !isCancelOfMachine(transaction) { events.append(.transportFailed(id, user: transaction.user)) }
         remove(id)
     }
 

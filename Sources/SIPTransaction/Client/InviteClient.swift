@@ -97,7 +97,8 @@ extension TransactionLayer {
     /// Same Request-URI, Call-ID, From, To, CSeq number and Route, and only our Via (§9.1).
     private mutating func sendCancel(_ id: SlotID, _ now: Instant, _ wire: inout Wire) {
         setDeadline(id, now + timers.patience)
-        guard let cancel = reserveClient(.cancel, user: 0) else { return }
+        // Past the limit too: it makes room.
+        let cancel = insertClient(.cancel, user: 0)
         slab[cancel.index].companion = id
         slab[id.index].companion = cancel
         let start = wire.bytes.count

@@ -11,12 +11,14 @@ import SansIO
 extension TransactionLayer {
     mutating func nonInviteClientReceived(_ id: SlotID, _ status: UInt16, _ now: Instant) -> ResponseOutcome {
         let transaction = slab[id.index]
+        // Nobody above knows of a CANCEL that the INVITE machine sent.
+        let outcome = isCancelOfMachine(transaction) ? ResponseOutcome.absorbed : .matched(id, user: transaction.user)
         switch transaction.state {
         case .trying, .proceeding:
             slab[id.index].lastStatus = status
             if status < 200 {
                 slab[id.index].state = .proceeding
-                return .matched(id, user: transaction.user)
+                return outcome
             }
             slab[id.index].state = .completed
             // The request is not needed any more: in Completed only responses are absorbed.
@@ -26,7 +28,7 @@ extension TransactionLayer {
             } else {
                 setDeadline(id, now + timers.t4)
             }
-            return .matched(id, user: transaction.user)
+            return outcome
         case .completed:
             return .absorbed
         case .reserved, .confirmed, .accepted:
@@ -34,12 +36,17 @@ extension TransactionLayer {
         }
     }
 
+    /// Whether this is the CANCEL of an INVITE client machine, its companion.
+    func isCancelOfMachine(_ transaction: Transaction) -> Bool {
+        transaction.kind == .nonInviteClient && !transaction.companion.isNone
+    }
+
     mutating func nonInviteClientTimerFired(_ id: SlotID, _ now: Instant, _ wire: inout Wire, _ events: inout [TransactionEvent]) {
         let transaction = slab[id.index]
         switch transaction.state {
         case .trying, .proceeding:
             if isDeadline(id, now) {
-                events.append(.timedOut(id, user: transaction.user))
+                if !isCancelOfMachine(transaction) { events.append(.timedOut(id, user: transaction.user)) }
                 remove(id)
                 return
             }

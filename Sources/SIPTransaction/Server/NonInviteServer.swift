@@ -9,22 +9,20 @@ public import SIPMessage
 public import SansIO
 
 extension TransactionLayer {
-    /// Tells that the final response will not come in this tick: keeps the 100 that RFC 4320 §4.1 asks for and sets the
-    /// timer for it. On a stream nothing is needed.
+    /// Tells that the final response will not come in this tick: keeps the 100 that RFC 4320 §4.1 asks for, over every
+    /// transport, and sets the timer for it.
     public mutating func awaitResponse(
         _ id: SlotID, to request: borrowing Message, _ essentials: Essentials, from source: Endpoint, at now: Instant
     ) {
-        guard slab.contains(id), slab[id.index].kind == .nonInviteServer, slab[id.index].state == .trying,
-            !slab[id.index].flow.transport.isReliable
-        else { return }
-        var trying = scratch
-        trying.appendResponse(100, to: request, essentials, from: source, toTag: 0)
-        trying.appendEmptyBody()
-        keep(trying.bytes, in: id)
+        guard slab.contains(id), slab[id.index].kind == .nonInviteServer, slab[id.index].state == .trying else { return }
+        scratch.removeAll()
+        scratch.appendResponse(100, to: request, essentials, from: source, toTag: 0)
+        scratch.appendEmptyBody()
+        dropPacket(of: id)
+        let packet = store(scratch, in: &pool)
+        slab[id.index].packet = packet
         setDeadline(id, now + timers.delayBefore100)
     }
-
-    private var scratch: OctetBuffer { OctetBuffer(capacity: 1024) }
 
     mutating func nonInviteServerResponded(_ id: SlotID, _ status: UInt16, from start: Int, _ now: Instant, _ wire: borrowing Wire) {
         guard status >= 200 else {
@@ -56,3 +54,5 @@ extension TransactionLayer {
         }
     }
 }
+
+private func store(_ octets: borrowing OctetBuffer, in pool: inout PacketPool) -> PacketID { pool.store(octets.bytes) }

@@ -75,7 +75,8 @@ extension TransactionLayer {
         var hasher = KeyHasher(secret)
         let via = essentials.via
         if via.hasUniqueBranch, request.bytes[Slice(via.branch.lower, via.branch.lower + 7)].equalsIgnoringCase("z9hg4bk") {
-            hasher.combine(request[via.branch])
+            // A branch is a token: without case (§7.3.1).
+            hasher.combineIgnoringCase(request[via.branch])
         } else {
             hasher.combine(request[via.all])
             hasher.combine(request[request.shape.requestURI])

@@ -1,0 +1,48 @@
+import SansIO
+import Testing
+
+struct KeyTableTests {
+    @Test func aKeyIsFoundByAllItsBits() {
+        var table = KeyTable()
+        table.set(KeyHash(low: 1, high: 1), to: 10)
+        table.set(KeyHash(low: 1, high: 2), to: 20)
+        table.set(KeyHash(low: 0, high: 0), to: 0)
+        #expect(table[KeyHash(low: 1, high: 1)] == 10)
+        #expect(table[KeyHash(low: 1, high: 2)] == 20)
+        #expect(table[KeyHash(low: 0, high: 0)] == 0)
+        #expect(table[KeyHash(low: 1, high: 3)] == nil)
+        #expect(table.count == 3)
+        table.removeAll()
+        #expect(table.count == 0)
+        #expect(table[KeyHash(low: 1, high: 1)] == nil)
+    }
+
+    /// Against a dictionary. With few different low halves the runs of entries are long, and wrap round the end.
+    @Test(arguments: [(1, 0xFFFF_FFFF_FFFF_FFFF), (2, 0x7F), (3, 0x3), (4, 0xFFF), (5, 0x7E)] as [(UInt64, UInt64)])
+    func agreesWithADictionary(_ seed: UInt64, _ mask: UInt64) {
+        var random = SplitMix(seed: seed)
+        var table = KeyTable()
+        var model: [KeyHash: UInt32] = [:]
+        var keys: [KeyHash] = []
+        for step in 0..<20_000 {
+            let isGrowing = step / 2000 % 2 == 0
+            if keys.isEmpty || Int.random(in: 0..<10, using: &random) < (isGrowing ? 7 : 3) {
+                let key = KeyHash(low: (random.next() & mask) &+ (mask == 0x7E ? 50 : 0), high: random.next() & 0xFF)
+                let slot = UInt32(truncatingIfNeeded: random.next()) & 0x7FFF_FFFF
+                table.set(key, to: slot)
+                if model.updateValue(slot, forKey: key) == nil { keys.append(key) }
+            } else {
+                let i = Int.random(in: 0..<keys.count, using: &random)
+                table.remove(keys[i])
+                model[keys[i]] = nil
+                keys.swapAt(i, keys.count - 1)
+                keys.removeLast()
+            }
+            #expect(table.count == model.count)
+            if let key = keys.randomElement(using: &random) { #expect(table[key] == model[key]) }
+            if step % 1000 == 0 { for key in keys { #expect(table[key] == model[key]) } }
+        }
+        table.remove(KeyHash(low: 12, high: 0xFFFF))
+        #expect(table.count == model.count)
+    }
+}

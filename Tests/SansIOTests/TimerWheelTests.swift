@@ -1,0 +1,89 @@
+import SansIO
+import Testing
+
+struct TimerWheelTests {
+    @Test func firesAtTheMillisecondOfTheDeadlineRoundedUp() {
+        var wheel = TimerWheel(start: .zero)
+        _ = wheel.schedule(at: Instant(nanoseconds: 5_000_001), payload: 1)
+        #expect(wheel.nextDeadline == Instant(nanoseconds: 6_000_000))
+        #expect(expired(&wheel, at: 5_999_999) == [])
+        #expect(expired(&wheel, at: 6_000_000) == [1])
+        #expect(wheel.count == 0)
+        #expect(wheel.nextDeadline == nil)
+    }
+
+    @Test func aDeadlineInThePastFiresNext() {
+        var wheel = TimerWheel(start: Instant(nanoseconds: 10_000_000))
+        _ = wheel.schedule(at: .zero, payload: 7)
+        #expect(expired(&wheel, at: 10_999_999) == [])
+        #expect(expired(&wheel, at: 11_000_000) == [7])
+    }
+
+    @Test(arguments: [3, 63, 64, 65, 4095, 4096, 4097, 300_000, 20_000_000])
+    func timersOfOneMillisecondFireInTheOrderInWhichTheyWereSet(_ tick: Int64) {
+        var wheel = TimerWheel(start: .zero)
+        let deadline = Instant(nanoseconds: tick * 1_000_000)
+        for payload in 0..<5 { _ = wheel.schedule(at: deadline, payload: UInt64(payload)) }
+        // Nearer, and so on another level of the wheel.
+        _ = expired(&wheel, at: max(0, tick - 2) * 1_000_000)
+        for payload in 5..<8 { _ = wheel.schedule(at: deadline, payload: UInt64(payload)) }
+        #expect(expired(&wheel, at: tick * 1_000_000) == [0, 1, 2, 3, 4, 5, 6, 7])
+    }
+
+    @Test func aTimerBeyondTheWheelWaits() {
+        var wheel = TimerWheel(start: .zero)
+        let tick: Int64 = (1 << 36) * 3 + 17
+        let far = Instant(nanoseconds: tick * 1_000_000)
+        _ = wheel.schedule(at: far, payload: 1)
+        _ = wheel.schedule(at: .distantFuture, payload: 2)
+        #expect(expired(&wheel, at: (tick - 1) * 1_000_000) == [])
+        #expect(expired(&wheel, at: tick * 1_000_000) == [1])
+        #expect(wheel.count == 1)
+        #expect(wheel.nextDeadline.map { $0 <= .distantFuture } == true)
+    }
+
+    @Test func stoppingNoTimerIsLetPass() {
+        var wheel = TimerWheel(start: .zero)
+        wheel.cancel(.none)
+        #expect(wheel.count == 0)
+    }
+
+    /// Against a list that is searched from end to end.
+    @Test(arguments: UInt64(1)...12)
+    func agreesWithAPlainList(_ seed: UInt64) {
+        var random = SplitMix(seed: seed)
+        var now: Int64 = Int64.random(in: 0...(1 << 40), using: &random)
+        var wheel = TimerWheel(start: Instant(nanoseconds: now))
+        var reached = now / 1_000_000
+        var pending: [(tick: Int64, payload: UInt64, id: TimerID)] = []
+        for step in 0..<3000 {
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0..<5:
+                let magnitude = Int64.random(in: 0...46, using: &random)
+                let deadline = now + Int64.random(in: -5...(1 << magnitude), using: &random)
+                let id = wheel.schedule(at: Instant(nanoseconds: deadline), payload: UInt64(step))
+                pending.append((max(reached + 1, (deadline + 999_999) / 1_000_000), UInt64(step), id))
+            case 5..<7:
+                guard let victim = pending.indices.randomElement(using: &random) else { continue }
+                wheel.cancel(pending.remove(at: victim).id)
+            default:
+                now += Int64.random(in: 0...(1 << Int64.random(in: 10...44, using: &random)), using: &random)
+                reached = max(reached, now / 1_000_000)
+                let due = pending.filter { $0.tick <= reached }.sorted { ($0.tick, $0.payload) < ($1.tick, $1.payload) }
+                pending.removeAll { $0.tick <= reached }
+                #expect(expired(&wheel, at: now) == due.map(\.payload))
+            }
+            #expect(wheel.count == pending.count)
+            let earliest = pending.map(\.tick).min()
+            let next = wheel.nextDeadline.map { $0.nanoseconds / 1_000_000 }
+            #expect((next == nil) == (earliest == nil))
+            if let earliest, let next { #expect(next <= earliest && next > reached) }
+        }
+    }
+
+    private func expired(_ wheel: inout TimerWheel, at nanoseconds: Int64) -> [UInt64] {
+        var payloads: [UInt64] = []
+        wheel.expire(upTo: Instant(nanoseconds: nanoseconds), into: &payloads)
+        return payloads
+    }
+}
