@@ -31,7 +31,11 @@ extension IMServer {
             $0.appendField(.expires, octets: registration.expires)
             if !registration.contact.isEmpty { $0.appendField(.contact, octets: registration.contact) }
         }
-        if users[user].registration.reachability == .reachable { startDelivery(to: user, at: now, into: &effects) }
+        if users[user].registration.reachability == .reachable {
+            startDelivery(to: user, at: now, into: &effects)
+        } else if settings.dropsSettingsOnDeregistration {
+            removePublications(of: user)
+        }
     }
 
     mutating func registrationLost(
@@ -52,16 +56,11 @@ extension IMServer {
         wheel.cancel(users[user].lapseTimer)
         users[user].lapseTimer = .none
         users[user].registration = registration
-        guard registration.reachability == .reachable else {
-            if registration.reachability == .unreachable, settings.dropsSettingsOnDeregistration { removePublications(of: user) }
-            return
-        }
+        guard registration.reachability == .reachable else { return }
         users[user].registrations += 1
         for alias in registration.aliases { adopt(alias, by: user) }
-        let left = registration.expiry - now.wall
-        users[user].lapseTimer = schedule(
-            .registrationLapsed(user: user),
-            after: TimeSpan(nanoseconds: max(.zero, left).nanoseconds + settings.registrationGrace.nanoseconds), now)
+        let end = now.monotonic + (registration.expiry - now.wall) + settings.registrationGrace
+        users[user].lapseTimer = wheel.schedule(at: end, payload: ServerTimer.registrationLapsed(user: user).payload)
     }
 
     // MARK: Reading

@@ -79,6 +79,15 @@ import Testing
         #expect(again.one().status == 202)
     }
 
+    @Test func aFailedDeregistrationDropsNoSettings() {
+        let rig = ServerRig { $0.dropsSettingsOnDeregistration = true }
+        rig.receive(rig.publish(body: settingsDocument("d", "")))
+        rig.commits = false
+        rig.receive(rig.register("alice", expires: 0))
+        rig.commit(succeeded: false)
+        #expect(rig.settings(of: "sip:alice@home1.test")?.publications.count == 1)
+    }
+
     @Test func settingsAreDroppedWithTheRegistrationIfAsked() {
         for drops in [false, true] {
             let rig = ServerRig { $0.dropsSettingsOnDeregistration = drops }
