@@ -174,7 +174,7 @@ extension Registrar {
         let subscriber = registration.subscriber
         var change = RegistrationChange(
             kind: kind(of: registration), added: 0, refreshed: 0, removed: 0, grantedExpires: 0, longestExpires: 0, isRegistered: false,
-            usesOutbound: request.usesOutbound, token: beginChange(of: subscriber))
+            usesOutbound: false, token: beginChange(of: subscriber))
         var index = first[subscriber]
         while index != .max {
             let next = bindings[index].next
@@ -186,6 +186,7 @@ extension Registrar {
         }
         for contact in request.contacts where contact.interval > 0 && !contact.isSuperseded {
             change.grantedExpires = max(change.grantedExpires, contact.interval)
+            if contact.text.regID > 0 { change.usesOutbound = true }
             if contact.isBound { change.refreshed += 1 } else { change.added += 1 }
             if contact.binding == .max { add(contact, registration) } else { refresh(contact, registration) }
         }

@@ -11,19 +11,19 @@ public struct RegistrarSettings: BitwiseCopyable, Sendable {
         case rfc3261
     }
 
-    public var profile: Profile
+    public let profile: Profile
     /// The shortest interval granted, in seconds; a shorter one is answered 423 (RFC 3261 §10.3 step 7).
-    public var minimumExpires: UInt32
+    public let minimumExpires: UInt32
     /// The interval of a contact that asks for none, in seconds.
-    public var defaultExpires: UInt32
+    public let defaultExpires: UInt32
     /// The longest interval granted, in seconds; a longer one is shortened to it.
-    public var maximumExpires: UInt32
+    public let maximumExpires: UInt32
     /// Contacts that a subscriber may have, and that one REGISTER may name; past it 403 (TS 24.229 §5.4.1.2.2). At most 255.
-    public var maximumContacts: Int
+    public let maximumContacts: Int
     /// Contacts of all subscribers together; past it 503.
-    public var maximumBindings: Int
+    public let maximumBindings: Int
     /// Octets kept of one contact: URI, parameters, Path and Call-ID together; past it 400.
-    public var maximumContactSize: Int
+    public let maximumContactSize: Int
 
     public init(
         profile: Profile = .ims, minimumExpires: UInt32 = 60, defaultExpires: UInt32 = 3600, maximumExpires: UInt32 = 600_000,

@@ -31,12 +31,13 @@ struct RegistrationRequest: ~Copyable {
     private(set) var scope = Scope.contacts
     var contacts: ContiguousArray<RequestedContact> = []
     private var buffer = OctetBuffer(capacity: 1024)
-    private(set) var usesOutbound = false
     private(set) var callIDCount = 0
     private var common = ContactText()
     /// Call-ID, Path and the P- headers stand before each contact's own octets.
     private var commonCount = 0
     private var honoursFlows = false
+    /// Whether the field being read holds line ends.
+    private var holdsLineEnds = false
 
     /// Whether every contact is to go.
     var isDeregistration: Bool {
@@ -63,14 +64,13 @@ struct RegistrationRequest: ~Copyable {
 
     /// Whether just that is in the pool already.
     func isStored(_ contact: RequestedContact, under id: PacketID, in pool: borrowing PacketPool) -> Bool {
-        pool.bytes(id).equals(octets(contact))
+        pool.bytes(id).isIdentical(to: octets(contact))
     }
 
     mutating func read(_ request: borrowing Message, _ essentials: Essentials, _ settings: RegistrarSettings) throws(RegistrationRefusal) {
         contacts.removeAll(keepingCapacity: true)
         buffer.removeAll()
         scope = .contacts
-        usesOutbound = false
         honoursFlows = request.lists("outbound", in: .supported)
         let firstHop = try readCommon(request, essentials)
         guard commonCount < settings.maximumContactSize else { throw RegistrationRefusal(400, .path, .contactTooLong) }
@@ -96,6 +96,7 @@ struct RegistrationRequest: ~Copyable {
         appendValues(.pVisitedNetworkID, of: request)
         let visitedEnd = buffer.count
         if let vector = request.value(.pChargingVector), let identifier = request.bytes.parameter("icid-value", in: vector) {
+            holdsLineEnds = true
             append(request[request.bytes.unquoted(identifier)])
         }
         commonCount = buffer.count
@@ -109,12 +110,13 @@ struct RegistrationRequest: ~Copyable {
     /// Appends the values of Path, and finds out from the last one, which the proxy next to the UE put in, whether that
     /// proxy keeps flows (RFC 5626 §6).
     private mutating func appendPath(of request: borrowing Message) throws(RegistrationRefusal) -> FirstHop {
-        guard request.has(.path) else { return request.hasOneVia ? .direct : .lacksOutbound }
+        guard request.has(.path) else { return honoursFlows && !request.hasOneVia ? .lacksOutbound : .direct }
         let start = buffer.count
         var firstHop = FirstHop.lacksOutbound
         var index = request.firstIndex(of: .path)
         while let i = index {
             var rest = request.fields[i].value
+            holdsLineEnds = request.bytes[request.fields[i].value].holdsLineEnds
             while !rest.isEmpty {
                 let value = request.bytes.nextListValue(&rest)
                 if value.isEmpty { continue }
@@ -138,6 +140,7 @@ struct RegistrationRequest: ~Copyable {
         var index = request.firstIndex(of: name)
         while let i = index {
             if buffer.count > start { buffer.append(", ") }
+            holdsLineEnds = request.bytes[request.fields[i].value].holdsLineEnds
             append(request[request.fields[i].value])
             index = request.nextIndex(after: i)
         }
@@ -151,6 +154,7 @@ struct RegistrationRequest: ~Copyable {
         var index = request.firstIndex(of: .contact)
         while let i = index {
             var rest = request.fields[i].value
+            holdsLineEnds = request.bytes[request.fields[i].value].holdsLineEnds
             while !rest.isEmpty {
                 let value = request.bytes.nextListValue(&rest)
                 if value.isEmpty { continue }
@@ -267,13 +271,13 @@ struct RegistrationRequest: ~Copyable {
         guard flows > 0 else { return }
         guard flows == 1 else { throw RegistrationRefusal(400, .contact, .severalFlows) }
         guard firstHop != .lacksOutbound else { throw RegistrationRefusal(439, nil, .noOutboundAtFirstHop) }
-        usesOutbound = true
     }
 
-    /// Appends text that may have been folded over lines; the line ends become spaces.
+    /// Appends text; line ends, of a folded field or stray, become spaces.
     private mutating func append(_ text: RawSpan) {
         let start = buffer.count
         buffer.append(text)
+        guard holdsLineEnds else { return }
         for i in 0..<text.byteCount where text[i] == 0x0D || text[i] == 0x0A {
             let space: InlineArray<1, UInt8> = [0x20]
             buffer.overwrite(at: start + i, with: space.span.bytes)
@@ -293,6 +297,40 @@ extension Message {
 }
 
 extension RawSpan {
+    /// Whether there is a CR, as in every line end and also alone, or an LF.
+    fileprivate var holdsLineEnds: Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var i = 0
+        while i + 8 <= byteCount {
+            let word = unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let returns = word ^ (ones &* 0x0D)
+            let feeds = word ^ (ones &* 0x0A)
+            if ((returns &- ones) & ~returns | (feeds &- ones) & ~feeds) & (ones &* 0x80) != 0 { return true }
+            i += 8
+        }
+        while i < byteCount {
+            if self[i] == 0x0D || self[i] == 0x0A { return true }
+            i += 1
+        }
+        return false
+    }
+
+    /// As `equals`, eight octets at a time.
+    fileprivate func isIdentical(to other: RawSpan) -> Bool {
+        guard byteCount == other.byteCount else { return false }
+        var i = 0
+        while i + 8 <= byteCount {
+            let mine = unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            guard mine == other.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self) else { return false }
+            i += 8
+        }
+        while i < byteCount {
+            guard self[i] == other[i] else { return false }
+            i += 1
+        }
+        return true
+    }
+
     /// Seconds of an `expires`; a value past 32 bits is the highest there is, one that is no number 3600 (RFC 3261 §20.10).
     fileprivate func interval(_ slice: Slice) -> UInt32 {
         if let seconds = decimal(slice) { return UInt32(seconds) }

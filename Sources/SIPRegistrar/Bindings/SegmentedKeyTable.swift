@@ -2,11 +2,21 @@
 
 import SansIO
 
-/// Sixty-four key tables, chosen by the key: each grows alone, so the longest pause is a sixty-fourth.
-struct SegmentedKeyTable: ~Copyable {
-    private var segments: InlineArray<64, KeyTable>
+/// Sixty-four key tables, chosen by the key: each grows alone, so the longest pause is a sixty-fourth. They lie outside
+/// of their owner, which so stays small enough to be passed about.
+struct SegmentedKeyTable: ~Copyable, @unchecked Sendable {
+    private static let count = 64
+    private let segments: UnsafeMutablePointer<KeyTable>
 
-    init() { segments = InlineArray { _ in KeyTable() } }
+    init() {
+        segments = .allocate(capacity: SegmentedKeyTable.count)
+        for i in 0..<SegmentedKeyTable.count { (segments + i).initialize(to: KeyTable()) }
+    }
+
+    deinit {
+        segments.deinitialize(count: SegmentedKeyTable.count)
+        segments.deallocate()
+    }
 
     subscript(_ key: KeyHash) -> UInt32? { segments[SegmentedKeyTable.segment(key)][key] }
 
@@ -14,6 +24,6 @@ struct SegmentedKeyTable: ~Copyable {
 
     mutating func remove(_ key: KeyHash) { segments[SegmentedKeyTable.segment(key)].remove(key) }
 
-    /// The high bits: the low ones choose the place within the segment.
+    /// The six highest bits: the low ones choose the place within the segment.
     private static func segment(_ key: KeyHash) -> Int { Int(truncatingIfNeeded: key.high >> 58) }
 }

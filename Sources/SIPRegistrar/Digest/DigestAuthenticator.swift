@@ -10,13 +10,13 @@ public import SansIO
 /// The settings of digest authentication.
 public struct DigestSettings: Sendable {
     /// The realm, without quotes.
-    public var realm: [UInt8]
+    public let realm: [UInt8]
     /// How long a challenge may be answered (reg-await-auth and request-await-auth, TS 24.229 table 7.8.1).
-    public var challengeLifetime: TimeSpan
+    public let challengeLifetime: TimeSpan
     /// Wrong answers in a row that are challenged anew; the next is refused.
-    public var allowedFailures: Int
+    public let allowedFailures: Int
     /// Whether answers without qop (RFC 2069) are refused as malformed.
-    public var requiresQop: Bool
+    public let requiresQop: Bool
 
     public init(realm: [UInt8], challengeLifetime: TimeSpan = .seconds(240), allowedFailures: Int = 3, requiresQop: Bool = false) {
         self.realm = realm

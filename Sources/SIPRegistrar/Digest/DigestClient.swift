@@ -21,8 +21,8 @@ public enum DigestClient {
     ///   - cnonce: drawn anew for each answer.
     /// - Returns: false, with nothing written: the challenge cannot be answered.
     public static func appendAuthorization(
-        _ header: HeaderName = .authorization, answering challenge: DigestParameters, in bytes: RawSpan, username: RawSpan, password: RawSpan,
-        method: RawSpan, uri: RawSpan, nonceCount: UInt32, cnonce: UInt64, into buffer: inout OctetBuffer
+        _ header: HeaderName = .authorization, answering challenge: DigestParameters, in bytes: RawSpan, username: RawSpan,
+        password: RawSpan, method: RawSpan, uri: RawSpan, nonceCount: UInt32, cnonce: UInt64, into buffer: inout OctetBuffer
     ) -> Bool {
         guard canAnswer(challenge, in: bytes), let algorithm = DigestAlgorithm(bytes[challenge.algorithm]) else { return false }
         var own = OctetBuffer(capacity: 256)

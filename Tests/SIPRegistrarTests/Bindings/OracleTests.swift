@@ -71,7 +71,9 @@ import Testing
     }
 
     private func compare(_ rig: RegistrarRig, _ model: Model, _ comment: Comment) throws {
-        let stored = rig.bindings().map { "\($0.uri) \($0.instance) \($0.regID ?? 0) \($0.device) \($0.expires) \($0.sequence) \($0.callID)" }
+        let stored = rig.bindings().map {
+            "\($0.uri) \($0.instance) \($0.regID ?? 0) \($0.device) \($0.expires) \($0.sequence) \($0.callID)"
+        }
         let expected = model.contacts.map {
             "\($0.uri) \($0.instance) \($0.regID) \($0.device) \($0.left(at: rig.now.monotonic)) \($0.cseq) \($0.callID)"
         }

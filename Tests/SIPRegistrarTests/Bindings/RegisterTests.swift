@@ -265,7 +265,8 @@ import Testing
         let contact = "\"Alice\" <sip:a@h.test;transport=tcp>;q=0.25;expires=900;+sip.instance=\"<urn:uuid:1>\";+g.oma.sip-im"
         rig.register(
             [
-                "Contact: \(contact);pub-gruu=\"sip:a@h;gr\";temp-gruu=\"x\";mobility=\"fixed\"", "Path: <sip:one.test;lr>,<sip:two.test;lr>",
+                "Contact: \(contact);pub-gruu=\"sip:a@h;gr\";temp-gruu=\"x\";mobility=\"fixed\"",
+                "Path: <sip:one.test;lr>,<sip:two.test;lr>",
                 "Path: <sip:three.test;lr>", "P-Access-Network-Info: 3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=1",
                 "P-Visited-Network-ID: \"visited\"", "P-Charging-Vector: icid-value=\"abc\";icid-generated-at=192.0.2.1",
             ], cseq: 17, device: 3, over: .tcp(4))
@@ -309,6 +310,12 @@ import Testing
         rig.register(["Contact: <sip:a@h.test>;text=\"one\r\n two\"", "Path: <sip:one.test;lr>;x=\"\r\n y\""])
         #expect(rig.contacts() == ["<sip:a@h.test>;text=\"one   two\";expires=3600"])
         #expect(rig.bindings()[0].path == "<sip:one.test;lr>;x=\"   y\"")
+    }
+
+    @Test func `writes no stray line end`() {
+        let rig = RegistrarRig()
+        rig.register(["Contact: <sip:a@h.test>;text=\"a\rX-Evil: 1\""])
+        #expect(rig.contacts() == ["<sip:a@h.test>;text=\"a X-Evil: 1\";expires=3600"])
     }
 
     // MARK: Limits

@@ -31,7 +31,8 @@ final class RegistrarRig {
         _ lines: [String], callID: String = "call-1", cseq: Int = 1, subscriber: UInt32 = 7, device: UInt16 = 0, over flow: Flow = .udp(1)
     ) -> RegistrationOutcome {
         let request = [
-            "REGISTER sip:home1.test SIP/2.0", "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK\(cseq)", "From: <sip:alice@home1.test>;tag=1",
+            "REGISTER sip:home1.test SIP/2.0", "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK\(cseq)",
+            "From: <sip:alice@home1.test>;tag=1",
             "To: <sip:alice@home1.test>", "Call-ID: \(callID)", "CSeq: \(cseq) REGISTER",
         ]
         let bytes = Array((request + lines + ["", ""]).joined(separator: "\r\n").utf8)
