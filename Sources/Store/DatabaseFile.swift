@@ -53,8 +53,6 @@ struct DatabaseFile {
         }
         // The log is not flushed at each commit: what is committed survives the process, not a crash of the system.
         try db.execute(sql: "PRAGMA synchronous = NORMAL")
-        // 16 MiB of log between two checkpoints, each of which is flushed.
-        try db.execute(sql: "PRAGMA wal_autocheckpoint = 4096")
         try db.execute(sql: "PRAGMA temp_store = MEMORY")
         // At most 32 MiB of pages in memory.
         try db.execute(sql: "PRAGMA cache_size = -32768")

@@ -189,7 +189,7 @@ extension Store {
         while true {
             let (work, isClosed) = inbox.withLock { ($0.take(), $0.isClosed) }
             run(work, db)
-            let hasMore = merge(db, beside: work.count, isClosed: isClosed)
+            let hasMore = merge(db, besideCommits: !work.isEmpty, isClosed: isClosed)
             guard work.isEmpty, !hasMore else { continue }
             let isOver = inbox.withLock { inbox in
                 inbox.isDraining = !inbox.work.isEmpty
@@ -247,11 +247,11 @@ extension Store {
     }
 
     /// - Returns: whether there is more to merge now.
-    private func merge(_ db: Database, beside commits: Int, isClosed: Bool) -> Bool {
+    private func merge(_ db: Database, besideCommits isBusy: Bool, isClosed: Bool) -> Bool {
         // What is not merged at the end is merged after the next start.
         guard !isClosed else { return false }
         do {
-            return try journal.withLock { try $0.merge(db, beside: commits) }
+            return try journal.withLock { try $0.merge(db, besideCommits: isBusy) }
         } catch {
             log("the journal of the database was not merged, and will be later: \(StoreFailure(using: path, error))")
             return false

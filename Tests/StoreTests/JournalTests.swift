@@ -15,7 +15,8 @@ struct JournalTests {
     func equalsADictionary(seed: UInt64) async throws {
         var random = SeededGenerator(state: seed)
         let settings = MergeSettings(
-            sealedAt: Int.random(in: 1...400, using: &random), fileShare: .max, idleSlice: Int.random(in: 1...9, using: &random),
+            sealedAt: Int.random(in: 1...400, using: &random), fileShare: .max, piece: Int.random(in: 1...20, using: &random),
+            idleSlice: Int.random(in: 1...9, using: &random),
             busySlice: Int.random(in: 1...3, using: &random))
         var oracle: [UInt8: [String: (value: String, change: UInt64)]] = [1: [:], 2: [:]]
         var ticket: UInt64 = 1
