@@ -1,0 +1,84 @@
+// What was answered with 200 outlives the process, and what cannot start says so.
+
+import Glibc
+import Testing
+
+@Suite struct DurabilityTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    @Test func `a registration survives the death of the process`() async throws {
+        let core = try await RunningCore(in: folder, settings: "  database: core.sqlite")
+        let peer = try DatagramPeer(to: core.udp)
+        for user in ["alice", "bob"] {
+            let register = SIPRequest(
+                method: "REGISTER", uri: "sip:home1.test", from: "<sip:\(user)@home1.test>", to: "<sip:\(user)@home1.test>",
+                contact: "<sip:\(user)@127.0.0.1:\(peer.port)>", port: peer.port)
+            #expect(try await peer.answer(to: register).status == 200)
+            // Between the last answer and the end there is nothing that could save what was not saved before it.
+        }
+        core.process.signal(SIGKILL)
+        #expect(try await core.process.end() == 128 + SIGKILL)
+
+        let revived = try await RunningCore(in: folder, settings: "  database: core.sqlite")
+        let kept = try await http("GET", "/api/registrations", port: revived.http).decoded(Registrations.self).registrations
+        #expect(Set(kept.map(\.public_identity)) == ["sip:alice@home1.test", "sip:bob@home1.test"])
+        #expect(kept.first?.contacts.map(\.uri).first?.contains("127.0.0.1:\(peer.port)") == true)
+        try await revived.stop()
+    }
+
+    @Test func `a deregistration survives the death of the process`() async throws {
+        let core = try await RunningCore(in: folder, settings: "  database: core.sqlite")
+        let peer = try DatagramPeer(to: core.udp)
+        var register = SIPRequest(
+            method: "REGISTER", uri: "sip:home1.test", from: "<sip:alice@home1.test>", to: "<sip:alice@home1.test>",
+            contact: "<sip:alice@127.0.0.1:\(peer.port)>", port: peer.port)
+        #expect(try await peer.answer(to: register).status == 200)
+        register.callID += "x"
+        register.headers = ["Expires: 0"]
+        #expect(try await peer.answer(to: register).status == 200)
+        core.process.signal(SIGKILL)
+        _ = try await core.process.end()
+
+        let revived = try await RunningCore(in: folder, settings: "  database: core.sqlite")
+        #expect(try await http("GET", "/api/registrations", port: revived.http).decoded(Registrations.self).registrations.isEmpty)
+        try await revived.stop()
+    }
+
+    @Test func `a broken database is named`() async throws {
+        try folder.write("core.sqlite", String(repeating: "this is no database\n", count: 1000))
+        let topology = try folder.write("core.yaml", Self.topology(settings: "database: core.sqlite"))
+        let (status, core) = try await run([sipcore, "core", topology], named: "core", in: folder)
+        #expect(status == 3)
+        #expect(core.errorLines.count == 1, "\(core.errors)")
+        #expect(core.errors.contains("core.sqlite"), "\(core.errors)")
+        #expect(core.output == "")
+    }
+
+    @Test(arguments: ["udp", "tcp", "http"])
+    func `a taken port is named`(transport: String) async throws {
+        let taken = try TakenPort()
+        let address = "127.0.0.1:\(taken.port)"
+        let topology = try folder.write(
+            "core.yaml",
+            transport == "http" ? Self.topology(settings: "http: \"\(address)\"") : Self.topology(listen: "\(transport)://\(address)"))
+        let (status, core) = try await run([sipcore, "core", topology, "--ready-file", "ready"], named: "core", in: folder)
+        withExtendedLifetime(taken) {}
+        #expect(status == 3)
+        #expect(core.errorLines.count == 1, "\(core.errors)")
+        #expect(core.errors.contains(address), "\(core.errors)")
+        #expect(core.output == "")
+        #expect(folder.read("ready") == nil)
+    }
+
+    @Test func `the ready file holds the ready line`() async throws {
+        let core = try await RunningCore(in: folder, named: "core")
+        #expect(folder.read("core.ready") == core.process.output)
+        try await core.stop()
+    }
+
+    private static func topology(listen: String = "udp://127.0.0.1:0", settings: String = "trace: 10") -> String {
+        "domain: home1.test\ncore: {listen: [\"\(listen)\"], \(settings)}\nsubscribers: {alice: {password: wonderland}}\n"
+    }
+}

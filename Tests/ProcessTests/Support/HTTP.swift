@@ -1,0 +1,71 @@
+// What a test asks of a control interface.
+
+import Foundation
+import Testing
+
+struct HTTPAnswer {
+    let status: Int
+    let body: String
+
+    func decoded<Value: Decodable>(_ type: Value.Type) throws -> Value { try JSONDecoder().decode(type, from: Data(body.utf8)) }
+}
+
+func http(_ method: String = "GET", _ path: String, port: UInt16, body: String = "") async throws -> HTTPAnswer {
+    let connection = try StreamPeer(to: port)
+    try await connection.sendAll(
+        "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n"
+            + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+    let text = String(decoding: try await connection.receivedUntilClosed(), as: UTF8.self)
+    let head = try #require(text.firstRange(of: "\r\n\r\n"))
+    let words = text[..<head.lowerBound].split(separator: " ", maxSplits: 2)
+    let status = try #require(words.count > 1 ? Int(words[1]) : nil)
+    let isChunked = text[..<head.lowerBound].lowercased().contains("transfer-encoding: chunked")
+    let payload = text[head.upperBound...]
+    return HTTPAnswer(status: status, body: isChunked ? dechunked(payload) : String(payload))
+}
+
+private func dechunked(_ text: Substring) -> String {
+    var rest = Array(text.utf8)[...]
+    var body: [UInt8] = []
+    while let end = rest.firstIndex(of: 0x0d), let count = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16), count > 0 {
+        rest = rest[end...].dropFirst(2)
+        body += rest.prefix(count)
+        rest = rest.dropFirst(count + 2)
+    }
+    return String(decoding: body, as: UTF8.self)
+}
+
+/// The value of one sample of /metrics; nil: there is none.
+func metric(_ sample: String, port: UInt16) async throws -> Double? {
+    let answer = try await http("/metrics", port: port)
+    return answer.body.split(separator: "\n").first { $0.hasPrefix(sample + " ") }.flatMap { Double($0.dropFirst(sample.utf8.count + 1)) }
+}
+
+private func http(_ path: String, port: UInt16) async throws -> HTTPAnswer { try await http("GET", path, port: port) }
+
+/// `GET /api/registrations`
+struct Registrations: Decodable {
+    let registrations: [Registration]
+
+    struct Registration: Decodable {
+        let public_identity: String
+        let contacts: [Contact]
+    }
+    struct Contact: Decodable {
+        let uri: String
+    }
+}
+
+/// `GET /api/messages`
+struct Messages: Decodable {
+    let messages: [Message]
+
+    struct Message: Decodable {
+        let sequence: Int
+        let direction: String
+        let start_line: String
+        let method: String
+        let status: Int?
+        let body: String?
+    }
+}

@@ -1,0 +1,56 @@
+import Glibc
+import Testing
+
+/// A process `sipcore core`.
+final class RunningCore: Sendable {
+    let process: Child
+    let udp: UInt16
+    let tcp: UInt16
+    let http: UInt16
+
+    /// Starts it and waits until it serves.
+    /// - Parameter settings: further lines of `core:`, each with its indentation.
+    init(
+        in folder: TemporaryFolder, named name: String = "core", authentication: String = "none", settings: String = "",
+        subscribers: String = twoSubscribers
+    ) async throws {
+        let topology = try folder.write(
+            "\(name).yaml",
+            """
+            domain: home1.test
+            core:
+              listen: [udp://127.0.0.1:0, tcp://127.0.0.1:0]
+              http: 127.0.0.1:0
+              authentication: \(authentication)
+            \(settings)
+            subscribers:
+            \(subscribers)
+
+            """)
+        process = try Child([sipcore, "core", topology, "--ready-file", "\(folder.path)/\(name).ready"], named: name, in: folder)
+        let ready = try await process.ready()
+        udp = try ready.port("udp")
+        tcp = try ready.port("tcp")
+        http = try ready.httpPort
+    }
+
+    /// Ends it as a user does, and makes sure that it ended well.
+    func stop() async throws {
+        process.signal(SIGTERM)
+        #expect(try await process.end() == 0, "\(process.errors)")
+    }
+
+    /// Whether it answers; it does whatever it was sent before.
+    func isAnswering() async throws -> Bool {
+        let peer = try DatagramPeer(to: udp)
+        return try await peer.answer(to: .options(from: peer.port)).status == 200
+    }
+}
+
+let twoSubscribers = """
+      alice: {password: wonderland}
+      bob: {password: builder}
+    """
+
+/// The shipped topology with ports that are free instead of its own.
+func withFreePorts(_ topology: String) -> String { topology.replacing(/127\.0\.0\.1:\d+/, with: "127.0.0.1:0") }

@@ -1,0 +1,38 @@
+// The topologies that the product comes with do what they say.
+
+import Glibc
+import Testing
+
+@Suite struct TopologyTests {
+    @Test func `the files as they are pass the check`() async throws {
+        let folder = try TemporaryFolder()
+        let files = ["im-settings.yaml", "im-offline.yaml", "minimal.yaml"].map(shippedTopologyPath)
+        let (status, check) = try await run([sipcore, "check", "--strict"] + files, named: "check", in: folder)
+        #expect(status == 0)
+        #expect(check.output == "")
+        #expect(check.errors == "")
+    }
+
+    @Test(arguments: ["im-settings.yaml", "im-offline.yaml"])
+    func `its scenarios pass and show their ladder`(name: String) async throws {
+        let folder = try TemporaryFolder()
+        let text = try shippedTopology(name)
+        let topology = try folder.write(name, withFreePorts(text))
+        let (status, lab) = try await run([sipcore, "lab", topology, "--scenarios"], named: "lab", in: folder)
+        #expect(status == 0, "\(lab.output)\n\(lab.errors)")
+        for step in text.matches(of: /(?m)^    - ([^#\n]+)$/).map(\.1) {
+            #expect(lab.output.contains(step), "the step '\(step)' was not shown")
+        }
+    }
+
+    @Test func `the least topology serves until it is told to end`() async throws {
+        let folder = try TemporaryFolder()
+        let topology = try folder.write("minimal.yaml", withFreePorts(try shippedTopology("minimal.yaml")))
+        let lab = try Child([sipcore, "lab", topology], named: "lab", in: folder)
+        let ready = try await lab.ready()
+        #expect(ready.role == "lab")
+        #expect(ready.nodes?["core"]?.sip?.count == 2)
+        lab.signal(SIGTERM)
+        #expect(try await lab.end() == 0, "\(lab.errors)")
+    }
+}
