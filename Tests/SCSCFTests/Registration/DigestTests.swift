@@ -1,0 +1,148 @@
+import SCSCF
+import SansIO
+import Testing
+
+/// Digest authentication of REGISTER and of requests (RFC 2617 as TS 24.229 §5.4.1.2.1B uses it).
+@Suite struct DigestTests {
+    private let password = "wonderland"
+
+    private func challenged(_ rig: CoreRig) -> (request: SIPText, challenge: SIPText) {
+        let request = rig.registerRequest(.alice)
+        rig.receive(request, from: .alice)
+        return (request, rig.next(to: .alice))
+    }
+
+    @Test func theChallengeNamesTheRealm() {
+        let rig = CoreRig()
+        let (_, challenge) = challenged(rig)
+        #expect(challenge.status == 401)
+        #expect(challenge.parameter("realm", of: "WWW-Authenticate") == "home1.test")
+        #expect(challenge.parameter("algorithm", of: "WWW-Authenticate") == "MD5")
+        #expect(challenge.parameter("qop", of: "WWW-Authenticate") == "auth")
+        #expect(rig.contacts("sip:alice@home1.test") == [])
+        #expect(rig.trace() == [])
+    }
+
+    @Test func aUsernameWithoutDomainStandsForTheOneOfOurs() {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        rig.receive(rig.answering(challenge, request, username: "alice", password: password), from: .alice)
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 200)
+        #expect(answer.has("Authentication-Info"))
+    }
+
+    @Test func theFourthWrongAnswerIsForbidden() {
+        let rig = CoreRig()
+        var (request, challenge) = challenged(rig)
+        for _ in 0..<3 {
+            request = rig.answering(challenge, request, username: "alice", password: "wrong").with("Authorization", nil)
+            rig.receive(rig.answering(challenge, request, username: "alice", password: "wrong"), from: .alice)
+            challenge = rig.next(to: .alice)
+            #expect(challenge.status == 401)
+        }
+        rig.receive(rig.answering(challenge, request, username: "alice", password: "wrong"), from: .alice)
+        #expect(rig.next(to: .alice).status == 403)
+        // The 403 clears the count.
+        (request, challenge) = challenged(rig)
+        rig.receive(rig.answering(challenge, request, username: "alice", password: "wrong"), from: .alice)
+        #expect(rig.next(to: .alice).status == 401)
+        #expect(rig.register(.alice).status == 200)
+    }
+
+    @Test func credentialsOfAnotherUserAreForbidden() {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        rig.receive(rig.answering(challenge, request, username: "bob", password: "builder"), from: .alice)
+        #expect(rig.next(to: .alice).status == 403)
+    }
+
+    @Test(arguments: ["sip:home1.test", "sip:127.0.0.1:5060", "sip:127.0.0.1"])
+    func theURIOfTheCredentialsMayNameUs(_ uri: String) {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        rig.receive(rig.answering(challenge, request, username: "alice", password: password, uri: uri), from: .alice)
+        #expect(rig.next(to: .alice).status == 200)
+    }
+
+    @Test func anotherURIInTheCredentialsIsABadRequest() {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        rig.receive(rig.answering(challenge, request, username: "alice", password: password, uri: "sip:elsewhere.test"), from: .alice)
+        #expect(rig.next(to: .alice).status == 400)
+    }
+
+    @Test func anotherRealmIsNoCredentials() {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        let sound = rig.answering(challenge, request, username: "alice", password: password)
+        let other = sound["Authorization"]?.replacing("realm=\"home1.test\"", with: "realm=\"elsewhere.test\"")
+        rig.receive(sound.with("Authorization", other), from: .alice)
+        #expect(rig.next(to: .alice).status == 401)
+    }
+
+    @Test func anEmptyNonceAsksForAChallenge() {
+        let rig = CoreRig()
+        let credentials = "Digest username=\"alice@home1.test\", realm=\"home1.test\", nonce=\"\", uri=\"sip:home1.test\", response=\"\""
+        rig.receive(rig.registerRequest(.alice, [("Authorization", credentials)]), from: .alice)
+        #expect(rig.next(to: .alice).status == 401)
+    }
+
+    @Test func aReplayIsStale() {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        let sound = rig.answering(challenge, request, username: "alice", password: password)
+        rig.receive(sound, from: .alice)
+        #expect(rig.next(to: .alice).status == 200)
+        rig.receive(rig.again(sound), from: .alice)
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 401)
+        #expect(answer["WWW-Authenticate"]?.contains("stale=true") == true)
+    }
+
+    @Test func aNonceServesAgainWithAHigherCount() {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        for count in 1...3 {
+            rig.receive(
+                rig.answering(challenge, request, username: "alice", password: password, count: UInt32(count)), from: .alice)
+            #expect(rig.next(to: .alice).status == 200)
+        }
+    }
+
+    @Test func anUnprotectedUserMayNameAPrivateIdentityOfItsOwn() {
+        let rig = CoreRig()
+        let mine = "Digest username=\"carol@home1.test\", realm=\"home1.test\", nonce=\"\", uri=\"sip:home1.test\", response=\"\""
+        #expect(rig.register(.carol, [("Authorization", mine)]).status == 200)
+        let others = mine.replacing("carol@", with: "bob@")
+        #expect(rig.register(.carol, [("Authorization", others)]).status == 403)
+    }
+
+    @Test func aRequestFromElsewhereIsChallengedAndThenTaken() {
+        let rig = CoreRig().registered(.alice, .bob)
+        let elsewhere = Peer("elsewhere", Peer.alice.identity, port: 6666)
+        let request = rig.request("MESSAGE", "sip:bob@home1.test", from: elsewhere)
+        rig.receive(request, from: elsewhere)
+        let challenge = rig.first()
+        #expect(challenge.status == 407)
+        #expect(challenge.has("Proxy-Authenticate"))
+        rig.receive(rig.answering(challenge, request, username: "alice", password: password), from: elsewhere)
+        let message = rig.next(to: .bob)
+        #expect(message.method == "MESSAGE")
+        #expect(message["P-Asserted-Identity"] == "<sip:alice@home1.test>, <tel:+15550100>")
+        #expect(!message.has("Proxy-Authorization"))
+    }
+
+    @Test func wrongAnswersToRequestsAreCountedToo() {
+        let rig = CoreRig().registered(.alice, .bob)
+        let elsewhere = Peer("elsewhere", Peer.alice.identity, port: 6666)
+        let request = rig.request("MESSAGE", "sip:bob@home1.test", from: elsewhere)
+        rig.receive(request, from: elsewhere)
+        var answer = rig.first()
+        for expected in [407, 407, 407, 403] {
+            rig.receive(rig.answering(answer, request, username: "alice", password: "wrong"), from: elsewhere)
+            answer = rig.first()
+            #expect(answer.status == expected)
+        }
+    }
+}

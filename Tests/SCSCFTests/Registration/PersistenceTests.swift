@@ -1,0 +1,131 @@
+import SCSCF
+import SansIO
+import Testing
+
+/// With a database nothing that depends on a change leaves before the change is safe.
+@Suite struct PersistenceTests {
+    private func rig() -> CoreRig {
+        CoreRig {
+            $0.isPersistent = true
+            $0.subscribers[0].isAuthenticated = false
+        }
+    }
+
+    private func waiting() -> CoreRig {
+        let rig = rig()
+        rig.commits = false
+        return rig
+    }
+
+    @Test func theAnswerAndTheServersWaitForTheCommit() {
+        let rig = waiting()
+        let request = rig.registerRequest(.alice)
+        rig.receive(request, from: .alice)
+        rig.receive(request, from: .alice)
+        #expect(rig.trace() == [])
+        rig.commit()
+        #expect(rig.trace() == ["alice 200 REGISTER", "im REGISTER"])
+        rig.receive(request, from: .alice)
+        #expect(rig.trace() == ["alice 200 REGISTER"])
+    }
+
+    @Test func aFetchWaitsForNothing() {
+        let rig = waiting()
+        rig.receive(rig.registerRequest(.alice, contact: ""), from: .alice)
+        #expect(rig.trace() == ["alice 200 REGISTER"])
+    }
+
+    @Test func aFailedCommitUndoesTheChanges() {
+        let rig = rig()
+        rig.register(.alice)
+        _ = rig.taken()
+        rig.commits = false
+        rig.receive(rig.registerRequest(.alice, contact: "<sip:alice@127.0.0.1:9>"), from: .alice)
+        rig.receive(rig.registerRequest(.carol), from: .carol)
+        rig.receive(rig.registerRequest(.alice, expires: 0, contact: "*"), from: .alice)
+        rig.commit(succeeded: false)
+        #expect(Set(rig.trace()) == ["alice 500 REGISTER", "carol 500 REGISTER"])
+        #expect(rig.contacts("sip:alice@home1.test") == ["sip:alice@127.0.0.1:5071"])
+        #expect(rig.contacts("sip:carol@home1.test") == [])
+        rig.commits = true
+        #expect(rig.register(.carol).status == 200)
+    }
+
+    @Test func aRegistrationOutlivesTheProcess() {
+        let rig = rig()
+        rig.register(.alice, [("Path", "<sip:127.0.0.1:5099;lr>")])
+        let restarted = rig.restarted(after: .seconds(600))
+        #expect(restarted.trace() == [])
+        let contact = restarted.core.registeredIdentity("sip:alice@home1.test", at: restarted.now.monotonic)?.contacts.first
+        #expect(contact?.uri == "sip:alice@127.0.0.1:5071")
+        #expect(contact?.expires == 3000)
+        #expect(contact?.path == "<sip:127.0.0.1:5099;lr>")
+    }
+
+    @Test func whatExpiredMeanwhileIsToldAndForgotten() {
+        let rig = rig()
+        rig.register(.alice)
+        let restarted = rig.restarted(after: .seconds(4000))
+        #expect(restarted.contacts("sip:alice@home1.test") == [])
+        let told = restarted.next(to: .im)
+        #expect(told["Expires"] == "0")
+        #expect(restarted.records.isEmpty)
+    }
+
+    @Test func deregistrationRemovesTheRecord() {
+        let rig = rig()
+        rig.register(.alice)
+        #expect(rig.records.count == 1)
+        rig.register(.alice, expires: 0)
+        #expect(rig.records.isEmpty)
+        #expect(rig.next(to: .im)["Expires"] == "3600")
+    }
+
+    @Test func expiryIsToldOnceItIsStored() {
+        let rig = rig()
+        rig.answers["im"] = 200
+        rig.register(.alice, expires: 60)
+        _ = rig.taken()
+        rig.commits = false
+        rig.advance(.seconds(61))
+        #expect(rig.trace() == [])
+        rig.commit()
+        #expect(rig.trace() == ["im REGISTER"])
+        #expect(rig.records.isEmpty)
+    }
+
+    @Test func deregistrationByTheNetworkIsToldOnceItIsStored() {
+        let rig = rig()
+        rig.answers["im"] = 200
+        rig.register(.alice)
+        _ = rig.taken()
+        rig.commits = false
+        #expect(rig.deregister("sip:alice@home1.test"))
+        #expect(rig.trace() == [])
+        rig.commit()
+        #expect(rig.trace() == ["im REGISTER"])
+    }
+
+    @Test func aFailedCommitUndoesADeregistrationByTheNetwork() {
+        let rig = rig()
+        rig.answers["im"] = 200
+        rig.register(.alice)
+        _ = rig.taken()
+        rig.commits = false
+        #expect(rig.deregister("sip:alice@home1.test"))
+        rig.commit(succeeded: false)
+        #expect(rig.trace() == [])
+        #expect(rig.contacts("sip:alice@home1.test").count == 1)
+    }
+
+    @Test func damagedAndForeignRecordsAreRefused() {
+        var effects = Effects()
+        let rig = rig()
+        let (key, junk) = (Array("sip:alice@home1.test".utf8), [UInt8](repeating: 0xFF, count: 40))
+        let isDamagedTaken = rig.core.restore(key: key.span.bytes, value: junk.span.bytes, at: rig.now, into: &effects)
+        #expect(!isDamagedTaken)
+        let nobody = Array("sip:nobody@home1.test".utf8)
+        let isForeignTaken = rig.core.restore(key: nobody.span.bytes, value: junk.span.bytes, at: rig.now, into: &effects)
+        #expect(!isForeignTaken)
+    }
+}

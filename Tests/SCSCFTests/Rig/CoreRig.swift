@@ -1,0 +1,258 @@
+import IMSProfile
+import SCSCF
+import SIPMessage
+import SIPRegistrar
+import SIPTransaction
+import SansIO
+
+/// A serving CSCF with a hand on its clock, its store and everything that it sends.
+final class CoreRig {
+    var core: ServingCSCF
+    private(set) var now: Now
+    let configuration: ServingCSCFConfiguration
+    /// Whether changes are committed as soon as they are made.
+    var commits = true
+    /// Whether application servers and contacts answer by themselves, and with what.
+    var answers: [String: Int] = [:]
+    private(set) var records: [[UInt8]: [UInt8]] = [:]
+    private var pending: [(change: StoreChange, key: [UInt8], value: [UInt8])] = []
+    private var sent: [Sent] = []
+    private(set) var notices: [Notice] = []
+    private var serial = 0
+
+    /// A message on its way to a peer.
+    struct Sent {
+        var message: SIPText
+        var flow: Flow
+        var transaction: UInt64
+        var octets: [UInt8]
+        /// The peer whose address and transport it goes to, or the address itself.
+        var destination: String {
+            let peer = Peer.all.first { $0.flow.remote == flow.remote && ($0.flow.transport == flow.transport) }
+            return peer?.name ?? "\(flow.transport.name):\(flow.remote.text)"
+        }
+    }
+
+    init(
+        records: [[UInt8]: [UInt8]] = [:], at seconds: Int64 = 1_700_000_000, _ change: (inout ServingCSCFConfiguration) -> Void = { _ in }
+    ) {
+        var configuration = Laboratory.configuration()
+        change(&configuration)
+        self.configuration = configuration
+        now = Now(monotonic: .zero, wall: WallTime(seconds: seconds))
+        core = ServingCSCF(configuration, at: now)
+        self.records = records
+        for (key, value) in records {
+            withEffects { precondition(core.restore(key: key.span.bytes, value: value.span.bytes, at: now, into: &$0)) }
+        }
+    }
+
+    /// The same core after its process died: only the committed records are left.
+    func restarted(after span: TimeSpan = .zero) -> CoreRig {
+        let configuration = self.configuration
+        return CoreRig(records: records, at: now.wall.seconds + span.wholeSeconds) { $0 = configuration }
+    }
+
+    // MARK: Driving
+
+    func receive(_ text: String, from peer: Peer) {
+        let octets = Array(text.utf8)
+        withEffects { core.receive(octets.span.bytes, over: peer.flow, at: now, into: &$0) }
+    }
+
+    func receive(_ message: SIPText, from peer: Peer) { receive(message.text, from: peer) }
+
+    /// Moves the clock, deadline by deadline.
+    func advance(_ span: TimeSpan) {
+        let end = now.monotonic + span
+        var turns = 0
+        while let next = core.nextDeadline, next <= end, turns < 100_000 {
+            turns += 1
+            move(to: max(next, now.monotonic))
+            withEffects { core.advance(to: now, into: &$0) }
+        }
+        move(to: end)
+    }
+
+    private func move(to instant: Instant) {
+        now = Now(monotonic: instant, wall: now.wall + (instant - now.monotonic))
+    }
+
+    /// Tells that a message could not be sent.
+    func fail(_ sent: Sent) {
+        withEffects { core.transmissionFailed(sent.transaction, over: sent.flow, at: now, into: &$0) }
+    }
+
+    func deregister(_ identity: String) -> Bool {
+        var isDone = false
+        withEffects { isDone = core.deregister(identity, at: now, into: &$0) }
+        return isDone
+    }
+
+    /// Reports all changes that wait.
+    func commit(succeeded: Bool = true) {
+        while let last = pending.last {
+            let changes = pending
+            pending = []
+            if succeeded {
+                for (change, key, value) in changes { records[key] = change.isRemoval ? nil : value }
+            }
+            withEffects { core.committed(upTo: last.change.ticket, succeeded: succeeded, at: now, into: &$0) }
+            if !succeeded { return }
+        }
+    }
+
+    var hasPendingChanges: Bool { !pending.isEmpty }
+
+    private func withEffects(_ body: (inout Effects) -> Void) {
+        var effects = Effects()
+        body(&effects)
+        var fresh: [Sent] = []
+        for transmission in effects.wire.transmissions {
+            let octets = [UInt8](effects.wire.bytes.bytes(from: transmission.start, count: transmission.count))
+            fresh.append(
+                Sent(
+                    message: SIPText(String(decoding: octets, as: UTF8.self)), flow: transmission.flow, transaction: transmission.transaction,
+                    octets: octets))
+        }
+        for change in effects.store.changes {
+            let key = [UInt8](effects.store.bytes.bytes(from: change.keyStart, count: change.keyCount))
+            let value = [UInt8](effects.store.bytes.bytes(from: change.valueStart, count: change.valueCount))
+            pending.append((change, key, value))
+        }
+        notices += effects.notices
+        sent += fresh
+        for one in fresh {
+            guard one.message.isRequest, one.message.method != "ACK", let status = answers[one.destination],
+                let peer = Peer.all.first(where: { $0.name == one.destination })
+            else { continue }
+            receive(one.message.response(status), from: peer)
+        }
+        if commits { commit() }
+    }
+
+    // MARK: What was sent
+
+    /// Everything sent since the last look.
+    func taken() -> [Sent] {
+        defer { sent = [] }
+        return sent
+    }
+
+    /// What was sent since the last look in short: `["bob MESSAGE", "alice 200 MESSAGE"]`.
+    func trace() -> [String] { taken().map { "\($0.destination) \($0.message.summary)" } }
+
+    /// The first message sent to a peer since the last look; it and all before it are seen. Without one: the trace.
+    func next(to peer: Peer) -> SIPText {
+        guard let i = sent.firstIndex(where: { $0.destination == peer.name }) else {
+            return SIPText("NOTHING for-\(peer.name) \(trace())\n\n")
+        }
+        defer { sent.removeFirst(i + 1) }
+        return sent[i].message
+    }
+
+    /// The first of what was sent since the last look, which is all seen.
+    func first() -> SIPText { taken().first?.message ?? SIPText("NOTHING was sent\n\n") }
+
+    // MARK: Requests
+
+    func request(
+        _ method: String, _ uri: String, from peer: Peer, to: String? = nil, _ headers: [(String, String)] = [], body: String = ""
+    ) -> SIPText {
+        serial += 1
+        var request = SIPText("\(method) \(uri) SIP/2.0\n\n")
+        request.headers = [
+            ("Via", "SIP/2.0/\(peer.viaTransport) \(peer.sentBy);branch=z9hG4bK\(peer.name)\(serial);rport"), ("Max-Forwards", "70"),
+            ("From", "<\(peer.identity)>;tag=f\(serial)"), ("To", "<\(to ?? uri)>"), ("Call-ID", "call\(serial)@\(peer.name)"),
+            ("CSeq", "\(serial) \(method)"),
+        ]
+        if method == "INVITE" || method == "SUBSCRIBE" { request.headers.append(("Contact", peer.contact)) }
+        request.headers += headers.map { (name: $0.0, value: $0.1) }
+        request.body = body
+        return request
+    }
+
+    /// Sends a request and gives it back, for its answers to be compared with.
+    @discardableResult
+    func send(
+        _ method: String, _ uri: String, from peer: Peer, _ headers: [(String, String)] = [], body: String = ""
+    ) -> SIPText {
+        let request = request(method, uri, from: peer, headers, body: body)
+        receive(request, from: peer)
+        return request
+    }
+
+    func registerRequest(_ peer: Peer, expires: Int? = 3600, contact: String? = nil, _ headers: [(String, String)] = []) -> SIPText {
+        var request = request("REGISTER", "sip:home1.test", from: peer, to: peer.identity, headers)
+        if contact != "" { request.headers.append(("Contact", contact ?? peer.contact)) }
+        if let expires { request.headers.append(("Expires", String(expires))) }
+        return request
+    }
+
+    /// A request again, with credentials that answer a challenge.
+    func answering(_ challenge: SIPText, _ request: SIPText, username: String, password: String, uri: String? = nil, count: UInt32 = 1) -> SIPText {
+        serial += 1
+        let isProxy = challenge.has("Proxy-Authenticate")
+        let octets = Array((challenge[isProxy ? "Proxy-Authenticate" : "WWW-Authenticate"] ?? "").utf8)
+        let bytes = octets.span.bytes
+        guard let parameters = bytes.digestParameters(Slice(0, octets.count)) else { return SIPText("NO challenge \(challenge.startLine)\n\n") }
+        var credentials = OctetBuffer(capacity: 512)
+        let name = Array(username.utf8)
+        let secret = Array(password.utf8)
+        let method = Array(request.method.utf8)
+        let target = Array((uri ?? request.uri).utf8)
+        _ = DigestClient.appendAuthorization(
+            isProxy ? .proxyAuthorization : .authorization, answering: parameters, in: bytes, username: name.span.bytes,
+            password: secret.span.bytes, method: method.span.bytes, uri: target.span.bytes, nonceCount: count, cnonce: UInt64(serial),
+            into: &credentials)
+        let line = String(decoding: [UInt8](credentials.bytes).dropLast(2), as: UTF8.self)
+        let parts = line.split(separator: ":", maxSplits: 1)
+        return again(request).with(String(parts[0]), String(parts[1].dropFirst()))
+    }
+
+    /// A request once more as a new one: next CSeq, new branch.
+    func again(_ request: SIPText) -> SIPText {
+        serial += 1
+        let branch = request["Via"]?.replacing(";branch=z9hG4bK", with: ";branch=z9hG4bKn\(serial)") ?? ""
+        return request.with("CSeq", "\(1000 + serial) \(request.method)").with("Via", branch)
+    }
+
+    static let passwords = ["sip:alice@home1.test": "wonderland", "sip:bob@home1.test": "builder"]
+
+    /// Registers a user, with digest where the core asks for it.
+    ///
+    /// - Returns: the last answer.
+    @discardableResult
+    func register(
+        _ peer: Peer, expires: Int? = 3600, contact: String? = nil, privateIdentity: String? = nil, _ headers: [(String, String)] = []
+    ) -> SIPText {
+        let request = registerRequest(peer, expires: expires, contact: contact, headers)
+        receive(request, from: peer)
+        let answer = next(to: peer)
+        guard answer.status == 401 else { return answer }
+        receive(
+            answering(
+                answer, request, username: privateIdentity ?? String(peer.identity.dropFirst(4)),
+                password: CoreRig.passwords[peer.identity] ?? ""), from: peer)
+        return next(to: peer)
+    }
+
+    /// Users registered, their application servers told and forgotten.
+    func registered(_ peers: Peer...) -> CoreRig {
+        answers["im"] = 200
+        answers["second"] = 200
+        for peer in peers { register(peer) }
+        answers = [:]
+        _ = taken()
+        return self
+    }
+
+    // MARK: Queries
+
+    func contacts(_ identity: String) -> [String] {
+        core.registeredIdentity(identity, at: now.monotonic)?.contacts.map(\.uri) ?? []
+    }
+
+    func dropped(_ reason: DropReason) -> UInt64 { core.counters.dropped[Int(reason.rawValue)] }
+    func thirdParty(_ server: Int, _ result: ThirdPartyResult) -> UInt64 { core.counters.thirdParty[server][Int(result.rawValue)] }
+}

@@ -1,0 +1,204 @@
+import IMSProfile
+import SCSCF
+import SansIO
+import Testing
+
+/// Requests through application servers (TS 24.229 §5.4.3.2, §5.4.3.3).
+@Suite struct ApplicationServerTests {
+    private typealias L = Laboratory
+    private let toBob = "sip:bob@home1.test"
+    private let tag = [("Accept-Contact", "*;+g.oma.sip-im;require;explicit")]
+
+    private func rig(_ criteria: [InitialFilterCriterion], _ change: (inout ServingCSCFConfiguration) -> Void = { _ in }) -> CoreRig {
+        CoreRig {
+            $0.profiles = [L.profile(criteria)]
+            change(&$0)
+        }
+    }
+
+    @Test func theServerGetsItsRouteAndADialogIdentifier() {
+        let rig = CoreRig().registered(.alice)
+        rig.send("PUBLISH", "sip:alice@home1.test", from: .alice, tag + [("Event", "presence")], body: "x")
+        let request = rig.next(to: .im)
+        let routes = request.all("Route")
+        #expect(request.uri == "sip:alice@home1.test")
+        #expect(routes.count == 2)
+        #expect(routes.first == "<sip:127.0.0.1:5080;lr>")
+        let mark = routes.last ?? ""
+        #expect(mark.hasPrefix("<sip:odi_") && mark.hasSuffix("@127.0.0.1:5060;lr;orig>"))
+        #expect(request["P-Served-User"] == "<sip:alice@home1.test>;sescase=orig;regstate=reg")
+        #expect(request["P-Asserted-Identity"] == "<sip:alice@home1.test>, <tel:+15550100>")
+        #expect(request["Max-Forwards"] == "69")
+        #expect(request["Accept-Contact"] == tag[0].1)
+        #expect(request.all("Via").count == 2)
+        #expect(request.body == "x")
+        #expect(!request.has("Record-Route"))
+    }
+
+    @Test func theServerMayAnswerItself() {
+        let rig = CoreRig().registered(.alice)
+        let sent = rig.send("PUBLISH", "sip:alice@home1.test", from: .alice, tag)
+        let request = rig.next(to: .im)
+        rig.receive(request.response(200, [("SIP-ETag", "e1")]), from: .im)
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 200)
+        #expect(answer["SIP-ETag"] == "e1")
+        #expect(answer.all("Via").count == 1)
+        #expect(answer["Via"]?.hasPrefix(sent["Via"]?.replacing(";rport", with: "") ?? "?") == true)
+    }
+
+    @Test func anotherTagThatOnlyBeginsAlikeIsNotServed() {
+        let rig = CoreRig().registered(.alice)
+        rig.send("PUBLISH", "sip:alice@home1.test", from: .alice, [("Accept-Contact", "*;+g.oma.sip-im.large-message")])
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 404)
+        #expect(answer["Warning"]?.contains("PUBLISH") == true)
+    }
+
+    @Test func aPublishThatNoCriterionTakesNeverGoesToItsOwnContacts() {
+        let rig = CoreRig().registered(.alice, .bob)
+        rig.send("PUBLISH", "sip:alice@home1.test", from: .alice)
+        rig.send("PUBLISH", toBob, from: .alice)
+        #expect(rig.trace() == ["alice 404 PUBLISH", "alice 404 PUBLISH"])
+    }
+
+    @Test func theChainGoesOnBehindTheServer() {
+        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1)])
+            .registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice)
+        let first = rig.next(to: .im)
+        rig.receive(first.forwarded(by: .im, branch: "i1"), from: .im)
+        let second = rig.next(to: .second)
+        #expect(second.all("Route").count == 2)
+        #expect(second.all("Route").last != first.all("Route").last)
+        rig.receive(second.forwarded(by: .second, branch: "s1"), from: .second)
+        let last = rig.next(to: .bob)
+        #expect(last.all("Via").count == 6)
+        #expect(!last.has("Route"))
+        #expect(!last.has("P-Served-User"))
+        #expect(last["P-Asserted-Identity"] == "<sip:alice@home1.test>, <tel:+15550100>")
+        #expect(last["P-Called-Party-ID"] == "<sip:bob@home1.test>")
+        rig.receive(last.response(200), from: .bob)
+        let atSecond = rig.next(to: .second)
+        #expect(atSecond.all("Via").count == 5)
+    }
+
+    @Test func bothSidesAreServed() {
+        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.terminating)], 1)])
+            .registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice)
+        let first = rig.next(to: .im)
+        rig.receive(first.forwarded(by: .im, branch: "i1"), from: .im)
+        let second = rig.next(to: .second)
+        #expect(second["P-Served-User"] == "<sip:bob@home1.test>;sescase=term;regstate=reg")
+        #expect(second.all("Route").last?.hasSuffix(";lr>") == true)
+        #expect(second.all("Route").last?.contains("orig") == false)
+        rig.receive(second.forwarded(by: .second, branch: "s1"), from: .second)
+        #expect(rig.trace() == ["bob MESSAGE"])
+    }
+
+    @Test func theSecondCriterionSeesWhatTheFirstServerChanged() {
+        let rig = rig([
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0), L.criterion(1, [.header("X-Mark", content: "set"), .sessionCase(.originating)], 1),
+        ]).registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice)
+        rig.receive(rig.next(to: .im).forwarded(by: .im, branch: "i1").adding("X-Mark", "set"), from: .im)
+        #expect(rig.trace() == ["second MESSAGE"])
+    }
+
+    @Test func anUnregisteredUserIsServedToo() {
+        let rig = rig([L.criterion(0, [.sessionCase(.terminatingUnregistered)], 0)])
+        rig.send("MESSAGE", toBob, from: .home2)
+        let request = rig.next(to: .im)
+        #expect(request["P-Served-User"] == "<sip:bob@home1.test>;sescase=term;regstate=unreg")
+        rig.receive(request.response(202), from: .im)
+        #expect(rig.next(to: .home2).status == 202)
+    }
+
+    @Test func aDialogIdentifierThatIsNotOursBeginsAnew() {
+        let rig = CoreRig().registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice, tag)
+        let request = rig.next(to: .im)
+        let mark = request.all("Route").last ?? ""
+        let forged = mark.replacing("odi_0", with: "odi_1")
+        var copy = request.forwarded(by: .stranger, branch: "x")
+        copy.set("Route", forged)
+        rig.receive(copy, from: .stranger)
+        // Not a continuation: as a stranger's request it is terminating, and bob's criterion takes it.
+        #expect(rig.next(to: .im)["P-Served-User"] == "<sip:bob@home1.test>;sescase=term;regstate=reg")
+    }
+
+    @Test func aServerOnAStreamIsReachedByIt() {
+        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 2)]).registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice)
+        let request = rig.next(to: .stream)
+        #expect(request["Via"]?.hasPrefix("SIP/2.0/TCP 127.0.0.1:5060;") == true)
+        #expect(request.all("Route").first == "<sip:127.0.0.1:5095;transport=tcp;lr>")
+        #expect(request.all("Route").last?.contains("@127.0.0.1:5060;transport=tcp;lr;orig>") == true)
+    }
+
+    // MARK: Retargeting
+
+    @Test func aDivertedRequestIsOriginatingForTheOneWhoDiverts() {
+        let rig = rig([
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.originatingCDIV)], 1),
+        ]).registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .home2)
+        var diverted = rig.next(to: .im).forwarded(by: .im, branch: "i1")
+        diverted.startLine = "MESSAGE sip:carol@home1.test SIP/2.0"
+        rig.receive(diverted, from: .im)
+        let second = rig.next(to: .second)
+        #expect(second["P-Served-User"] == "<sip:bob@home1.test>;orig-cdiv")
+        #expect(second.uri == "sip:carol@home1.test")
+        _ = rig.registered(.carol)
+        rig.receive(second.forwarded(by: .second, branch: "s1"), from: .second)
+        #expect(rig.trace() == ["carol MESSAGE"])
+    }
+
+    @Test func anAliasIsNoDiversion() {
+        let rig = rig([
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0), L.criterion(1, [.sessionCase(.originatingCDIV)], 1),
+        ]).registered(.alice, .bob)
+        rig.send("MESSAGE", "sip:alice@home1.test", from: .home2)
+        var same = rig.next(to: .im).forwarded(by: .im, branch: "i1")
+        same.startLine = "MESSAGE tel:+15550100 SIP/2.0"
+        rig.receive(same, from: .im)
+        #expect(rig.trace() == ["alice MESSAGE"])
+    }
+
+    @Test func aServerMayChooseThePathItself() {
+        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.terminating)], 1)])
+            .registered(.bob)
+        rig.send("MESSAGE", toBob, from: .home2)
+        let onward = rig.next(to: .im).forwarded(by: .im, branch: "i1").adding("Route", "<sip:127.0.0.1:6070;lr>")
+        rig.receive(onward, from: .im)
+        let sent = rig.next(to: .home3)
+        #expect(sent.uri == toBob)
+        #expect(sent.all("Route") == ["<sip:127.0.0.1:6070;lr>"])
+    }
+
+    // MARK: Self-loops
+
+    @Test func theShortFormNeverSendsBackToWhereItCameFrom() {
+        let rig = CoreRig().registered(.bob)
+        rig.send("MESSAGE", toBob, from: .im, tag)
+        #expect(rig.trace() == ["bob MESSAGE"])
+    }
+
+    @Test func theLongFormSendsBackOnce() {
+        let rig = rig([L.criterion(3, [.method("MESSAGE"), .sessionCase(.terminating)], 0)]).registered(.bob)
+        let request = rig.send("MESSAGE", toBob, from: .im)
+        let back = rig.next(to: .im)
+        #expect(back.method == "MESSAGE")
+        var again = request
+        again.set("Via", "SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bKanother")
+        rig.receive(again, from: .im)
+        let answer = rig.next(to: .im)
+        #expect(answer.status == 482)
+        #expect(answer["Warning"]?.contains("priority 3") == true)
+        #expect(answer["Warning"]?.contains("im") == true)
+        // With its identifier it goes on.
+        rig.receive(back.forwarded(by: .im, branch: "i9"), from: .im)
+        #expect(rig.trace() == ["bob MESSAGE"])
+    }
+}
