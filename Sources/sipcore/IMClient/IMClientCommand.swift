@@ -66,7 +66,7 @@ struct IMClientCommand: AsyncParsableCommand {
         let script = try script()
         let core = try CoreAddress(argument: core)
         let bound = try bind(core)
-        let client = IMClient(settings: try settings(core, listeners: bound.listeners), start: SystemClock.now.monotonic)
+        let client = IMClient(settings: try settings(core, listeners: bound.listeners), start: SystemClock.now)
         let node = ReportingClient(client) { report in
             for event in report.events { Descriptor.write(event.jsonLine + "\n", to: STDOUT_FILENO) }
             for outcome in report.outcomes.dropLast(report.hasQuit ? 1 : 0) { occur.yield(.commandEnded(outcome)) }

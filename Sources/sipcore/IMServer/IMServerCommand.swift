@@ -93,7 +93,7 @@ struct IMServerCommand: AsyncParsableCommand {
 
     private func restoredServer(_ settings: IMServerSettings, from store: Store?, _ logger: Logger) throws(CommandFailure) -> IMServer {
         let now = SystemClock.now
-        var server = IMServer(settings: settings, start: now.monotonic)
+        var server = IMServer(settings: settings, start: now)
         guard let store else { return server }
         var unknown = 0
         for table in IMServer.storeTables.keys.sorted() {
