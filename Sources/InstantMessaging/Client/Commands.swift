@@ -31,8 +31,10 @@ extension IMClient {
         switch command {
         case .register(let expires):
             register(expires: expires ?? settings.registrationExpires, isCommanded: true, at: now, into: &effects)
-        case .unregister, .quit where isRegistered:
+        case .unregister:
             // Without a registration of this run too: an earlier one may have left a contact with the core.
+            unregister(at: now, into: &effects)
+        case .quit where isRegistered:
             unregister(at: now, into: &effects)
         case .quit:
             finishCommand(.succeeded, at: now, into: &effects)
