@@ -12,14 +12,14 @@ import Testing
         clients:
           alice: {run: im-client}
           # A shell with a child of its own, which ignores the polite signals.
-          bob: {command: [./stubborn]}
+          bob: {command: [sh, stubborn]}
 
         """
 
     @Test(arguments: [SIGINT, SIGTERM, SIGKILL])
     func `no process is left`(signal: Int32) async throws {
         let folder = try TemporaryFolder()
-        try folder.writeScript("stubborn", "#!/bin/sh\ntrap '' INT TERM HUP\nsleep 600 &\nwait\nsleep 600\n")
+        try folder.write("stubborn", "trap '' INT TERM HUP\nsleep 600 &\nwait\nsleep 600\n")
         let lab = try Child([sipcore, "lab", try folder.write("lab.yaml", Self.topology)], named: "lab", in: folder)
         let nodes = try #require(try await lab.ready().nodes)
         #expect(Set(nodes.keys) == ["core", "im", "alice", "bob"])

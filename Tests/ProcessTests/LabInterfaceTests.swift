@@ -56,18 +56,16 @@ import Testing
     /// The client speaks the lines; the server is known by its own ready line. Both write what they were given.
     @Test func `the user's own commands play client and server`() async throws {
         let folder = try TemporaryFolder()
-        try folder.writeScript(
+        try folder.write(
             "my-server",
             """
-            #!/bin/sh
             echo "$@ $COLOUR" > server.arguments
             echo '{"event":"ready","role":"mine","pid":'$$',"sip":["'"$1"'"]}'
             exec sleep 600
             """)
-        try folder.writeScript(
+        try folder.write(
             "my-client",
             """
-            #!/bin/sh
             echo "$@" > client.arguments
             while read -r verb rest; do
                 case "$verb" in
@@ -85,11 +83,11 @@ import Testing
               mine:
                 uri: sip:127.0.0.1:0
                 feature_tags: [+g.mine]
-                command: [./my-server, "${application_servers.mine.uri}"]
+                command: [sh, my-server, "${application_servers.mine.uri}"]
                 env: {COLOUR: red}
             subscribers: {alice: {password: wonderland, application_servers: [mine]}}
             clients:
-              alice: {command: [./my-client, "${core.udp}", "${core.tcp}", "${subscriber.private_identity}"]}
+              alice: {command: [sh, my-client, "${core.udp}", "${core.tcp}", "${subscriber.private_identity}"]}
             scenarios:
               it is driven:
                 - alice: register

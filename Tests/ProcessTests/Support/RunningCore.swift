@@ -9,9 +9,11 @@ final class RunningCore: Sendable {
     let http: UInt16
 
     /// Starts it and waits until it serves.
-    /// - Parameter settings: further lines of `core:`, each with its indentation.
+    /// - Parameters:
+    ///   - port: its port of UDP and TCP; 0: any.
+    ///   - settings: further lines of `core:`, each with its indentation.
     init(
-        in folder: TemporaryFolder, named name: String = "core", authentication: String = "none", settings: String = "",
+        in folder: TemporaryFolder, named name: String = "core", port: UInt16 = 0, authentication: String = "none", settings: String = "",
         subscribers: String = twoSubscribers
     ) async throws {
         let topology = try folder.write(
@@ -19,7 +21,7 @@ final class RunningCore: Sendable {
             """
             domain: home1.test
             core:
-              listen: [udp://127.0.0.1:0, tcp://127.0.0.1:0]
+              listen: [udp://127.0.0.1:\(port), tcp://127.0.0.1:\(port)]
               http: 127.0.0.1:0
               authentication: \(authentication)
             \(settings)

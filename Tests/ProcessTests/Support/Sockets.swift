@@ -33,10 +33,10 @@ final class TakenPort: Sendable {
     let port: UInt16
     private let descriptors: [Int32]
 
-    init() throws {
-        // Below the range from which the system takes ports for others' port 0.
+    /// - Parameter range: below the one from which the system takes ports for others' port 0.
+    init(among range: ClosedRange<UInt16> = 12000...32000) throws {
         for _ in 0..<200 {
-            let port = UInt16.random(in: 12000...32000)
+            let port = UInt16.random(in: range)
             let descriptors = [datagram, stream].map { socket(AF_INET, $0 | closeOnExec, 0) }
             if descriptors.allSatisfy({ descriptor in withLoopback(port) { bind(descriptor, $0, $1) } == 0 }), listen(descriptors[1], 1) == 0 {
                 self.port = port
@@ -52,8 +52,8 @@ final class TakenPort: Sendable {
 }
 
 /// Ports that were free a moment ago, each another.
-func freePorts(_ count: Int) throws -> [UInt16] {
-    let taken = try (0..<count).map { _ in try TakenPort() }
+func freePorts(_ count: Int, among range: ClosedRange<UInt16> = 12000...32000) throws -> [UInt16] {
+    let taken = try (0..<count).map { _ in try TakenPort(among: range) }
     return withExtendedLifetime(taken) { taken.map(\.port) }
 }
 

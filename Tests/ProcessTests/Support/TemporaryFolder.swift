@@ -20,11 +20,6 @@ final class TemporaryFolder: Sendable {
         return "\(path)/\(name)"
     }
 
-    func writeScript(_ name: String, _ text: String) throws {
-        let file = try write(name, text)
-        guard chmod(file, 0o755) == 0 else { throw Failure("\(file) cannot be made executable") }
-    }
-
     /// Nil if there is no such file.
     func read(_ name: String) -> String? {
         guard let data = FileManager.default.contents(atPath: "\(path)/\(name)") else { return nil }
