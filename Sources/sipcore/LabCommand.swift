@@ -32,7 +32,8 @@ struct LabCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write a JUnit report of the scenarios.", valueName: "file"), completion: .file())
     var junit: String?
 
-    @Option(help: ArgumentHelp("Write what each process prints to NAME.log in this folder too.", valueName: "folder"), completion: .directory)
+    @Option(
+        help: ArgumentHelp("Write what each process prints to NAME.log in this folder too.", valueName: "folder"), completion: .directory)
     var logs: String?
 
     @OptionGroup var shared: SharedOptions
@@ -84,7 +85,9 @@ struct LabCommand: AsyncParsableCommand {
     private static func advice(for name: String, among known: [String]) -> String {
         // A piece of a long name is a common slip, and too far away from it for a comparison of letters.
         let near = known.filter { $0.lowercased().contains(name.lowercased()) }
-        if let nearest = Suggestion.nearest(to: name, among: known) ?? (near.count == 1 ? near.first : nil) { return "did you mean '\(nearest)'?" }
+        if let nearest = Suggestion.nearest(to: name, among: known) ?? (near.count == 1 ? near.first : nil) {
+            return "did you mean '\(nearest)'?"
+        }
         return known.isEmpty ? "the topology has none" : "there are " + known.map { "'\($0)'" }.joined(separator: ", ")
     }
 

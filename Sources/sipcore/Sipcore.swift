@@ -58,7 +58,8 @@ struct Sipcore: AsyncParsableCommand {
         }
         let known = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
         guard !word.hasPrefix("-"), !known.contains(word) else { return }
-        let advice = Suggestion.nearest(to: word, among: known).map { "did you mean '\($0)'?" } ?? "there are \(known.joined(separator: ", "))"
+        let advice =
+            Suggestion.nearest(to: word, among: known).map { "did you mean '\($0)'?" } ?? "there are \(known.joined(separator: ", "))"
         throw CommandFailure(status: 2, text: "there is no command '\(word)'; \(advice)")
     }
 

@@ -121,13 +121,16 @@ struct IMClientCommand: AsyncParsableCommand {
     private func settings(_ core: CoreAddress, listeners: [Listener]) throws(CommandFailure) -> IMClientSettings {
         guard listeners.contains(where: { $0.transport == core.transport }) else {
             throw CommandFailure(
-                status: 2, text: "the core is reached by \(core.transport.name), but no --listen is; add --listen \(core.transport.name)://127.0.0.1:0")
+                status: 2,
+                text: "the core is reached by \(core.transport.name), but no --listen is; add --listen \(core.transport.name)://127.0.0.1:0"
+            )
         }
         guard aka == nil else { throw CommandFailure(status: 2, text: "--aka is not supported yet; use --password") }
         let octets = Array(publicIdentity.utf8)
         let bytes = octets.span.bytes
         guard let uri = bytes.uri(Slice(0, octets.count)), uri.scheme != .other, !uri.user.isEmpty else {
-            throw CommandFailure(status: 2, text: "--public-identity \(publicIdentity): not a SIP or tel URI of a user; write sip:alice@home1.test")
+            throw CommandFailure(
+                status: 2, text: "--public-identity \(publicIdentity): not a SIP or tel URI of a user; write sip:alice@home1.test")
         }
         let ownDomain = uri.isSIP ? String(octets: bytes[uri.host]) : nil
         guard let domain = domain ?? ownDomain else {

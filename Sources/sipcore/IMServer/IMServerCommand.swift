@@ -191,7 +191,8 @@ struct PublicationOptions: ParsableArguments {
 
     func validate() throws {
         guard minExpires <= defaultExpires, defaultExpires <= maxExpires else {
-            throw ValidationError("--min-expires \(minExpires), --default-expires \(defaultExpires) and --max-expires \(maxExpires) are not in rising order")
+            throw ValidationError(
+                "--min-expires \(minExpires), --default-expires \(defaultExpires) and --max-expires \(maxExpires) are not in rising order")
         }
     }
 

@@ -94,6 +94,8 @@ private func splitHostAndPort(_ text: Substring) -> (host: String, port: UInt16?
     }
     guard !host.isEmpty else { return nil }
     if rest.isEmpty { return (String(host), nil) }
-    guard rest.first == ":", rest.dropFirst().allSatisfy({ ("0"..."9").contains($0) }), let port = UInt16(rest.dropFirst()) else { return nil }
+    guard rest.first == ":", rest.dropFirst().allSatisfy({ ("0"..."9").contains($0) }), let port = UInt16(rest.dropFirst()) else {
+        return nil
+    }
     return (String(host), port)
 }

@@ -26,7 +26,9 @@ enum HostResolver {
         guard let name = entry.ai_addr else { return nil }
         switch entry.ai_family {
         case AF_INET:
-            return name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { IPAddress(v4: UInt32(bigEndian: $0.pointee.sin_addr.s_addr)) }
+            return name.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                IPAddress(v4: UInt32(bigEndian: $0.pointee.sin_addr.s_addr))
+            }
         case AF_INET6:
             return name.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { name in
                 withUnsafeBytes(of: name.pointee.sin6_addr) { octets in

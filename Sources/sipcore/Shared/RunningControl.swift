@@ -26,7 +26,8 @@ struct RunningControl: Sendable {
         for await outcome in outcomes {
             switch outcome {
             case .success(let bound): return RunningControl(address: bound, task: task)
-            case .failure(.tokenMissing(let address)): throw CommandFailure(status: 1, text: ControlFailure.tokenMissing(address).description)
+            case .failure(.tokenMissing(let address)):
+                throw CommandFailure(status: 1, text: ControlFailure.tokenMissing(address).description)
             case .failure(let failure): throw CommandFailure(status: 3, text: failure.description)
             }
         }

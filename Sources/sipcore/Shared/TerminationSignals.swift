@@ -13,7 +13,9 @@ struct TerminationSignals: Sendable {
     /// - Parameter arrived: is called too, on a thread of its own, for each signal.
     init(arrived: @escaping @Sendable () -> Void = {}) throws(CommandFailure) {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw CommandFailure(status: 3, text: "cannot watch for signals: \(String(cString: strerror(errno)))") }
+        guard pipe(&ends) == 0 else {
+            throw CommandFailure(status: 3, text: "cannot watch for signals: \(String(cString: strerror(errno)))")
+        }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         // A handler must not wait.
         _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
@@ -27,7 +29,9 @@ struct TerminationSignals: Sendable {
             }
         }
         let failure = cprocess_forward_signals([SIGINT, SIGTERM], 2, ends[1])
-        guard failure == 0 else { throw CommandFailure(status: 3, text: "cannot watch for signals: \(String(cString: strerror(-failure)))") }
+        guard failure == 0 else {
+            throw CommandFailure(status: 3, text: "cannot watch for signals: \(String(cString: strerror(-failure)))")
+        }
     }
 
     /// Waits for the first of them, or returns at once if it has arrived already.
