@@ -67,11 +67,8 @@ extension ServingCSCF {
         registrar.reset(at: now.monotonic)
         digest.reset(secret: HashSecret(from: &random), at: now.monotonic)
         for index in 0..<contexts.endIndex where contexts.isInUse(index) { close(contexts.id(of: index)) }
-        for index in 0..<thirdParty.endIndex where thirdParty.isInUse(index) { thirdParty.remove(index) }
-        while let waiter = waiting.popLast() {
-            pool.release(waiter.request)
-            pool.release(waiter.answer)
-        }
+        for index in 0..<thirdParty.endIndex where thirdParty.isInUse(index) { forgetThirdParty(thirdParty.id(of: index)) }
+        forgetWaiting()
         transactions.removeAll()
     }
 

@@ -20,8 +20,8 @@ extension OctetBuffer {
     }
 
     /// The Route values that are left after `removed` were taken off, one a line. Of a request that came from a strict
-    /// router the last value is the Request-URI and no route.
-    public mutating func appendRoutes(of request: borrowing Message, _ routes: RouteSet) {
+    /// router the last value is the Request-URI and no route; towards one the Request-URI is the last value.
+    public mutating func appendRoutes(of request: borrowing Message, _ routes: RouteSet, _ requestURI: SIPURI?) {
         guard routes.next != nil else { return }
         let bytes = request.bytes
         var index = 0
@@ -34,7 +34,11 @@ extension OctetBuffer {
             return true
         }
         if routes.requestURIFromLast != nil, last != nil { kept.removeLast() }
-        for value in kept { appendField(.route, bytes[value]) }
+        for value in kept.dropFirst(routes.isStrict ? 1 : 0) { appendField(.route, bytes[value]) }
+        guard routes.isStrict, let requestURI else { return }
+        append("Route: <")
+        append(bytes[requestURI.all])
+        append(">\r\n")
     }
 
     /// Max-Forwards, one less (§16.6 step 3).
@@ -44,13 +48,21 @@ extension OctetBuffer {
 
     /// A response as it goes back (§16.7 step 9): without our Via, which is its topmost value.
     ///
-    /// - Parameter leftOut: what the next hop must not see.
-    public mutating func appendForwarded(_ response: borrowing Message, _ top: Via, leavingOut leftOut: HeaderSet = []) {
-        append("SIP/2.0 ")
-        appendDecimal(UInt64(response.status))
-        append(" ")
-        append(response[response.shape.reason])
-        append("\r\n")
+    /// - Parameters:
+    ///   - status: to be told instead of the one received, with its own reason phrase.
+    ///   - leftOut: what the next hop must not see.
+    public mutating func appendForwarded(
+        _ response: borrowing Message, _ top: Via, as status: UInt16? = nil, leavingOut leftOut: HeaderSet = []
+    ) {
+        if let status {
+            appendStatusLine(status, StatusReason.text(status))
+        } else {
+            append("SIP/2.0 ")
+            appendDecimal(UInt64(response.status))
+            append(" ")
+            append(response[response.shape.reason])
+            append("\r\n")
+        }
         var leftOut = leftOut
         leftOut.insert(.via)
         leftOut.insert(.contentLength)

@@ -49,6 +49,10 @@ public struct RouteSet: BitwiseCopyable, Sendable {
     /// A Route value that is no address: the request is malformed.
     public var isMalformed = false
 
+    /// Whether the topmost value that is left is a strict router's, without `lr`: it takes the place of the Request-URI,
+    /// which goes to the end of the route (RFC 3261 §16.6 step 6).
+    public var isStrict = false
+
     /// Whether nothing is left to follow.
     public var isEmpty: Bool { next == nil }
 }
@@ -83,6 +87,8 @@ extension RouteSet {
             if own == nil { own = routes[removed].uri }
             removed += 1
         }
-        if removed < routes.count { next = routes[removed] }
+        guard removed < routes.count else { return }
+        next = routes[removed]
+        isStrict = bytes.parameter("lr", in: routes[removed].uri.parameters) == nil
     }
 }

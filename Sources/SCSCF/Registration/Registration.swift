@@ -61,7 +61,7 @@ extension ServingCSCF {
             }
         case .fetched:
             let start = effects.wire.bytes.count
-            appendRegistered(user, ha1, arrival, request, at: now, into: &effects.wire.bytes)
+            appendRegistered(user, ha1, usesOutbound: false, arrival, request, at: now, into: &effects.wire.bytes)
             transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
         case .changed(let change):
             registrationChanged(change, user, device, ha1, arrival, request, at: now, into: &effects)
@@ -73,7 +73,7 @@ extension ServingCSCF {
         _ request: borrowing Message, at now: Now, into effects: inout Effects
     ) {
         let start = effects.wire.bytes.count
-        appendRegistered(user, ha1, arrival, request, at: now, into: &effects.wire.bytes)
+        appendRegistered(user, ha1, usesOutbound: change.usesOutbound, arrival, request, at: now, into: &effects.wire.bytes)
         if !change.isRegistered { digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic) }
         guard configuration.isPersistent else {
             let end = effects.wire.bytes.count
@@ -87,18 +87,22 @@ extension ServingCSCF {
         persist(user.subscriber, ticket: ticket, at: now, into: &effects)
         waiting.append(
             WaitingRegistration(
-                ticket: ticket, server: arrival.server, source: arrival.flow, change: change, user: user,
-                request: pool.store(request.bytes), answer: pool.store(effects.wire.bytes.bytes(from: start, count: effects.wire.bytes.count - start))))
+                ticket: ticket, subscriber: user.subscriber,
+                cause: .request(
+                    WaitingRequest(
+                        server: arrival.server, source: arrival.flow, change: change, user: user, request: pool.store(request.bytes),
+                        answer: pool.store(effects.wire.bytes.bytes(from: start, count: effects.wire.bytes.count - start))))))
         effects.wire.bytes.truncate(to: start)
     }
 
     /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings, Path as received, Service-Route, P-Associated-URI.
     private mutating func appendRegistered(
-        _ user: IdentityReference, _ ha1: DigestHash?, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        _ user: IdentityReference, _ ha1: DigestHash?, usesOutbound: Bool, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
         into bytes: inout OctetBuffer
     ) {
         bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
         registrar.appendContacts(of: user.subscriber, at: now.monotonic, into: &bytes)
+        if usesOutbound { bytes.append("Require: outbound\r\n") }
         bytes.appendFields(of: request, .path)
         let listener = configuration.listeners[Int(arrival.flow.listener)]
         bytes.append("Service-Route: <sip:orig@")
@@ -136,9 +140,8 @@ extension ServingCSCF {
 
     /// A binding whose time is over (TS 24.229 §5.4.1.5): when it was the user's last, the application servers hear of it.
     mutating func bindingExpired(_ binding: ExpiredBinding, at now: Now, into effects: inout Effects) {
+        if binding.isLast { return userGone(binding.subscriber, .expiry, at: now, into: &effects) }
         if configuration.isPersistent { persist(binding.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
-        guard binding.isLast else { return }
-        sendThirdPartyDeregistration(of: binding.subscriber, except: -1, at: now, into: &effects)
     }
 
     // MARK: Extensions

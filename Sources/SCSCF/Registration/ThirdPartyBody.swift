@@ -10,6 +10,14 @@ import SansIO
 
 struct ThirdPartyBody {
     private var parts: [(type: StaticString, octets: [UInt8])] = []
+    private var isAlreadyWritten = false
+    /// The body stands with the header fields already: nothing is to be added.
+    static var alreadyWritten: ThirdPartyBody {
+        var body = ThirdPartyBody()
+        body.isAlreadyWritten = true
+        return body
+    }
+    var isEmpty: Bool { parts.isEmpty }
     /// 64 random bits, so that the boundary occurs in no part.
     var boundary: UInt64 = 0
 
@@ -32,6 +40,7 @@ struct ThirdPartyBody {
 
     /// Content-Type, the end of the header fields and the body.
     func append(to bytes: inout OctetBuffer) {
+        if isAlreadyWritten { return }
         guard let first = parts.first else { return bytes.appendEmptyBody() }
         guard parts.count > 1 else {
             bytes.appendField(.contentType, first.type)

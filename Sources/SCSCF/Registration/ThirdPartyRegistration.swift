@@ -17,6 +17,8 @@ struct ThirdPartyRegistration: BitwiseCopyable {
     var endsRegistration: Bool
     /// Whether a 423 is tried again with a longer interval; once.
     var mayRetry: Bool
+    /// What stands behind Expires, header fields and body, for that second time. None: an empty body and nothing else.
+    var rest = PacketID.none
 }
 
 extension ServingCSCF {
@@ -36,7 +38,7 @@ extension ServingCSCF {
             for i in 0..<core.criteria[number].count {
                 let route = core.criteria[number][i]
                 guard !core.isRepeated(i, in: number), core.configuration.profiles[number].matches(at: i, request, context) else { continue }
-                let body = core.thirdPartyBody(route, number, i, request, answer, effects.wire.bytes)
+                let body = core.thirdPartyBody(route, number, i, change.kind, request, answer, effects.wire.bytes)
                 core.sendThirdPartyRegister(route, named, expires, body: body, at: now, into: &effects) { [domain = core.configuration.domain] in
                     $0.appendFields(of: request, .pAccessNetworkInfo)
                     $0.appendFields(of: request, .pVisitedNetworkID)
@@ -126,7 +128,14 @@ extension ServingCSCF {
             return thirdParty.remove(record.index)
         }
         let start = effects.wire.bytes.count
-        appendThirdPartyRegister(route, namedUser(user), expires, client, sending, body, into: &effects.wire.bytes, fields: fields)
+        appendThirdPartyRegister(route, namedUser(user), expires, client, sending, into: &effects.wire.bytes)
+        let rest = effects.wire.bytes.count
+        fields(&effects.wire.bytes)
+        let hasFields = effects.wire.bytes.count > rest
+        body.append(to: &effects.wire.bytes)
+        if mayRetry, hasFields || !body.isEmpty {
+            thirdParty[record.index].rest = pool.store(effects.wire.bytes.bytes(from: rest, count: effects.wire.bytes.count - rest))
+        }
         counters.countThirdParty(Int(route.server), .sent)
         transmit(client, from: start, over: sending, at: now, into: &effects)
     }
@@ -138,8 +147,8 @@ extension ServingCSCF {
     }
 
     private mutating func appendThirdPartyRegister(
-        _ route: CriterionRoute, _ user: IdentityReference, _ expires: UInt32, _ client: SlotID, _ flow: Flow, _ body: ThirdPartyBody,
-        into bytes: inout OctetBuffer, fields: (inout OctetBuffer) -> Void
+        _ route: CriterionRoute, _ user: IdentityReference, _ expires: UInt32, _ client: SlotID, _ flow: Flow,
+        into bytes: inout OctetBuffer
     ) {
         let address = configuration.listeners[Int(flow.listener)].advertised
         bytes.append("REGISTER ")
@@ -169,19 +178,19 @@ extension ServingCSCF {
         bytes.append(">\r\nExpires: ")
         bytes.appendDecimal(UInt64(expires))
         bytes.append("\r\n")
-        fields(&bytes)
-        body.append(to: &bytes)
     }
 
     // MARK: The body
 
     /// Service information, the user's REGISTER and the answer to it, as the criterion asks (§5.4.1.7A).
     private mutating func thirdPartyBody(
-        _ route: CriterionRoute, _ profile: Int, _ index: Int, _ request: borrowing Message, _ answer: Slice, _ wire: borrowing OctetBuffer
+        _ route: CriterionRoute, _ profile: Int, _ index: Int, _ kind: RegistrationChange.Kind, _ request: borrowing Message,
+        _ answer: Slice, _ wire: borrowing OctetBuffer
     ) -> ThirdPartyBody {
         var body = ThirdPartyBody()
         guard route.hasBody else { return body }
-        if let info = configuration.profiles[profile].criteria[index].applicationServer.serviceInfo { body.addServiceInfo(info) }
+        // Service information is for a user who registers (§5.4.1.7 g).
+        if kind != .deregistration, let info = configuration.profiles[profile].criteria[index].applicationServer.serviceInfo { body.addServiceInfo(info) }
         if route.includesRequest { body.addMessage(request.bytes) }
         if route.includesAnswer { body.addMessage(wire.bytes(from: answer.lower, count: Int(answer.count))) }
         body.boundary = random.next()
@@ -204,13 +213,19 @@ extension ServingCSCF {
             counters.countThirdParty(Int(record.server), .refused)
             effects.notices.append(Notice(.warning, thirdPartyNotice(record, "answered \(response.status)")))
         }
+        forgetThirdParty(id)
+    }
+
+    /// Forgets a request that is done with.
+    mutating func forgetThirdParty(_ id: SlotID) {
+        pool.release(thirdParty[id.index].rest)
         thirdParty.remove(id.index)
     }
 
     mutating func thirdPartyUnanswered(_ id: SlotID, _ status: UInt16, at now: Now, into effects: inout Effects) {
         guard thirdParty.contains(id) else { return }
         let record = thirdParty[id.index]
-        thirdParty.remove(id.index)
+        forgetThirdParty(id)
         thirdPartyFailed(record, status, at: now, into: &effects)
     }
 
@@ -234,8 +249,13 @@ extension ServingCSCF {
             minimum > UInt64(record.expires), let number = directory.profile(of: record.user),
             let route = criteria[number].first(where: { $0.server == record.server })
         else { return }
+        let rest = record.rest.isNone ? nil : [UInt8](pool.bytes(record.rest))
         sendThirdPartyRegister(
-            route, record.user, UInt32(clamping: minimum), body: ThirdPartyBody(), mayRetry: false, at: now, into: &effects) { _ in }
+            route, record.user, UInt32(clamping: minimum), body: rest == nil ? ThirdPartyBody() : .alreadyWritten, mayRetry: false, at: now,
+            into: &effects
+        ) { bytes in
+            if let rest { bytes.append(rest) }
+        }
     }
 
     private func thirdPartyNotice(_ record: ThirdPartyRegistration, _ what: String) -> String {
@@ -249,9 +269,7 @@ extension ServingCSCF {
 
     /// Removes all bindings of a user (TS 24.229 §5.4.1.5) and tells the application servers.
     mutating func deregister(_ subscriber: UInt32, except server: Int16, at now: Now, into effects: inout Effects) {
-        if let token = registrar.removeAll(of: subscriber) { registrar.confirm(token) }
-        if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
-        sendThirdPartyDeregistration(of: subscriber, except: server, at: now, into: &effects)
+        userGone(subscriber, .network(registrar.removeAll(of: subscriber), failed: server), at: now, into: &effects)
     }
 }
 

@@ -1,4 +1,4 @@
-// Registrations whose commit is not yet reported: nothing that depends on a change leaves before the change is safe.
+// Changes of registrations whose commit is not yet reported: nothing that depends on a change leaves before it is safe.
 
 import IMSProfile
 import SIPMessage
@@ -7,8 +7,22 @@ import SIPRegistrar
 import SIPTransaction
 public import SansIO
 
+/// A change that waits for its commit.
 struct WaitingRegistration: BitwiseCopyable {
+    enum Cause: BitwiseCopyable {
+        /// A REGISTER: it is answered, and the application servers hear of it.
+        case request(WaitingRequest)
+        /// Time is over, so this cannot be undone.
+        case expiry
+        /// The network's doing. `failed` is the application server that gave the reason, or -1: it is not told.
+        case network(ChangeToken?, failed: Int16)
+    }
     var ticket: UInt64
+    var subscriber: UInt32
+    var cause: Cause
+}
+
+struct WaitingRequest: BitwiseCopyable {
     var server: SlotID
     var source: Flow
     var change: RegistrationChange
@@ -73,53 +87,93 @@ extension ServingCSCF {
         effects.store.put(table: StoreTable.registrations, key: scratch.bytes, value: record.bytes, ticket: ticket)
     }
 
+    /// Tells the application servers that a user is gone: with a database, once that is stored.
+    mutating func userGone(_ subscriber: UInt32, _ cause: WaitingRegistration.Cause, at now: Now, into effects: inout Effects) {
+        guard configuration.isPersistent else { return tellGone(subscriber, cause, at: now, into: &effects) }
+        let ticket = waiting.nextTicket()
+        persist(subscriber, ticket: ticket, at: now, into: &effects)
+        waiting.append(WaitingRegistration(ticket: ticket, subscriber: subscriber, cause: cause))
+    }
+
+    private mutating func tellGone(
+        _ subscriber: UInt32, _ cause: WaitingRegistration.Cause, at now: Now, into effects: inout Effects
+    ) {
+        var failed: Int16 = -1
+        if case .network(let token, let server) = cause {
+            if let token { registrar.confirm(token) }
+            failed = server
+        }
+        sendThirdPartyDeregistration(of: subscriber, except: failed, at: now, into: &effects)
+    }
+
     /// Takes back what was stored, at start. What expired meanwhile is told to the application servers.
     ///
     /// - Returns: false if the record is damaged or its subscriber is not provisioned any more.
     public mutating func restore(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
         guard let reference = directory.publicIdentity(key) else { return false }
         guard registrar.restore(value, of: reference.subscriber, at: now) else { return false }
-        if !registrar.isRegistered(reference.subscriber) {
-            persist(reference.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects)
-            sendThirdPartyDeregistration(of: reference.subscriber, except: -1, at: now, into: &effects)
-        }
+        if !registrar.isRegistered(reference.subscriber) { userGone(reference.subscriber, .expiry, at: now, into: &effects) }
         return true
     }
 
     mutating func registrationsCommitted(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
-        if !succeeded { return undoAll(at: now, into: &effects) }
+        guard succeeded else { return undoAll(at: now, into: &effects) }
         while let waiter = waiting.popFirst(upTo: ticket) {
-            registrar.confirm(waiter.change.token)
-            let octets = [UInt8](pool.bytes(waiter.request))
-            let start = effects.wire.bytes.count
-            effects.wire.bytes.append(pool.bytes(waiter.answer))
-            let end = effects.wire.bytes.count
-            pool.release(waiter.request)
-            pool.release(waiter.answer)
-            transactions.respond(waiter.server, 200, from: start, at: now.monotonic, into: &effects.wire)
-            var scanner = MessageScanner()
-            _ = scanner.scan(octets.span.bytes)
-            sendThirdParty(
-                waiter.change, waiter.user, scanner.message(octets.span.bytes), answer: Slice(start, end), at: now,
-                into: &effects)
+            switch waiter.cause {
+            case .request(let request): registrationStored(request, at: now, into: &effects)
+            case .expiry, .network: tellGone(waiter.subscriber, waiter.cause, at: now, into: &effects)
+            }
         }
+    }
+
+    private mutating func registrationStored(_ waiter: WaitingRequest, at now: Now, into effects: inout Effects) {
+        registrar.confirm(waiter.change.token)
+        let octets = [UInt8](pool.bytes(waiter.request))
+        let start = effects.wire.bytes.count
+        effects.wire.bytes.append(pool.bytes(waiter.answer))
+        let end = effects.wire.bytes.count
+        release(waiter)
+        transactions.respond(waiter.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+        var scanner = MessageScanner()
+        _ = scanner.scan(octets.span.bytes)
+        sendThirdParty(
+            waiter.change, waiter.user, scanner.message(octets.span.bytes), answer: Slice(start, end), at: now, into: &effects)
     }
 
     /// A commit failed: every change not yet reported is undone, the latest first, and its REGISTER answered 500.
     private mutating func undoAll(at now: Now, into effects: inout Effects) {
         effects.notices.append(Notice(.error, "a commit of registrations failed: the changes are undone and answered 500"))
         while let waiter = waiting.popLast() {
-            registrar.undo(waiter.change.token)
-            let octets = [UInt8](pool.bytes(waiter.request))
-            pool.release(waiter.request)
-            pool.release(waiter.answer)
-            var scanner = MessageScanner()
-            _ = scanner.scan(octets.span.bytes)
-            let request = scanner.message(octets.span.bytes)
-            guard let essentials = try? request.essentials() else { continue }
-            answer(
-                Arrival(server: waiter.server, flow: waiter.source, essentials: essentials), request, 500,
-                warning: "the registration could not be stored", at: now, into: &effects)
+            switch waiter.cause {
+            case .request(let request): registrationLost(request, at: now, into: &effects)
+            case .expiry: tellGone(waiter.subscriber, waiter.cause, at: now, into: &effects)
+            case .network(let token, _): if let token { registrar.undo(token) }
+            }
         }
+    }
+
+    private mutating func registrationLost(_ waiter: WaitingRequest, at now: Now, into effects: inout Effects) {
+        registrar.undo(waiter.change.token)
+        let octets = [UInt8](pool.bytes(waiter.request))
+        release(waiter)
+        var scanner = MessageScanner()
+        _ = scanner.scan(octets.span.bytes)
+        let request = scanner.message(octets.span.bytes)
+        guard let essentials = try? request.essentials() else { return }
+        answer(
+            Arrival(server: waiter.server, flow: waiter.source, essentials: essentials), request, 500,
+            warning: "the registration could not be stored", at: now, into: &effects)
+    }
+
+    /// Forgets all that waits; nothing is sent.
+    mutating func forgetWaiting() {
+        while let waiter = waiting.popLast() {
+            if case .request(let request) = waiter.cause { release(request) }
+        }
+    }
+
+    private mutating func release(_ waiter: WaitingRequest) {
+        pool.release(waiter.request)
+        pool.release(waiter.answer)
     }
 }

@@ -58,7 +58,10 @@ extension ServingCSCF {
         into effects: inout Effects
     ) -> Bool {
         let branch = waiting ?? addBranch(kind, to: id)
-        guard let client = transactions.reserveClient(request.method, user: Owner.branch(branch).rawValue) else { return false }
+        guard let client = transactions.reserveClient(request.method, user: Owner.branch(branch).rawValue) else {
+            branches[branch.index].state = .abandoned
+            return false
+        }
         branches[branch.index].client = client
         branches[branch.index].state = .sent
         let isFirst = contexts[id.index].pendingBranches == 0
@@ -67,7 +70,7 @@ extension ServingCSCF {
         appendForwarded(
             request, arrival.essentials, contexts[id.index], routes, to: hop, uri: uri, extraRoutes: extraRoutes, client: client, over: flow,
             into: &effects.wire.bytes)
-        transmit(client, from: start, over: flow, at: now, into: &effects)
+        transmit(client, from: start, over: flow, loopToken: contexts[id.index].loopToken, at: now, into: &effects)
         if isFirst {
             transactions.awaitResponse(arrival.server, to: request, arrival.essentials, from: arrival.flow.remote, at: now.monotonic)
         }
@@ -108,7 +111,7 @@ extension ServingCSCF {
         }
         guard
             sendBranch(
-                .route, id, arrival, request, routes, to: .onward(isTrusted: isTrusted), uri: bytes[requestURI.all], over: flow, at: now,
+                .route, id, arrival, request, routes, to: .onward(isTrusted: isTrusted), uri: bytes[routes.isStrict ? target.all : requestURI.all], over: flow, at: now,
                 into: &effects)
         else { return refuse(id, arrival, request, 503, at: now, into: &effects) }
     }

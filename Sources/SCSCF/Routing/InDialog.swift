@@ -38,11 +38,12 @@ extension ServingCSCF {
         guard !routes.isMalformed, let target = destination(of: routes.next?.uri ?? requestURI, in: bytes), let sending = outgoing(target)
         else { return counters.countDropped(.unroutableAcknowledgement) }
         let start = effects.wire.bytes.count
-        effects.wire.bytes.appendRequestLine(of: request, uri: bytes[requestURI.all])
+        let lineURI = routes.isStrict ? routes.next?.uri ?? requestURI : requestURI
+        effects.wire.bytes.appendRequestLine(of: request, uri: bytes[lineURI.all])
         transactions.appendStatelessVia(over: sending, into: &effects.wire.bytes)
         effects.wire.bytes.appendVias(of: request, essentials.via, from: flow.remote)
         effects.wire.bytes.appendFields(of: request, .recordRoute)
-        effects.wire.bytes.appendRoutes(of: request, routes)
+        effects.wire.bytes.appendRoutes(of: request, routes, requestURI)
         effects.wire.bytes.appendMaxForwards(essentials.maxForwards)
         effects.wire.bytes.appendFields(of: request, except: ForwardedRequest.rewritten)
         effects.wire.bytes.appendBody(request.body)

@@ -35,6 +35,10 @@ struct RequestContext: BitwiseCopyable {
     var pendingBranches: Int16 = 0
     /// Contacts that wait for their turn, by falling preference.
     var waitingBranches: Int16 = 0
+    /// Of a request to several contacts: what tells it in our Via when it comes back, and how many requests each of them
+    /// may be made into at once (RFC 5393 §4.2, §5.3); else 0.
+    var loopToken: UInt64 = 0
+    var breadth: UInt16 = 0
     /// The best final response so far.
     var best = PacketID.none
     var bestStatus: UInt16 = 0
@@ -44,7 +48,11 @@ struct RequestContext: BitwiseCopyable {
 /// One target of a forwarded request.
 struct Branch: BitwiseCopyable {
     enum Kind: UInt8, BitwiseCopyable { case applicationServer, contact, route }
-    enum State: UInt8, BitwiseCopyable { case waiting, sent, answered }
+    enum State: UInt8, BitwiseCopyable { 
+        case waiting, sent, answered
+        /// Not waited for any longer: what still comes is absorbed.
+        case abandoned
+    }
     var context: SlotID
     var next: SlotID
     var client: SlotID

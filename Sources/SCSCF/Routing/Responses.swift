@@ -46,7 +46,7 @@ extension ServingCSCF {
     private mutating func branchAnswered(
         _ branch: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
     ) {
-        guard branches.contains(branch), response.status > 100 else { return }
+        guard branches.contains(branch), response.status > 100, branches[branch.index].state != .abandoned else { return }
         let id = branches[branch.index].context
         let kind = branches[branch.index].kind
         guard response.status >= 200 else {
@@ -157,8 +157,14 @@ extension ServingCSCF {
             return transactions.abandon(context.server)
         }
         let start = effects.wire.bytes.count
-        effects.wire.bytes.appendForwarded(response, essentials.via)
-        transactions.respond(context.server, response.status, from: start, at: now.monotonic, into: &effects.wire)
+        let isOverload = response.status == 503
+        if isOverload {
+            effects.wire.bytes.appendForwarded(response, essentials.via, as: 500, leavingOut: [.retryAfter])
+        } else {
+            effects.wire.bytes.appendForwarded(response, essentials.via)
+        }
+        let status = isOverload ? 500 : response.status
+        transactions.respond(context.server, status, from: start, at: now.monotonic, into: &effects.wire)
     }
 
     private mutating func passBackBest(_ id: SlotID, at now: Now, into effects: inout Effects) {
@@ -223,7 +229,7 @@ extension ServingCSCF {
         var branch = contexts[id.index].firstBranch
         while !branch.isNone {
             if branches[branch.index].state == .sent, branches[branch.index].kind == .applicationServer {
-                branches[branch.index].state = .answered
+                branches[branch.index].state = .abandoned
                 contexts[id.index].pendingBranches -= 1
                 transactions.cancel(branches[branch.index].client, at: now.monotonic, into: &effects.wire)
             }

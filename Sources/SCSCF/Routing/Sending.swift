@@ -53,7 +53,9 @@ extension ServingCSCF {
 
     /// Sends what was written since `start`: a large request by a stream instead of a datagram, unless the peer lately
     /// refused one (§18.1.1).
-    mutating func transmit(_ client: SlotID, from start: Int, over flow: Flow, at now: Now, into effects: inout Effects) {
+    mutating func transmit(
+        _ client: SlotID, from start: Int, over flow: Flow, loopToken: UInt64 = 0, at now: Now, into effects: inout Effects
+    ) {
         let length = effects.wire.bytes.count - start
         guard flow.transport == .udp, configuration.udpSizeLimit > 0, length > configuration.udpSizeLimit,
             !fallbacks.contains(flow.remote, at: now.monotonic),
@@ -68,7 +70,7 @@ extension ServingCSCF {
         let viaStart = (request.firstOffset(of: 0x0A) ?? -1) + 1
         let viaEnd = (request.firstOffset(of: 0x0A, from: viaStart) ?? viaStart - 1) + 1
         effects.wire.bytes.append(request.part(0, viaStart))
-        transactions.appendVia(client, over: stream, into: &effects.wire.bytes)
+        transactions.appendVia(client, over: stream, loopToken: loopToken, into: &effects.wire.bytes)
         effects.wire.bytes.append(request.part(viaEnd, request.byteCount - viaEnd))
         transactions.send(
             client, from: start, over: stream, fallbackListener: flow.listener, at: now.monotonic, into: &effects.wire)
@@ -103,14 +105,18 @@ extension ServingCSCF {
     ) {
         var leftOut = ForwardedRequest.rewritten
         bytes.appendRequestLine(of: request, uri: uri)
-        transactions.appendVia(client, over: flow, into: &bytes)
+        transactions.appendVia(client, over: flow, loopToken: context.loopToken, into: &bytes)
         bytes.appendVias(of: request, essentials.via, from: context.source.remote)
         if request.method.formsDialog, essentials.to.tag.isEmpty {
             appendRecordRoute(inbound: context.source, outbound: flow, into: &bytes)
         }
         bytes.appendFields(of: request, .recordRoute)
-        appendRouteFields(request, context, routes, hop, extraRoutes, into: &bytes)
+        appendRouteFields(request, essentials, context, routes, hop, extraRoutes, into: &bytes)
         bytes.appendMaxForwards(essentials.maxForwards)
+        if context.breadth > 0 {
+            bytes.appendField(.maxBreadth, decimal: UInt64(context.breadth))
+            leftOut.insert(.maxBreadth)
+        }
         appendIdentities(request, context, hop, &leftOut, into: &bytes)
         if context.sender.reason == .credentials { leftOut.insert(.proxyAuthorization) }
         bytes.appendFields(of: request, except: leftOut)
@@ -118,8 +124,8 @@ extension ServingCSCF {
     }
 
     private func appendRouteFields(
-        _ request: borrowing Message, _ context: RequestContext, _ routes: RouteSet, _ hop: NextHop, _ extraRoutes: RawSpan,
-        into bytes: inout OctetBuffer
+        _ request: borrowing Message, _ essentials: Essentials, _ context: RequestContext, _ routes: RouteSet, _ hop: NextHop,
+        _ extraRoutes: RawSpan, into bytes: inout OctetBuffer
     ) {
         switch hop {
         case .applicationServer(let route, let id):
@@ -138,11 +144,13 @@ extension ServingCSCF {
                 bytes.append(route.destination.transport.name)
             }
             bytes.append(context.sessionCase.isOriginating ? ";lr;orig>\r\n" : ";lr>\r\n")
-            bytes.appendRoutes(of: request, routes)
+            var behind = routes
+            behind.isStrict = false
+            bytes.appendRoutes(of: request, behind, nil)
         case .contact:
             bytes.append(extraRoutes)
         case .onward:
-            bytes.appendRoutes(of: request, routes)
+            bytes.appendRoutes(of: request, routes, essentials.requestURI)
         }
     }
 

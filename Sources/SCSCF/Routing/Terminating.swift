@@ -1,5 +1,5 @@
-// Towards a user of ours (TS 24.229 §5.4.3.3): whose the Request-URI is, the terminating criteria, and the contacts in the
-// order of their q values and of what the caller prefers (RFC 3261 §16.5, §16.6; RFC 3841 §7.2).
+// Towards a user of ours (TS 24.229 §5.4.3.3): whose the Request-URI is, the terminating criteria, and how each of the
+// contacts is reached (RFC 3261 §16.5, §16.6).
 
 import IMSProfile
 import SIPMessage
@@ -14,7 +14,13 @@ extension ServingCSCF {
         _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
     ) {
         guard let requestURI = arrival.essentials.requestURI else { return refuse(id, arrival, request, 400, at: now, into: &effects) }
-        if !routes.isEmpty { return forwardOnward(id, arrival, request, routes, at: now, into: &effects) }
+        if !routes.isEmpty {
+            // Strangers reach our users; they do not choose paths through us.
+            guard contexts[id.index].sender.reason != .foreignNetwork else {
+                return refuse(id, arrival, request, 403, warning: "a Route of another network leads past us", at: now, into: &effects)
+            }
+            return forwardOnward(id, arrival, request, routes, at: now, into: &effects)
+        }
         guard let target = identity(of: requestURI, in: request.bytes) else {
             let isOurs = requestURI.scheme == .tel || own.isOurs(requestURI, in: request.bytes) || isInDomain(requestURI, request.bytes)
             guard isOurs || contexts[id.index].sender.reason == .foreignNetwork else {
@@ -51,6 +57,9 @@ extension ServingCSCF {
         let targets = targets(of: contexts[id.index].served.subscriber, for: request)
         guard !targets.isEmpty else {
             return refuse(id, arrival, request, 480, warning: "no contact of the recipient fits the caller's preferences", at: now, into: &effects)
+        }
+        if targets.count > 1, let refusal = prepareFork(of: id, into: targets, arrival.essentials, request) {
+            return refuse(id, arrival, request, refusal.status, warning: refusal.reason, at: now, into: &effects)
         }
         // Branches are linked at the front: the last target is added first.
         for target in targets.reversed() {
@@ -143,45 +152,8 @@ extension ServingCSCF {
     mutating func flowFailed(_ binding: BindingID, of id: SlotID, at now: Now, into effects: inout Effects) {
         let subscriber = contexts[id.index].served.subscriber
         guard let token = registrar.remove(binding) else { return }
+        if !registrar.isRegistered(subscriber) { return userGone(subscriber, .network(token, failed: -1), at: now, into: &effects) }
         registrar.confirm(token)
         if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
-        if !registrar.isRegistered(subscriber) { sendThirdPartyDeregistration(of: subscriber, except: -1, at: now, into: &effects) }
-    }
-
-    // MARK: The target set
-
-    private struct Target {
-        var binding: BindingID
-        var q: UInt16
-        var preference: Double
-        var updated: Instant
-        /// Targets of one group are tried at once.
-        var group: UInt16 = 0
-    }
-
-    /// The most contacts that one request is forked to.
-    private static let forkLimit = 10
-
-    /// Contacts in the order in which they are tried: falling q, falling preference of the caller, newest first. Equal q
-    /// are one group; Request-Disposition may ask for one at a time, all at once, or only the best (RFC 3841 §9.1).
-    private func targets(of subscriber: UInt32, for request: borrowing Message) -> [Target] {
-        var targets: [Target] = []
-        let preferences = CallerPreferences(request)
-        registrar.forEachBinding(of: subscriber) { view in
-            let rating = preferences.rating(contactParameters: view.parameters)
-            guard !rating.isDiscarded else { return }
-            targets.append(Target(binding: view.id, q: view.q, preference: rating.preference, updated: view.updated))
-        }
-        guard targets.count > 1 else { return targets }
-        targets.sort { ($0.q, $0.preference, $0.updated) > ($1.q, $1.preference, $1.updated) }
-        if request.lists("no-fork", in: .requestDisposition) { return [targets[0]] }
-        if targets.count > ServingCSCF.forkLimit { targets.removeLast(targets.count - ServingCSCF.forkLimit) }
-        let isSequential = request.lists("sequential", in: .requestDisposition)
-        let isParallel = request.lists("parallel", in: .requestDisposition)
-        for i in 1..<targets.count {
-            let isNext = isSequential || (!isParallel && targets[i].q != targets[i - 1].q)
-            targets[i].group = targets[i - 1].group + (isNext ? 1 : 0)
-        }
-        return targets
     }
 }
