@@ -49,8 +49,9 @@ import Topology
         #expect(plans[0].process.arguments == ["/bin/sipcore", "core", "/labs/lab.yaml", "--log-level", "debug"])
         #expect(
             plans[1].process.arguments == [
-                "/bin/sipcore", "im-server", "--listen", "udp://127.0.0.1:5080", "--core", "sip:127.0.0.1:5060", "--domain", "home1.test",
-                "--database", "/scratch/im.sqlite", "--http", "127.0.0.1:0", "--log-level", "debug",
+                "/bin/sipcore", "im-server", "--listen", "udp://127.0.0.1:5080", "--listen", "tcp://127.0.0.1:5080",
+                "--core", "sip:127.0.0.1:5060", "--domain", "home1.test", "--database", "/scratch/im.sqlite", "--http", "127.0.0.1:0",
+                "--log-level", "debug",
             ])
         #expect(
             plans[2].process.arguments == [

@@ -19,26 +19,28 @@ import Testing
         #expect(status == 0, "\(lab.output)\n\(lab.errors)")
         try await capture.end()
 
-        #expect(try await capture.count("_ws.malformed || sip.malformed || _ws.expert.severity == error") == 0)
-        #expect(try await capture.count("udp && !sip && !(udp contains \"\(Capture.mark)\")") == 0)
-        // Between the clients' registrations: challenged, answered, and told to the IM Server.
-        let expected = [
-            "sip.Method == \"PUBLISH\" && udp.dstport == \(ports[0])": 1,
-            "sip.Method == \"PUBLISH\" && udp.dstport == \(ports[1])": 1,
-            "sip.Status-Code == 200 && sip.CSeq.method == \"PUBLISH\" && udp.srcport == \(ports[0])": 1,
-            // From alice to the core and on to the IM Server; when bob is back from there to the core, and on to bob.
-            "sip.Method == \"MESSAGE\"": 4,
-            "sip.Method == \"MESSAGE\" && udp.dstport == \(ports[1])": 1,
-            "sip.Status-Code == 401 && sip.CSeq.method == \"REGISTER\"": 2,
-        ]
-        for (filter, count) in expected { #expect(try await capture.count(filter) == count, "\(filter)") }
-        // Each registration that the core accepted it told the IM Server: so many there are of both.
-        let accepted = try await capture.count(
-            "sip.Status-Code == 200 && sip.CSeq.method == \"REGISTER\" && udp.srcport == \(ports[0])")
-        #expect(try await capture.count("sip.Method == \"REGISTER\" && udp.dstport == \(ports[1])") == accepted)
-        #expect(accepted >= 2)
+        #expect(try await capture.count("_ws.malformed || _ws.expert.severity == error") == 0)
+        #expect(try await capture.count("(udp || tcp.len > 0) && !sip && !(udp contains \"\(Capture.mark)\")") == 0)
+        let (core, server) = (ports[0], ports[1])
+        for method in ["PUBLISH", "MESSAGE"] {
+            // From alice to the core and on to the IM Server.
+            #expect(try await capture.count("sip.Method == \"\(method)\" && \(to(core)) && !\(from(server))") == 1, "\(method)")
+            #expect(try await capture.count("sip.Method == \"\(method)\" && \(to(server))") >= 1, "\(method)")
+        }
+        // Alice comes, bob comes and both go in the end; each time the core accepts and tells the IM Server.
+        let ofRegister = "sip.CSeq.method == \"REGISTER\""
+        let accepted = try await capture.count("sip.Status-Code == 200 && \(ofRegister) && \(from(core)) && !\(to(server))")
+        #expect(accepted == 4)
+        #expect(try await capture.count("sip.Status-Code == 401 && \(ofRegister)") >= 2)
+        #expect(try await capture.count("sip.Method == \"REGISTER\" && \(to(server))") == accepted)
+        #expect(try await capture.count("sip.Status-Code == 200 && \(ofRegister) && \(from(server))") == accepted)
+        // The message that waited, to bob and to him alone.
+        #expect(try await capture.count("sip.Method == \"MESSAGE\" && \(from(core)) && !\(to(server))") == 1)
     }
 }
+
+private func from(_ port: UInt16) -> String { "(udp.srcport == \(port) || tcp.srcport == \(port))" }
+private func to(_ port: UInt16) -> String { "(udp.dstport == \(port) || tcp.dstport == \(port))" }
 
 /// What goes from and to some ports of loopback.
 private final class Capture: Sendable {
@@ -53,7 +55,7 @@ private final class Capture: Sendable {
     init(of ports: [UInt16], in folder: TemporaryFolder) async throws {
         self.folder = folder
         self.ports = ports
-        let filter = ports.map { "udp port \($0)" }.joined(separator: " or ")
+        let filter = ports.map { "port \($0)" }.joined(separator: " or ")
         let command = [try Peer.dumpcap.path, "-q", "-i", "lo", "-f", filter, "-w", "\(folder.path)/lab.pcapng"]
         dumpcap = try Child(command, named: "dumpcap", in: folder)
         try await mark("begins")
@@ -78,7 +80,7 @@ private final class Capture: Sendable {
 
     /// How many packets a display filter lets through.
     func count(_ filter: String) async throws -> Int {
-        let decoding = ports.flatMap { ["-d", "udp.port==\($0),sip"] }
+        let decoding = ports.flatMap { ["-d", "udp.port==\($0),sip", "-d", "tcp.port==\($0),sip"] }
         let command = [try Peer.tshark.path, "-n", "-r", file] + decoding + ["-Y", filter, "-T", "fields", "-e", "frame.number"]
         let (status, tshark) = try await run(command, named: "tshark", in: folder)
         guard status == 0 else { throw Failure("tshark: \(tshark.errors)") }

@@ -23,6 +23,9 @@ import Testing
         for step in text.matches(of: /(?m)^    - ([^#\n]+)$/).map(\.1) {
             #expect(lab.output.contains(step), "the step '\(step)' was not shown")
         }
+        // The ladder: who sent what to whom.
+        #expect(lab.output.contains(/alice +bob +core +im/))
+        #expect(lab.output.contains(/─ REGISTER ─+>/))
     }
 
     @Test func `the least topology serves until it is told to end`() async throws {

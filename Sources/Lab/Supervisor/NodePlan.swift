@@ -86,9 +86,11 @@ extension ResolvedTopology {
             guard let core = coreURI(transport) else {
                 throw PlanFailure(description: "core.listen has neither udp:// nor tcp://, which \(server.name) needs")
             }
-            var arguments = [
-                role, "--listen", "\(address.transport.rawValue)://\(listen)", "--core", core, "--domain", topology.domain,
-                "--database", database(of: server, options), "--http", "127.0.0.1:0",
+            var arguments = [role, "--listen", "\(address.transport.rawValue)://\(listen)"]
+            // What is too large for a datagram comes by TCP to the same port (RFC 3261 §18.1.1).
+            if address.transport == .udp { arguments += ["--listen", "tcp://\(listen)"] }
+            arguments += [
+                "--core", core, "--domain", topology.domain, "--database", database(of: server, options), "--http", "127.0.0.1:0",
             ]
             if server.deliveryTimeoutMilliseconds != 10_000 {
                 arguments += ["--delivery-timeout", "\(server.deliveryTimeoutMilliseconds)ms"]

@@ -7,7 +7,9 @@ let sipcore: String = {
     if let path = ProcessInfo.processInfo.environment["SIPCORE_EXECUTABLE"] { return path }
     // Under `swift test` the tests are a bundle of the build folder, or are loaded by a helper that is told its name.
     let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-    let candidates = ([own] + CommandLine.arguments).map { URL(filePath: $0).deletingLastPathComponent().appending(path: "sipcore").path }
+    let candidates = ([own] + CommandLine.arguments).filter { $0.hasPrefix("/") }.map {
+        URL(filePath: $0).deletingLastPathComponent().appending(path: "sipcore").path
+    }
     return candidates.first { FileManager.default.isExecutableFile(atPath: $0) } ?? "sipcore"
 }()
 

@@ -38,7 +38,9 @@ final class TakenPort: Sendable {
         for _ in 0..<200 {
             let port = UInt16.random(in: range)
             let descriptors = [datagram, stream].map { socket(AF_INET, $0 | closeOnExec, 0) }
-            if descriptors.allSatisfy({ descriptor in withLoopback(port) { bind(descriptor, $0, $1) } == 0 }), listen(descriptors[1], 1) == 0 {
+            if descriptors.allSatisfy({ descriptor in withLoopback(port) { bind(descriptor, $0, $1) } == 0 }),
+                listen(descriptors[1], 1) == 0
+            {
                 self.port = port
                 self.descriptors = descriptors
                 return
