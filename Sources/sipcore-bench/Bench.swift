@@ -101,6 +101,12 @@ struct Rig: ~Copyable {
         drain()
     }
 
+    /// Hands the text that was written to the core, by way of a copy: that is part of the figures.
+    private mutating func deliver(over flow: Flow) {
+        let octets = [UInt8](text.bytes)
+        core.receive(octets.span.bytes, over: flow, at: now, into: &effects)
+    }
+
     // MARK: The peers
 
     private mutating func begin(_ line: StaticString, _ number: Int) {
@@ -122,7 +128,7 @@ struct Rig: ~Copyable {
         text.append("From: <sip:u0000001@ims.test>;tag=1\r\nTo: <sip:ims.test>\r\nCall-ID: ")
         text.appendDecimal(UInt64(number))
         text.append("@bench\r\nCSeq: 1 OPTIONS\r\nUser-Agent: bench-ue/1\r\nContent-Length: 0\r\n\r\n")
-        core.receive(text.bytes, over: user, at: now, into: &effects)
+        deliver(over: user)
     }
 
     private mutating func register(_ number: Int, sequence: Int) {
@@ -140,26 +146,26 @@ struct Rig: ~Copyable {
         text.append("@127.0.0.1:15061>;+g.oma.sip-im;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-0000000000")
         text.appendDecimal(UInt64(number % 100), digits: 2)
         text.append(">\"\r\nExpires: 3600\r\nSupported: path\r\nUser-Agent: bench-ue/1\r\nContent-Length: 0\r\n\r\n")
-        core.receive(text.bytes, over: user, at: now, into: &effects)
+        deliver(over: user)
         drain()
     }
 
     private mutating func publish(_ number: Int) {
-        let user = number % 10_000
+        let sender = number % 10_000
         text.removeAll()
         text.append("PUBLISH ")
-        appendUser(user)
+        appendUser(sender)
         text.append(" SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:15060;branch=z9hG4bKlg7")
         text.appendHex(UInt64(number) | 1 << 47, digits: 12)
         text.append(";rport\r\nMax-Forwards: 70\r\nFrom: <")
-        appendUser(user)
+        appendUser(sender)
         text.append(">;tag=1\r\nTo: <")
-        appendUser(user)
+        appendUser(sender)
         text.append(">\r\nCall-ID: ")
         text.appendDecimal(UInt64(number))
         text.append("@bench\r\nCSeq: 1 PUBLISH\r\nAccept-Contact: *;+g.oma.sip-im\r\nEvent: presence\r\nExpires: 3600\r\n")
         text.append("User-Agent: bench-ue/1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
-        core.receive(text.bytes, over: self.user, at: now, into: &effects)
+        deliver(over: user)
     }
 
     private mutating func message(_ number: Int) {
@@ -173,7 +179,7 @@ struct Rig: ~Copyable {
         text.append(">\r\nCall-ID: ")
         text.appendDecimal(UInt64(number))
         text.append("@bench\r\nCSeq: 1 MESSAGE\r\nUser-Agent: bench-ue/1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
-        core.receive(text.bytes, over: user, at: now, into: &effects)
+        deliver(over: user)
     }
 
     /// Answers every request that the core sent to the server or to a contact.
@@ -184,7 +190,8 @@ struct Rig: ~Copyable {
             sent += 1
             let port = transmission.flow.remote.port
             guard transmission.status == 0, port == server.remote.port || port == called.remote.port else { continue }
-            let octets = out.wire.bytes.bytes(from: transmission.start, count: transmission.count)
+            let copy = [UInt8](out.wire.bytes.bytes(from: transmission.start, count: transmission.count))
+            let octets = copy.span.bytes
             var scanner = MessageScanner()
             _ = scanner.scan(octets)
             let request = scanner.message(octets)
@@ -192,7 +199,7 @@ struct Rig: ~Copyable {
             text.removeAll()
             text.appendResponse(200, to: request, essentials, from: Endpoint(address: .loopback, port: 5070), toTag: 1)
             text.appendEmptyBody()
-            core.receive(text.bytes, over: port == server.remote.port ? server : called, at: now, into: &effects)
+            deliver(over: port == server.remote.port ? server : called)
         }
         // What the answers led to goes only to the sender.
         sent += effects.wire.transmissions.count
