@@ -78,7 +78,6 @@ import Testing
         #expect(rig.records.count == 1)
         rig.register(.alice, expires: 0)
         #expect(rig.records.isEmpty)
-        #expect(rig.next(to: .im)["Expires"] == "3600")
     }
 
     @Test func expiryIsToldOnceItIsStored() {

@@ -120,8 +120,9 @@ import Testing
         rig.send("MESSAGE", toBob, from: .alice, tag)
         let request = rig.next(to: .im)
         let mark = request.all("Route").last ?? ""
-        let forged = mark.replacing("odi_0", with: "odi_1")
-        var copy = request.forwarded(by: .stranger, branch: "x")
+        let digits = mark.dropFirst("<sip:odi_".count).prefix(32)
+        let forged = mark.replacing(digits, with: String(digits.prefix(16)) + String(repeating: "0", count: 16))
+        var copy = request.forwarded(by: .stranger, branch: "x").with("From", "<sip:eve@elsewhere.test>;tag=1")
         copy.set("Route", forged)
         rig.receive(copy, from: .stranger)
         // Not a continuation: as a stranger's request it is terminating, and bob's criterion takes it.
