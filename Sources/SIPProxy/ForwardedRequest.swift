@@ -51,8 +51,10 @@ extension OctetBuffer {
     /// - Parameters:
     ///   - status: to be told instead of the one received, with its own reason phrase.
     ///   - leftOut: what the next hop must not see.
+    ///   - fields: writes further header fields.
     public mutating func appendForwarded(
-        _ response: borrowing Message, _ top: Via, as status: UInt16? = nil, leavingOut leftOut: HeaderSet = []
+        _ response: borrowing Message, _ top: Via, as status: UInt16? = nil, leavingOut leftOut: HeaderSet = [],
+        fields: (inout OctetBuffer) -> Void = { _ in }
     ) {
         if let status {
             appendStatusLine(status, StatusReason.text(status))
@@ -78,6 +80,7 @@ extension OctetBuffer {
             index = response.nextIndex(after: i)
         }
         appendFields(of: response, except: leftOut)
+        fields(&self)
         appendBody(response.body)
     }
 }

@@ -175,6 +175,10 @@ extension ServingCSCF {
         bytes.appendDecimal(UInt64(thirdPartySequence))
         bytes.append(" REGISTER\r\nContact: <sip:")
         bytes.append(address)
+        if flow.transport != .udp {
+            bytes.append(";transport=")
+            bytes.append(flow.transport.name)
+        }
         bytes.append(">\r\nExpires: ")
         bytes.appendDecimal(UInt64(expires))
         bytes.append("\r\n")

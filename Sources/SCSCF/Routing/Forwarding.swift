@@ -32,6 +32,7 @@ extension ServingCSCF {
         wheel.cancel(context.timer)
         pool.release(context.original)
         pool.release(context.best)
+        pool.release(context.challenges)
         var branch = context.firstBranch
         while !branch.isNone {
             let next = branches[branch.index].next

@@ -42,6 +42,8 @@ struct RequestContext: BitwiseCopyable {
     /// The best final response so far.
     var best = PacketID.none
     var bestStatus: UInt16 = 0
+    /// The challenges of all 401 and 407 responses so far, as header fields, if there are several contacts.
+    var challenges = PacketID.none
     var timer = TimerID.none
 }
 

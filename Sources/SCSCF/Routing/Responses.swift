@@ -52,7 +52,9 @@ extension ServingCSCF {
         guard response.status >= 200 else {
             contexts[id.index].isAlive = true
             // A provisional response to another method than INVITE is no use to anybody (RFC 4320 §4.1).
-            if contexts[id.index].method == .invite, !contexts[id.index].isSettled { passBack(id, response, essentials, at: now, into: &effects) }
+            if contexts[id.index].method == .invite, !contexts[id.index].isSettled {
+                passBack(id, response, essentials, from: kind, at: now, into: &effects)
+            }
             return
         }
         let isFirstFinal = branches[branch.index].state == .sent
@@ -60,7 +62,7 @@ extension ServingCSCF {
             branches[branch.index].state = .answered
             contexts[id.index].pendingBranches -= 1
         }
-        if response.status < 300 { return succeeded(id, response, essentials, at: now, into: &effects) }
+        if response.status < 300 { return succeeded(id, response, essentials, from: kind, at: now, into: &effects) }
         guard isFirstFinal, !contexts[id.index].isSettled else { return }
         if kind == .applicationServer, isFailure(response.status), !contexts[id.index].isAlive, !contexts[id.index].isCancelled,
             !endsSession(id)
@@ -70,14 +72,15 @@ extension ServingCSCF {
             }
         }
         if kind == .contact, response.status == 430 { flowFailed(branches[branch.index].binding, of: id, at: now, into: &effects) }
-        failed(id, response, essentials, at: now, into: &effects)
+        failed(id, response, essentials, from: kind, at: now, into: &effects)
     }
 
     /// A 2xx goes back at once, an INVITE's each time; the other branches are cancelled (§16.7 steps 5 and 10).
     private mutating func succeeded(
-        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, from kind: Branch.Kind, at now: Now,
+        into effects: inout Effects
     ) {
-        passBack(id, response, essentials, at: now, into: &effects)
+        passBack(id, response, essentials, from: kind, at: now, into: &effects)
         guard contexts[id.index].method == .invite else { return close(id) }
         guard !contexts[id.index].isSettled else { return }
         contexts[id.index].isSettled = true
@@ -90,19 +93,21 @@ extension ServingCSCF {
 
     /// A final response that is none of success: the best of all branches goes back when the last has answered.
     private mutating func failed(
-        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, from kind: Branch.Kind, at now: Now,
+        into effects: inout Effects
     ) {
         if response.status >= 600 {
             contexts[id.index].waitingBranches = 0
             cancelPendingBranches(of: id, at: now, into: &effects)
         }
+        if contexts[id.index].loopToken != 0, response.status == 401 || response.status == 407 { collectChallenges(of: response, in: id) }
         let context = contexts[id.index]
         let isLast = context.pendingBranches == 0 && context.waitingBranches == 0
         guard ResponseChoice.isBetter(response.status, than: context.bestStatus) else {
             return isLast ? passBackBest(id, at: now, into: &effects) : nextTargets(id, at: now, into: &effects)
         }
         if isLast {
-            passBack(id, response, essentials, at: now, into: &effects)
+            passBack(id, response, essentials, from: kind, at: now, into: &effects)
             return close(id)
         }
         pool.release(context.best)
@@ -149,22 +154,54 @@ extension ServingCSCF {
     /// Sends a response back without our Via. A 503 would keep the client from all of us, so it becomes a 500
     /// (§16.7 step 6).
     private mutating func passBack(
-        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, from kind: Branch.Kind, at now: Now,
+        into effects: inout Effects
     ) {
         let context = contexts[id.index]
         if response.status == 408, context.method != .invite {
             // RFC 4320 §4.2: a 408 to another method than INVITE is never sent.
             return transactions.abandon(context.server)
         }
-        let start = effects.wire.bytes.count
         let isOverload = response.status == 503
-        if isOverload {
-            effects.wire.bytes.appendForwarded(response, essentials.via, as: 500, leavingOut: [.retryAfter])
-        } else {
-            effects.wire.bytes.appendForwarded(response, essentials.via)
-        }
         let status = isOverload ? 500 : response.status
+        var leftOut = leftOutOfResponse(response, context, from: kind)
+        if isOverload { leftOut.insert(.retryAfter) }
+        var collected: [UInt8] = []
+        if !context.challenges.isNone, status == 401 || status == 407 {
+            leftOut = leftOut.union([.wwwAuthenticate, .proxyAuthenticate])
+            collected = [UInt8](pool.bytes(context.challenges))
+        }
+        let isAsserted = kind == .contact && response.status < 300 && !hidesFromSender(response, context)
+        let start = effects.wire.bytes.count
+        effects.wire.bytes.appendForwarded(response, essentials.via, as: isOverload ? 500 : nil, leavingOut: leftOut) { bytes in
+            if isAsserted { appendAssertedIdentity(context.served, into: &bytes) }
+            bytes.append(collected)
+        }
         transactions.respond(context.server, status, from: start, at: now.monotonic, into: &effects.wire)
+    }
+
+    /// Identity header fields are believed from trusted peers only, and some of them stay among those (RFC 3325 §5).
+    private func leftOutOfResponse(_ response: borrowing Message, _ context: RequestContext, from kind: Branch.Kind) -> HeaderSet {
+        var leftOut: HeaderSet = kind == .contact ? ServingCSCF.trustedOnly : []
+        if !context.sender.isTrusted { leftOut = leftOut.union(ServingCSCF.inside) }
+        if hidesFromSender(response, context) { leftOut.insert(.pAssertedIdentity) }
+        return leftOut
+    }
+
+    /// Whether the one who answers asks that the sender, who is not trusted, is not told its identity.
+    private func hidesFromSender(_ response: borrowing Message, _ context: RequestContext) -> Bool {
+        !context.sender.isTrusted && asksToHideIdentity(response)
+    }
+
+    /// Keeps the challenges of one of several contacts (§16.7 step 7).
+    private mutating func collectChallenges(of response: borrowing Message, in id: SlotID) {
+        var fields = OctetBuffer(capacity: 512)
+        let earlier = contexts[id.index].challenges
+        if !earlier.isNone { fields.append(pool.bytes(earlier)) }
+        fields.appendFields(of: response, .wwwAuthenticate)
+        fields.appendFields(of: response, .proxyAuthenticate)
+        pool.release(earlier)
+        contexts[id.index].challenges = pool.store(fields.bytes)
     }
 
     private mutating func passBackBest(_ id: SlotID, at now: Now, into effects: inout Effects) {
@@ -174,7 +211,8 @@ extension ServingCSCF {
             var scanner = MessageScanner()
             _ = scanner.scan(octets.span.bytes)
             let response = scanner.message(octets.span.bytes)
-            if let essentials = try? response.essentials() { passBack(id, response, essentials, at: now, into: &effects) }
+            // Only contacts are several, so the best answer of some is one of theirs.
+            if let essentials = try? response.essentials() { passBack(id, response, essentials, from: .contact, at: now, into: &effects) }
             return close(id)
         }
         withOriginal(of: id) { core, arrival, request, _ in

@@ -182,13 +182,13 @@ extension ServingCSCF {
         }
     }
 
-    private func asksToHideIdentity(_ request: borrowing Message) -> Bool {
+    func asksToHideIdentity(_ request: borrowing Message) -> Bool {
         guard let privacy = request.value(.privacy) else { return false }
         return request.bytes.asksToHideIdentity(privacy)
     }
 
     /// The identity, and a second one of the other scheme if the set has one (TS 24.229 §5.4.3.2, RFC 3325 §9.1).
-    private func appendAssertedIdentity(_ reference: IdentityReference, into bytes: inout OctetBuffer) {
+    func appendAssertedIdentity(_ reference: IdentityReference, into bytes: inout OctetBuffer) {
         bytes.append("P-Asserted-Identity: <")
         let start = bytes.count
         directory.appendPublicIdentity(reference, into: &bytes)

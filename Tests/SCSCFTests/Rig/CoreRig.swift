@@ -55,8 +55,9 @@ final class CoreRig {
 
     // MARK: Driving
 
-    func receive(_ text: String, from peer: Peer) {
-        let octets = Array(text.utf8)
+    func receive(_ text: String, from peer: Peer) { receive(Array(text.utf8), from: peer) }
+
+    func receive(_ octets: [UInt8], from peer: Peer) {
         withEffects { core.receive(octets.span.bytes, over: peer.flow, at: now, into: &$0) }
     }
 
