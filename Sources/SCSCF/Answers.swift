@@ -47,7 +47,9 @@ extension ServingCSCF {
         }
         if arrival.essentials.maxForwards == 0 { return answer(arrival, request, 483, at: now, into: &effects) }
         if request.has(.proxyRequire) {
-            return answer(arrival, request, 420, at: now, into: &effects) { $0.appendUnsupported(of: request, .proxyRequire, known: { _ in false }) }
+            return answer(arrival, request, 420, at: now, into: &effects) {
+                $0.appendUnsupported(of: request, .proxyRequire, known: { _ in false })
+            }
         }
         if request.method == .register {
             return answer(arrival, request, 404, warning: "this registrar serves another domain", at: now, into: &effects)
@@ -58,7 +60,8 @@ extension ServingCSCF {
     /// OPTIONS to the core itself (RFC 3261 §11.2).
     private mutating func optionsReceived(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
         answer(arrival, request, 200, at: now, into: &effects) {
-            $0.append("Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, PUBLISH, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, UPDATE, PRACK\r\n")
+            $0.append(
+                "Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, PUBLISH, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, UPDATE, PRACK\r\n")
             $0.append("Accept: application/sdp, text/plain\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\nSupported: path\r\n")
         }
     }

@@ -92,7 +92,8 @@ extension ServingCSCF {
         registrar.forEachBinding(of: subscriber) { view in
             contacts.append(
                 RegisteredIdentity.Contact(
-                    uri: String(octets: view.uri), privateIdentity: privateIdentity(subscriber, view.device), expires: view.expires(at: now),
+                    uri: String(octets: view.uri), privateIdentity: privateIdentity(subscriber, view.device),
+                    expires: view.expires(at: now),
                     q: Int(view.q), path: String(octets: view.path), instance: String(octets: view.instance), regID: view.regID,
                     parameters: String(octets: view.parameters), flow: view.flow, updated: view.updated))
         }

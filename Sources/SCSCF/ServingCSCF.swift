@@ -58,7 +58,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             listeners: configuration.listeners, timers: configuration.timers, limit: configuration.transactionLimit,
             random: RandomSource(seed: random.next()), start: now.monotonic)
         registrar = Registrar(
-            settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random), start: now.monotonic)
+            settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random),
+            start: now.monotonic)
         digest = DigestAuthenticator(
             settings: DigestSettings(realm: configuration.domain, allowedFailures: configuration.authenticationFailures),
             secret: HashSecret(from: &random), start: now.monotonic)

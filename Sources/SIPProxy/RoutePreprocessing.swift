@@ -18,11 +18,13 @@ public struct OwnAddresses: Sendable {
         ports = listeners.map(\.advertised.port)
     }
 
-    /// Whether host and port of a SIP URI are a listener's; a port that is left out is the default of its transport.
+    /// Whether host and port of a SIP URI are a listener's; a port that is left out is the default of its transport. Of a
+    /// wildcard listener only its advertised address and those of the loopback are known to be ours.
     public func isListener(_ uri: SIPURI, in bytes: RawSpan) -> Bool {
         guard uri.isSIP, let address = IPAddress(bytes[uri.host]) else { return false }
         let port = uri.port == 0 ? (uri.scheme == .sips ? 5061 : 5060) : uri.port
-        for endpoint in endpoints where endpoint.port == port && (endpoint.address == address || endpoint.address.isUnspecified) {
+        for endpoint in endpoints
+        where endpoint.port == port && endpoint.address == address || (endpoint.address.isUnspecified && address.isLoopback) {
             return true
         }
         return false

@@ -6,13 +6,18 @@ import Testing
 /// Whatever comes in, the core lives on and forgets what is over.
 @Suite struct HostileInputTests {
     private func samples(_ rig: CoreRig) -> [String] {
-        let tag = [("Accept-Contact", "*;+g.oma.sip-im;require"), ("Privacy", "id"), ("P-Served-User", "<sip:alice@home1.test>;sescase=orig")]
+        let tag = [
+            ("Accept-Contact", "*;+g.oma.sip-im;require"), ("Privacy", "id"), ("P-Served-User", "<sip:alice@home1.test>;sescase=orig"),
+        ]
         return [
             rig.request("MESSAGE", "sip:bob@home1.test", from: .alice, tag, body: "hello").text,
-            rig.request("INVITE", "tel:+15550100", from: .bob, [("Route", "<sip:127.0.0.1:5060;lr>, <sip:odi_00@127.0.0.1:5060;lr;orig>")]).text,
-            rig.registerRequest(.carol, contact: "<sip:carol@127.0.0.1:5075>;q=0.3;expires=60, \"C\" <sip:c@[::1]:9;transport=tcp?a=b>").text,
+            rig.request("INVITE", "tel:+15550100", from: .bob, [("Route", "<sip:127.0.0.1:5060;lr>, <sip:odi_00@127.0.0.1:5060;lr;orig>")])
+                .text,
+            rig.registerRequest(.carol, contact: "<sip:carol@127.0.0.1:5075>;q=0.3;expires=60, \"C\" <sip:c@[::1]:9;transport=tcp?a=b>")
+                .text,
             rig.request("PUBLISH", "sip:alice@home1.test", from: .im, [("Request-Disposition", "no-fork"), ("Max-Breadth", "3")]).text,
-            rig.request("BYE", "sip:127.0.0.1:5060;lr", from: .alice, [("Route", "<sip:127.0.0.1:6070>")]).with("To", "<sip:x@y>;tag=1").text,
+            rig.request("BYE", "sip:127.0.0.1:5060;lr", from: .alice, [("Route", "<sip:127.0.0.1:6070>")]).with("To", "<sip:x@y>;tag=1")
+                .text,
             rig.request("OPTIONS", "sip:home1.test", from: .stranger).response(200).text,
         ]
     }

@@ -40,7 +40,9 @@ extension ServingCSCF {
         _ user: IdentityReference, _ arrival: Arrival, _ request: borrowing Message, at now: Now
     ) -> CredentialCheck {
         guard directory.isAuthenticated(user.subscriber) else {
-            guard let given = credentials(.authorization, in: request), !given.username.isEmpty else { return .accepted(device: 0, ha1: nil) }
+            guard let given = credentials(.authorization, in: request), !given.username.isEmpty else {
+                return .accepted(device: 0, ha1: nil)
+            }
             guard let device = privateIdentity(given.username, in: request.bytes) else { return .accepted(device: 0, ha1: nil) }
             return device.subscriber == user.subscriber
                 ? .accepted(device: device.identity, ha1: nil) : .refused(403, "the private identity does not belong to the user")
@@ -74,7 +76,9 @@ extension ServingCSCF {
     ) {
         let start = effects.wire.bytes.count
         appendRegistered(user, ha1, usesOutbound: change.usesOutbound, arrival, request, at: now, into: &effects.wire.bytes)
-        if !change.isRegistered { digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic) }
+        if !change.isRegistered {
+            digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic)
+        }
         guard configuration.isPersistent else {
             let end = effects.wire.bytes.count
             transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)

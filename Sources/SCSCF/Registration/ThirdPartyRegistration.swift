@@ -37,9 +37,12 @@ extension ServingCSCF {
         forEachProfile(of: user) { core, number, named in
             for i in 0..<core.criteria[number].count {
                 let route = core.criteria[number][i]
-                guard !core.isRepeated(i, in: number), core.configuration.profiles[number].matches(at: i, request, context) else { continue }
+                guard !core.isRepeated(i, in: number), core.configuration.profiles[number].matches(at: i, request, context) else {
+                    continue
+                }
                 let body = core.thirdPartyBody(route, number, i, change.kind, request, answer, effects.wire.bytes)
-                core.sendThirdPartyRegister(route, named, expires, body: body, at: now, into: &effects) { [domain = core.configuration.domain] in
+                core.sendThirdPartyRegister(route, named, expires, body: body, at: now, into: &effects) {
+                    [domain = core.configuration.domain] in
                     $0.appendFields(of: request, .pAccessNetworkInfo)
                     $0.appendFields(of: request, .pVisitedNetworkID)
                     $0.appendThirdPartyChargingVector(of: request, domain: domain)
@@ -194,7 +197,9 @@ extension ServingCSCF {
         var body = ThirdPartyBody()
         guard route.hasBody else { return body }
         // Service information is for a user who registers (§5.4.1.7 g).
-        if kind != .deregistration, let info = configuration.profiles[profile].criteria[index].applicationServer.serviceInfo { body.addServiceInfo(info) }
+        if kind != .deregistration, let info = configuration.profiles[profile].criteria[index].applicationServer.serviceInfo {
+            body.addServiceInfo(info)
+        }
         if route.includesRequest { body.addMessage(request.bytes) }
         if route.includesAnswer { body.addMessage(wire.bytes(from: answer.lower, count: Int(answer.count))) }
         body.boundary = random.next()

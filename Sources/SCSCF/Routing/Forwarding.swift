@@ -69,7 +69,8 @@ extension ServingCSCF {
         contexts[id.index].pendingBranches += 1
         let start = effects.wire.bytes.count
         appendForwarded(
-            request, arrival.essentials, contexts[id.index], routes, to: hop, uri: uri, extraRoutes: extraRoutes, client: client, over: flow,
+            request, arrival.essentials, contexts[id.index], routes, to: hop, uri: uri, extraRoutes: extraRoutes, client: client,
+            over: flow,
             into: &effects.wire.bytes)
         transmit(client, from: start, over: flow, loopToken: contexts[id.index].loopToken, at: now, into: &effects)
         if isFirst {
@@ -104,7 +105,8 @@ extension ServingCSCF {
         }
         guard let found else {
             return refuse(
-                id, arrival, request, 404, warning: "nothing is known of \(String(octets: bytes[target.host])); name it under networks or hosts",
+                id, arrival, request, 404,
+                warning: "nothing is known of \(String(octets: bytes[target.host])); name it under networks or hosts",
                 at: now, into: &effects)
         }
         guard let flow = outgoing(found) else {
@@ -112,7 +114,8 @@ extension ServingCSCF {
         }
         guard
             sendBranch(
-                .route, id, arrival, request, routes, to: .onward(isTrusted: isTrusted), uri: bytes[routes.isStrict ? target.all : requestURI.all], over: flow, at: now,
+                .route, id, arrival, request, routes, to: .onward(isTrusted: isTrusted),
+                uri: bytes[routes.isStrict ? target.all : requestURI.all], over: flow, at: now,
                 into: &effects)
         else { return refuse(id, arrival, request, 503, at: now, into: &effects) }
     }

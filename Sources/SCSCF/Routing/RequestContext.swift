@@ -50,7 +50,7 @@ struct RequestContext: BitwiseCopyable {
 /// One target of a forwarded request.
 struct Branch: BitwiseCopyable {
     enum Kind: UInt8, BitwiseCopyable { case applicationServer, contact, route }
-    enum State: UInt8, BitwiseCopyable { 
+    enum State: UInt8, BitwiseCopyable {
         case waiting, sent, answered
         /// Not waited for any longer: what still comes is absorbed.
         case abandoned

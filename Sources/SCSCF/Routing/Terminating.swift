@@ -56,7 +56,8 @@ extension ServingCSCF {
         }
         let targets = targets(of: contexts[id.index].served.subscriber, for: request)
         guard !targets.isEmpty else {
-            return refuse(id, arrival, request, 480, warning: "no contact of the recipient fits the caller's preferences", at: now, into: &effects)
+            return refuse(
+                id, arrival, request, 480, warning: "no contact of the recipient fits the caller's preferences", at: now, into: &effects)
         }
         if targets.count > 1, let refusal = prepareFork(of: id, into: targets, arrival.essentials, request) {
             return refuse(id, arrival, request, refusal.status, warning: refusal.reason, at: now, into: &effects)

@@ -27,7 +27,8 @@ import Testing
         let rig = CoreRig().registered(.alice)
         rig.send("PUBLISH", "sip:alice@home1.test", from: .alice, [("Accept-Contact", "*;+g.oma.sip-im")])
         rig.receive(
-            rig.next(to: .im).response(200, [("P-Asserted-Identity", "<sip:im.home1.test>"), ("P-Charging-Vector", "icid-value=1")]), from: .im)
+            rig.next(to: .im).response(200, [("P-Asserted-Identity", "<sip:im.home1.test>"), ("P-Charging-Vector", "icid-value=1")]),
+            from: .im)
         let answer = rig.next(to: .alice)
         #expect(answer["P-Asserted-Identity"] == "<sip:im.home1.test>")
         #expect(!answer.has("P-Charging-Vector"))

@@ -101,7 +101,8 @@ import Testing
 
     @Test func onAFlowOfOneUserFromIsForDisplayOnly() {
         let rig = CoreRig().registered(.alice, .bob)
-        rig.receive(rig.request(message, toBob, from: .alice).with("From", "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=1"), from: .alice)
+        rig.receive(
+            rig.request(message, toBob, from: .alice).with("From", "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=1"), from: .alice)
         let request = rig.next(to: .bob)
         #expect(request["P-Asserted-Identity"] == "<sip:alice@home1.test>, <tel:+15550100>")
         #expect(request["From"]?.contains("anonymous@anonymous.invalid") == true)

@@ -45,7 +45,8 @@ import Testing
 
     @Test func theRequestURIMayBeTheAddressOfAListener() {
         let rig = CoreRig()
-        let request = rig.request("REGISTER", "sip:127.0.0.1:5060", from: .carol, to: "sip:carol@home1.test", [("Contact", Peer.carol.contact)])
+        let request = rig.request(
+            "REGISTER", "sip:127.0.0.1:5060", from: .carol, to: "sip:carol@home1.test", [("Contact", Peer.carol.contact)])
         rig.receive(request, from: .carol)
         #expect(rig.trace() == ["carol 200 REGISTER"])
     }
@@ -194,6 +195,20 @@ import Testing
         #expect(answer.status == 200)
         #expect(answer["Require"] == "outbound")
         #expect(rig.register(.carol, contact: contact).has("Require") == false)
+    }
+
+    @Test func eachDeviceHasContactsOfItsOwn() {
+        let rig = CoreRig {
+            $0.subscribers[1].privateIdentities.append(IdentityTemplate("bob-tablet@home1.test"))
+            $0.subscribers[1].passwords.append(IdentityTemplate("builder"))
+        }
+        #expect(rig.register(.bob).status == 200)
+        rig.advance(.seconds(1))
+        #expect(rig.register(.bobTablet, privateIdentity: "bob-tablet@home1.test").status == 200)
+        #expect(rig.contacts("sip:bob@home1.test").count == 2)
+        #expect(rig.core.registeredIdentity("sip:bob@home1.test", at: rig.now.monotonic)?.privateIdentity == "bob-tablet@home1.test")
+        #expect(rig.register(.bobTablet, expires: 0, contact: "*", privateIdentity: "bob-tablet@home1.test").status == 200)
+        #expect(rig.contacts("sip:bob@home1.test") == ["sip:bob@127.0.0.1:5072"])
     }
 
     @Test func aRequestWithoutRoomForItsContactsIsRefused() {

@@ -106,7 +106,8 @@ import Testing
 
     @Test func aSessionCaseOfRegisterIsOriginating() {
         let rig = rig([
-            L.criterion(0, [.method("REGISTER"), .sessionCase(.originating)], 0), L.criterion(1, [.method("REGISTER"), .sessionCase(.terminating)], 1),
+            L.criterion(0, [.method("REGISTER"), .sessionCase(.originating)], 0),
+            L.criterion(1, [.method("REGISTER"), .sessionCase(.terminating)], 1),
         ])
         rig.register(.alice)
         #expect(rig.trace() == ["im REGISTER"])

@@ -113,7 +113,8 @@ final class CoreRig {
             let octets = [UInt8](effects.wire.bytes.bytes(from: transmission.start, count: transmission.count))
             fresh.append(
                 Sent(
-                    message: SIPText(String(decoding: octets, as: UTF8.self)), flow: transmission.flow, transaction: transmission.transaction,
+                    message: SIPText(String(decoding: octets, as: UTF8.self)), flow: transmission.flow,
+                    transaction: transmission.transaction,
                     octets: octets))
         }
         for change in effects.store.changes {
@@ -191,12 +192,16 @@ final class CoreRig {
     }
 
     /// A request again, with credentials that answer a challenge.
-    func answering(_ challenge: SIPText, _ request: SIPText, username: String, password: String, uri: String? = nil, count: UInt32 = 1) -> SIPText {
+    func answering(_ challenge: SIPText, _ request: SIPText, username: String, password: String, uri: String? = nil, count: UInt32 = 1)
+        -> SIPText
+    {
         serial += 1
         let isProxy = challenge.has("Proxy-Authenticate")
         let octets = Array((challenge[isProxy ? "Proxy-Authenticate" : "WWW-Authenticate"] ?? "").utf8)
         let bytes = octets.span.bytes
-        guard let parameters = bytes.digestParameters(Slice(0, octets.count)) else { return SIPText("NO challenge \(challenge.startLine)\n\n") }
+        guard let parameters = bytes.digestParameters(Slice(0, octets.count)) else {
+            return SIPText("NO challenge \(challenge.startLine)\n\n")
+        }
         var credentials = OctetBuffer(capacity: 512)
         let name = Array(username.utf8)
         let secret = Array(password.utf8)

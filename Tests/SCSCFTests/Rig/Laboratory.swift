@@ -29,7 +29,9 @@ enum Laboratory {
         return configuration
     }
 
-    static func server(_ name: String, _ peer: Peer, _ uri: String, answerWithin: TimeSpan = .seconds(32)) -> ServingCSCFConfiguration.ServerPlan {
+    static func server(_ name: String, _ peer: Peer, _ uri: String, answerWithin: TimeSpan = .seconds(32))
+        -> ServingCSCFConfiguration.ServerPlan
+    {
         ServingCSCFConfiguration.ServerPlan(name: name, uri: Array(uri.utf8), destination: destination(peer), answerWithin: answerWithin)
     }
 
@@ -37,7 +39,8 @@ enum Laboratory {
 
     static func subscriber(_ name: String, _ identities: [String], password: String?, profile: Int?) -> SubscriberPlan {
         SubscriberPlan(
-            name: name, publicIdentities: identities.map { IdentityTemplate($0) }, privateIdentities: [IdentityTemplate("\(name)@home1.test")],
+            name: name, publicIdentities: identities.map { IdentityTemplate($0) },
+            privateIdentities: [IdentityTemplate("\(name)@home1.test")],
             passwords: [password.map { IdentityTemplate($0) }], isAuthenticated: password != nil, profile: profile)
     }
 
@@ -69,13 +72,15 @@ enum Laboratory {
         let groups: [[ServicePointTrigger]] = [[ServicePointTrigger(.method("REGISTER"))], [ServicePointTrigger(.featureTag(tag))]]
         return groups.map {
             InitialFilterCriterion(
-                priority: 0, trigger: TriggerPoint(isConjunctive: true, groups: [$0]), applicationServer: application(server), isShortForm: true)
+                priority: 0, trigger: TriggerPoint(isConjunctive: true, groups: [$0]), applicationServer: application(server),
+                isShortForm: true)
         }
     }
 
     /// A criterion of the long form: all conditions hold.
     static func criterion(
-        _ priority: Int = 0, _ conditions: [ServicePointTrigger.Condition], _ server: Int, _ change: (inout ApplicationServer) -> Void = { _ in }
+        _ priority: Int = 0, _ conditions: [ServicePointTrigger.Condition], _ server: Int,
+        _ change: (inout ApplicationServer) -> Void = { _ in }
     ) -> InitialFilterCriterion {
         var application = application(server)
         change(&application)

@@ -7,7 +7,9 @@ struct Peer: Hashable {
     var identity: String
     var flow: Flow
 
-    init(_ name: String, _ identity: String, port: UInt16, transport: Transport = .udp, connection: UInt32 = 0, address: String = "127.0.0.1") {
+    init(
+        _ name: String, _ identity: String, port: UInt16, transport: Transport = .udp, connection: UInt32 = 0, address: String = "127.0.0.1"
+    ) {
         self.name = name
         self.identity = identity
         flow = Flow(

@@ -27,9 +27,11 @@ import Testing
         let request = rig.next(to: .bob)
         #expect(request.all("Record-Route") == ["<sip:127.0.0.1:5060;lr>", "<sip:127.0.0.1:5060;transport=tcp;lr>"])
         // Both are taken off again.
-        let bye = within(rig, "BYE", "sip:bob@127.0.0.1:5072", from: .aliceStream, [
-            ("Route", "<sip:127.0.0.1:5060;transport=tcp;lr>"), ("Route", "<sip:127.0.0.1:5060;lr>"),
-        ])
+        let bye = within(
+            rig, "BYE", "sip:bob@127.0.0.1:5072", from: .aliceStream,
+            [
+                ("Route", "<sip:127.0.0.1:5060;transport=tcp;lr>"), ("Route", "<sip:127.0.0.1:5060;lr>"),
+            ])
         rig.receive(bye, from: .aliceStream)
         let sent = rig.next(to: .bob)
         #expect(sent.method == "BYE")
@@ -66,7 +68,9 @@ import Testing
     @Test func aStrictRouterTakesThePlaceOfTheRequestURI() {
         let rig = CoreRig().registered(.alice, .bob)
         rig.receive(
-            within(rig, "BYE", "sip:bob@192.0.2.1", from: .alice, [("Route", "<sip:127.0.0.1:5060;lr>, <sip:127.0.0.1:6070>, <sip:127.0.0.1:9;lr>")]),
+            within(
+                rig, "BYE", "sip:bob@192.0.2.1", from: .alice,
+                [("Route", "<sip:127.0.0.1:5060;lr>, <sip:127.0.0.1:6070>, <sip:127.0.0.1:9;lr>")]),
             from: .alice)
         let sent = rig.next(to: .home3)
         #expect(sent.uri == "sip:127.0.0.1:6070")
@@ -76,7 +80,8 @@ import Testing
     @Test func whatAStrictRouterReplacedIsPutBack() {
         let rig = CoreRig().registered(.alice, .bob)
         rig.receive(
-            within(rig, "BYE", "sip:127.0.0.1:5060;lr", from: .alice, [("Route", "<sip:127.0.0.1:6070;lr>, <sip:bob@127.0.0.1:5072>")]), from: .alice)
+            within(rig, "BYE", "sip:127.0.0.1:5060;lr", from: .alice, [("Route", "<sip:127.0.0.1:6070;lr>, <sip:bob@127.0.0.1:5072>")]),
+            from: .alice)
         let sent = rig.next(to: .home3)
         #expect(sent.uri == "sip:bob@127.0.0.1:5072")
         #expect(sent.all("Route") == ["<sip:127.0.0.1:6070;lr>"])

@@ -59,7 +59,7 @@ import Testing
         rig.receive("\r\n\r\n", from: .alice)
         rig.receive("hello\r\n\r\n", from: .alice)
         rig.receive("MESSAGE sip:a@b SIP/2.0\r\n\r\n", from: .alice)
-        rig.receive("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKxyz\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n", from: .alice)
+        rig.receive(rig.request("MESSAGE", toBob, from: .alice).response(200), from: .alice)
         #expect(rig.trace() == [])
         #expect(rig.dropped(.keepAlive) == 1)
         #expect(rig.dropped(.malformed) == 2)

@@ -63,8 +63,11 @@ import Testing
     }
 
     @Test func theChainGoesOnBehindTheServer() {
-        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1)])
-            .registered(.alice, .bob)
+        let rig = rig([
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0),
+            L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1),
+        ])
+        .registered(.alice, .bob)
         rig.send("MESSAGE", toBob, from: .alice)
         let first = rig.next(to: .im)
         rig.receive(first.forwarded(by: .im, branch: "i1"), from: .im)
@@ -84,8 +87,11 @@ import Testing
     }
 
     @Test func bothSidesAreServed() {
-        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.terminating)], 1)])
-            .registered(.alice, .bob)
+        let rig = rig([
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0),
+            L.criterion(1, [.method("MESSAGE"), .sessionCase(.terminating)], 1),
+        ])
+        .registered(.alice, .bob)
         rig.send("MESSAGE", toBob, from: .alice)
         let first = rig.next(to: .im)
         rig.receive(first.forwarded(by: .im, branch: "i1"), from: .im)
@@ -99,7 +105,8 @@ import Testing
 
     @Test func theSecondCriterionSeesWhatTheFirstServerChanged() {
         let rig = rig([
-            L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0), L.criterion(1, [.header("X-Mark", content: "set"), .sessionCase(.originating)], 1),
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0),
+            L.criterion(1, [.header("X-Mark", content: "set"), .sessionCase(.originating)], 1),
         ]).registered(.alice, .bob)
         rig.send("MESSAGE", toBob, from: .alice)
         rig.receive(rig.next(to: .im).forwarded(by: .im, branch: "i1").adding("X-Mark", "set"), from: .im)
@@ -142,7 +149,8 @@ import Testing
 
     @Test func aDivertedRequestIsOriginatingForTheOneWhoDiverts() {
         let rig = rig([
-            L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.originatingCDIV)], 1),
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0),
+            L.criterion(1, [.method("MESSAGE"), .sessionCase(.originatingCDIV)], 1),
         ]).registered(.alice, .bob)
         rig.send("MESSAGE", toBob, from: .home2)
         var diverted = rig.next(to: .im).forwarded(by: .im, branch: "i1")
@@ -168,8 +176,11 @@ import Testing
     }
 
     @Test func aServerMayChooseThePathItself() {
-        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.terminating)], 1)])
-            .registered(.bob)
+        let rig = rig([
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0),
+            L.criterion(1, [.method("MESSAGE"), .sessionCase(.terminating)], 1),
+        ])
+        .registered(.bob)
         rig.send("MESSAGE", toBob, from: .home2)
         let onward = rig.next(to: .im).forwarded(by: .im, branch: "i1").adding("Route", "<sip:127.0.0.1:6070;lr>")
         rig.receive(onward, from: .im)

@@ -149,7 +149,8 @@ import Testing
         let rig = CoreRig {
             $0.profiles = [
                 L.profile([
-                    L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0), L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1),
+                    L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0),
+                    L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1),
                 ])
             ]
         }.registered(.alice, .bob)
