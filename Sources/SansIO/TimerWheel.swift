@@ -142,14 +142,16 @@ public struct TimerWheel: ~Copyable {
         heads[slot] = .max
         occupied[0] &= ~(1 << UInt64(slot))
         due.removeAll(keepingCapacity: true)
+        var isRising = true
         while node != .max {
             let entry = nodes[node]
+            if let last = due.last, Int32(bitPattern: last.sequence &- entry.sequence) > 0 { isRising = false }
             due.append(Due(sequence: entry.sequence, payload: entry.payload))
             nodes.remove(node)
             node = entry.next
         }
         // A bucket is a stack, and each cascade turns it over: the numbers restore the order. They wrap round.
-        if due.count > 1 { due.sort { Int32(bitPattern: $0.sequence &- $1.sequence) < 0 } }
+        if !isRising { due.sort { Int32(bitPattern: $0.sequence &- $1.sequence) < 0 } }
         for timer in due { payloads.append(timer.payload) }
     }
 }

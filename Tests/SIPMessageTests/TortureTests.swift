@@ -45,13 +45,15 @@ struct TortureTests {
         ),
         (
             "dblreq",
-            request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 8 REGISTER") + "\n\nINVITE sip:joe@home.test SIP/2.0\nt: sip:joe@home.test\n\n"
+            request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 8 REGISTER")
+                + "\n\nINVITE sip:joe@home.test SIP/2.0\nt: sip:joe@home.test\n\n"
         ),
         ("semiuri", request("OPTIONS sip:user;par=u%40visited.test@home.test SIP/2.0")),
         (
             "transports",
             request(
-                via: ["UDP", "SCTP", "TLS", "UNKNOWN", "TCP"].map { "Via: SIP/2.0/\($0) t.test;branch=z9hG4bK\($0)" }.joined(separator: "\n"))
+                via: ["UDP", "SCTP", "TLS", "UNKNOWN", "TCP"].map { "Via: SIP/2.0/\($0) t.test;branch=z9hG4bK\($0)" }.joined(
+                    separator: "\n"))
         ),
         (
             "mpart01",
@@ -62,19 +64,44 @@ struct TortureTests {
         ("unreason", response("SIP/2.0 200 = 2**3 * 5**2 но сто девяносто девять")),
         ("noreason", response("SIP/2.0 100 ")),
         ("baddate", request(fields: "Date: Fri, 01 Jan 2010 16:00:00 EST")),
-        ("regbadct", request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 1 REGISTER", fields: "Contact: sip:u@h.test?Route=%3Csip:x.test%3E")),
+        (
+            "regbadct",
+            request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 1 REGISTER", fields: "Contact: sip:u@h.test?Route=%3Csip:x.test%3E")
+        ),
         ("badbranch", request(via: "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK")),
         ("unkscm", request("OPTIONS nobodyKnowsThisScheme:totallyopaque SIP/2.0")),
         ("novelsc", request("OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0")),
-        ("unksm2", request("REGISTER sip:home.test SIP/2.0", from: "From: <http://www.test>;tag=3", to: "To: isbn:2983792873", cseq: "CSeq: 2 REGISTER")),
+        (
+            "unksm2",
+            request(
+                "REGISTER sip:home.test SIP/2.0", from: "From: <http://www.test>;tag=3", to: "To: isbn:2983792873", cseq: "CSeq: 2 REGISTER"
+            )
+        ),
         ("bext01", request(fields: "Require: nothingSupportsThis, norThis\nProxy-Require: noProxiesDo, thisEither")),
         ("invut", request(fields: "Content-Type: application/unknownformat", body: "<audio/>")),
-        ("regaut01", request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 1 REGISTER", fields: "Authorization: NoOneKnowsThisScheme opaque-data=here")),
-        ("bcast", response("SIP/2.0 200 OK", vias: "Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1\nVia: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK2")),
+        (
+            "regaut01",
+            request(
+                "REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 1 REGISTER", fields: "Authorization: NoOneKnowsThisScheme opaque-data=here")
+        ),
+        (
+            "bcast",
+            response(
+                "SIP/2.0 200 OK", vias: "Via: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1\nVia: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK2")
+        ),
         ("zeromf", request(maxForwards: "Max-Forwards: 0")),
-        ("cparam01", request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 2 REGISTER", fields: "Contact: sip:+15555@gw.test;unknownparam")),
-        ("cparam02", request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 2 REGISTER", fields: "Contact: <sip:+15555@gw.test;unknownparam>")),
-        ("regescrt", request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 2 REGISTER", fields: "M: <sip:u@home.test?Route=%3Csip:x.test%3E>")),
+        (
+            "cparam01",
+            request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 2 REGISTER", fields: "Contact: sip:+15555@gw.test;unknownparam")
+        ),
+        (
+            "cparam02",
+            request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 2 REGISTER", fields: "Contact: <sip:+15555@gw.test;unknownparam>")
+        ),
+        (
+            "regescrt",
+            request("REGISTER sip:home.test SIP/2.0", cseq: "CSeq: 2 REGISTER", fields: "M: <sip:u@home.test?Route=%3Csip:x.test%3E>")
+        ),
         ("sdp01", request(fields: "Accept: text/nobodyKnowsThis")),
         (
             "inv2543",
@@ -128,7 +155,8 @@ struct TortureTests {
     }
 
     @Test func anEscapedMethodIsAnotherMethod() {
-        let text = octets(request("RE%47IST%45R sip:home.test SIP/2.0", cseq: "CSeq: 29 RE%47IST%45R", fields: "C%6Fntact: <sip:b@h2.test>"))
+        let text = octets(
+            request("RE%47IST%45R sip:home.test SIP/2.0", cseq: "CSeq: 29 RE%47IST%45R", fields: "C%6Fntact: <sip:b@h2.test>"))
         var scanner = MessageScanner()
         _ = scanner.scan(text.span.bytes)
         let message = scanner.message(text.span.bytes)

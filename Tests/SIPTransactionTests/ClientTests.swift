@@ -10,7 +10,9 @@ struct ClientTests {
         var rig = Rig()
         let id = try rig.send("MESSAGE", user: 77)
         let message = rig.sent()[0]
-        for (old, new) in [("branch=z9hG4bK0", "branch=z9hG4bK1"), ("branch=z9hG4bK", "branch=x"), ("9 MESSAGE", "9 OPTIONS"), (";branch=", ";b=")] {
+        for (old, new) in [
+            ("branch=z9hG4bK0", "branch=z9hG4bK1"), ("branch=z9hG4bK", "branch=x"), ("9 MESSAGE", "9 OPTIONS"), (";branch=", ";b="),
+        ] {
             let outcome = try rig.answer(message, 200, change: { $0.replacing(old, with: new) })
             #expect(outcome == .stray)
         }
@@ -68,7 +70,9 @@ struct ClientTests {
 
     @Test func theACKToARefusal() throws {
         var rig = Rig()
-        _ = try rig.send("INVITE", fields: "Max-Forwards: 8\nRoute: <sip:p1.test;lr>, <sip:p2.test;lr>\nRoute: <sip:p3.test;lr>\nRequire: x\nContact: <sip:a@h>\n")
+        _ = try rig.send(
+            "INVITE",
+            fields: "Max-Forwards: 8\nRoute: <sip:p1.test;lr>, <sip:p2.test;lr>\nRoute: <sip:p3.test;lr>\nRequire: x\nContact: <sip:a@h>\n")
         let invite = rig.sent()[0]
         _ = try rig.answer(invite, 486, tag: "refused")
         let acknowledgement = rig.sent()[0]
@@ -181,7 +185,8 @@ struct ClientTests {
 
     @Test func aLargeRequestFallsBackToADatagram() throws {
         var rig = Rig()
-        let id = try rig.send("INVITE", over: Flow(transport: .tcp, listener: 1, remote: Rig.peer), fallback: 0, fields: "X: Via: SIP/2.0/TCP;y\n")
+        let id = try rig.send(
+            "INVITE", over: Flow(transport: .tcp, listener: 1, remote: Rig.peer), fallback: 0, fields: "X: Via: SIP/2.0/TCP;y\n")
         let first = rig.sent()[0]
         rig.fail(id)
         let events = rig.takeEvents()

@@ -33,7 +33,10 @@ struct LeakTests {
                 case .absorbed, .acknowledgement, .overloaded: break
                 }
             case 4:
-                guard let id = try? rig.send(method == "CANCEL" ? "PUBLISH" : method, over: flow, fallback: Bool.random(using: &random) ? 0 : nil) else { continue }
+                guard
+                    let id = try? rig.send(
+                        method == "CANCEL" ? "PUBLISH" : method, over: flow, fallback: Bool.random(using: &random) ? 0 : nil)
+                else { continue }
                 if let request = rig.sent().last { clients.append((id, request)) }
             case 5:
                 guard let client = clients.randomElement(using: &random) else { continue }

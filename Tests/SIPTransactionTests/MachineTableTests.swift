@@ -21,7 +21,8 @@ struct MachineTableTests {
             "final": "→ completed", "timer": "486 → completed", "failure": "→ completed",
         ],
         "confirmed": [
-            "request": "absorbed → confirmed", "ACK": "absorbed → confirmed", "1xx": "→ confirmed", "2xx": "→ confirmed", "final": "→ confirmed",
+            "request": "absorbed → confirmed", "ACK": "absorbed → confirmed", "1xx": "→ confirmed", "2xx": "→ confirmed",
+            "final": "→ confirmed",
             "timer": "→ gone", "failure": "→ confirmed",
         ],
         "accepted": [
@@ -30,7 +31,9 @@ struct MachineTableTests {
         ],
     ]
 
-    @Test(arguments: ["fresh", "proceeding", "completed", "confirmed", "accepted"], ["request", "ACK", "1xx", "2xx", "final", "timer", "failure"])
+    @Test(
+        arguments: ["fresh", "proceeding", "completed", "confirmed", "accepted"],
+        ["request", "ACK", "1xx", "2xx", "final", "timer", "failure"])
     func inviteServer(_ state: String, _ event: String) throws {
         let expected = try #require(MachineTableTests.inviteServer[state]?[event])
         var rig = Rig()
@@ -64,14 +67,20 @@ struct MachineTableTests {
     // MARK: Non-INVITE server (§17.2.2, RFC 4320 §4.1)
 
     static let nonInviteServer: [String: [String: String]] = [
-        "fresh": ["request": "absorbed → trying", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "→ trying", "failure": "→ gone"],
+        "fresh": [
+            "request": "absorbed → trying", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "→ trying", "failure": "→ gone",
+        ],
         "awaiting": [
-            "request": "absorbed → trying", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "100 → proceeding", "failure": "→ gone",
+            "request": "absorbed → trying", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "100 → proceeding",
+            "failure": "→ gone",
         ],
         "proceeding": [
-            "request": "100 absorbed → proceeding", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "→ proceeding", "failure": "→ gone",
+            "request": "100 absorbed → proceeding", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "→ proceeding",
+            "failure": "→ gone",
         ],
-        "completed": ["request": "200 absorbed → completed", "1xx": "→ completed", "final": "→ completed", "timer": "→ gone", "failure": "→ gone"],
+        "completed": [
+            "request": "200 absorbed → completed", "1xx": "→ completed", "final": "→ completed", "timer": "→ gone", "failure": "→ gone",
+        ],
     ]
 
     @Test(arguments: ["fresh", "awaiting", "proceeding", "completed"], ["request", "1xx", "final", "timer", "failure"])
@@ -108,7 +117,8 @@ struct MachineTableTests {
             "deadline": "timedOut → gone", "cancel": "→ trying", "failure": "transportFailed → gone",
         ],
         "tryingCancelled": [
-            "1xx": "CANCEL matched → proceeding", "2xx": "matched → accepted", "final": "ACK matched → completed", "timer": "INVITE → trying",
+            "1xx": "CANCEL matched → proceeding", "2xx": "matched → accepted", "final": "ACK matched → completed",
+            "timer": "INVITE → trying",
             "deadline": "timedOut → gone", "cancel": "→ trying", "failure": "transportFailed → gone",
         ],
         "proceeding": [
@@ -120,11 +130,13 @@ struct MachineTableTests {
             "deadline": "timedOut → gone", "cancel": "→ proceeding", "failure": "transportFailed → gone",
         ],
         "completed": [
-            "1xx": "absorbed → completed", "2xx": "absorbed → completed", "final": "ACK absorbed → completed", "timer": "→ gone", "deadline": "→ gone",
+            "1xx": "absorbed → completed", "2xx": "absorbed → completed", "final": "ACK absorbed → completed", "timer": "→ gone",
+            "deadline": "→ gone",
             "cancel": "→ completed", "failure": "→ completed",
         ],
         "accepted": [
-            "1xx": "absorbed → accepted", "2xx": "matched → accepted", "final": "absorbed → accepted", "timer": "→ gone", "deadline": "→ gone",
+            "1xx": "absorbed → accepted", "2xx": "matched → accepted", "final": "absorbed → accepted", "timer": "→ gone",
+            "deadline": "→ gone",
             "cancel": "→ accepted", "failure": "→ accepted",
         ],
     ]
@@ -171,7 +183,8 @@ struct MachineTableTests {
             "deadline": "timedOut → gone", "cancel": "→ proceeding", "failure": "transportFailed → gone",
         ],
         "completed": [
-            "1xx": "absorbed → completed", "2xx": "absorbed → completed", "final": "absorbed → completed", "timer": "→ gone", "deadline": "→ gone",
+            "1xx": "absorbed → completed", "2xx": "absorbed → completed", "final": "absorbed → completed", "timer": "→ gone",
+            "deadline": "→ gone",
             "cancel": "→ completed", "failure": "→ completed",
         ],
     ]

@@ -112,7 +112,9 @@ struct Rig: ~Copyable {
     // MARK: Client side
 
     /// Sends a request of ours.
-    mutating func send(_ method: String, over flow: Flow = udp, fallback: UInt8? = nil, user: UInt64 = 42, fields: String = "") throws -> SlotID {
+    mutating func send(_ method: String, over flow: Flow = udp, fallback: UInt8? = nil, user: UInt64 = 42, fields: String = "") throws
+        -> SlotID
+    {
         let name = Array(method.utf8)
         guard let id = layer.reserveClient(Method(name.span.bytes), user: user) else { throw Unexpected() }
         let start = wire.bytes.count
@@ -120,7 +122,8 @@ struct Rig: ~Copyable {
         layer.appendVia(id, over: flow, into: &wire.bytes)
         wire.bytes.append(
             wireOctets(
-                "\(fields)From: <sip:alice@home.test>;tag=f\nTo: <sip:bob@visited.test>\nCall-ID: c@1\nCSeq: 9 \(method)\nContent-Length: 0\n\n"))
+                "\(fields)From: <sip:alice@home.test>;tag=f\nTo: <sip:bob@visited.test>\nCall-ID: c@1\nCSeq: 9 \(method)\nContent-Length: 0\n\n"
+            ))
         layer.send(id, from: start, over: flow, fallbackListener: fallback, at: now, into: &wire)
         return id
     }
@@ -145,7 +148,9 @@ struct Rig: ~Copyable {
 
     // MARK: What is left
 
-    var isEmpty: Bool { TransactionKind.allCases.allSatisfy { layer.count(of: $0) == 0 } && layer.bytesKept == 0 && layer.nextDeadline == nil }
+    var isEmpty: Bool {
+        TransactionKind.allCases.allSatisfy { layer.count(of: $0) == 0 } && layer.bytesKept == 0 && layer.nextDeadline == nil
+    }
 }
 
 struct Unexpected: Error {}
@@ -153,9 +158,12 @@ struct Unexpected: Error {}
 func wireOctets(_ text: String) -> [UInt8] { Array(text.replacing("\n", with: "\r\n").utf8) }
 
 /// A request of a peer.
-func incoming(_ method: String, branch: String? = "z9hG4bKpeer1", sentBy: String = "192.0.2.9:5070", parameters: String = "", to: String = "") -> String {
+func incoming(
+    _ method: String, branch: String? = "z9hG4bKpeer1", sentBy: String = "192.0.2.9:5070", parameters: String = "", to: String = ""
+) -> String {
     let via = "SIP/2.0/UDP \(sentBy)\(branch.map { ";branch=" + $0 } ?? "")\(parameters)"
-    return "\(method) sip:bob@home.test SIP/2.0\nVia: \(via)\nFrom: <sip:alice@home.test>;tag=f\nTo: <sip:bob@home.test>\(to)\nCall-ID: c@9\n"
+    return
+        "\(method) sip:bob@home.test SIP/2.0\nVia: \(via)\nFrom: <sip:alice@home.test>;tag=f\nTo: <sip:bob@home.test>\(to)\nCall-ID: c@9\n"
         + "CSeq: 3 \(method)\nContent-Length: 0\n\n"
 }
 

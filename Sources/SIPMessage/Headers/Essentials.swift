@@ -34,7 +34,7 @@ extension Message {
         let maxForwards = try maximumForwards()
         var requestURI: SIPURI?
         if isRequest {
-            guard shape.requestURI.count <= MessageLimit.uri else { throw MessageFault(414, nil, .requestURI) }
+            guard shape.requestURI.count <= MessageLimit.uri else { throw MessageFault(414, nil, .longRequestURI) }
             guard let uri = bytes.uri(shape.requestURI) else { throw MessageFault(400, nil, .requestURI) }
             // Headers in a Request-URI are not allowed (§19.1.1, table 1), and must never be routed by.
             guard uri.headers.isEmpty else { throw MessageFault(400, nil, .requestURI) }

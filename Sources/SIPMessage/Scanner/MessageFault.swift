@@ -19,7 +19,7 @@ public struct MessageFault: Error, BitwiseCopyable, Sendable {
 
     public enum Reason: UInt8, BitwiseCopyable, Sendable, CaseIterable {
         case empty, startLine, version, requestURI, scheme, headerLine, tooManyFields, tooLong, headerEnd, missing, repeated, malformed
-        case outOfRange, methodMismatch, contentLength, shortBody, tooLarge, tooManyValues
+        case outOfRange, methodMismatch, contentLength, shortBody, tooLarge, tooManyValues, longRequestURI
 
         public var text: StaticString {
             switch self {
@@ -41,6 +41,7 @@ public struct MessageFault: Error, BitwiseCopyable, Sendable {
             case .shortBody: "more than the body has"
             case .tooLarge: "message too large"
             case .tooManyValues: "too many values"
+            case .longRequestURI: "Request-URI too long"
             }
         }
     }

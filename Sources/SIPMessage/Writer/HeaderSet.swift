@@ -38,8 +38,8 @@ extension OctetBuffer {
                 continue
             }
             let upper = field.line.upper
-            guard field.line.count >= 2, message.bytes[upper - 2] == 0x0D else {
-                // A bare line feed is mended on the way (§7.3.1 wants CR LF).
+            guard !field.isFolded, field.line.count >= 2, message.bytes[upper - 2] == 0x0D else {
+                // A bare line feed is mended on the way (§7.3.1 wants CR LF); a folded field may hold one.
                 if runStart >= 0 { append(message[Slice(runStart, runEnd)]) }
                 runStart = -1
                 append(field, of: message)

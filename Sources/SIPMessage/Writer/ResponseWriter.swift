@@ -146,14 +146,15 @@ extension OctetBuffer {
         }
     }
 
-    /// A field as it was received, with a proper line end.
+    /// A field as it was received, each of its line feeds behind a carriage return (RFC 3261 §7.3.1).
     public mutating func append(_ field: HeaderField, of message: borrowing Message) {
         let line = message[field.line]
-        if line.byteCount >= 2, line[line.byteCount - 2] == 0x0D {
-            append(line)
-        } else {
-            append(line.part(0, line.byteCount - 1))
+        var start = 0
+        while let lineFeed = line.firstOffset(of: 0x0A, from: start) {
+            let end = line.contentEnd(start, lineFeed)
+            append(line.part(start, end - start))
             append("\r\n")
+            start = lineFeed + 1
         }
     }
 }

@@ -5,7 +5,8 @@ import Testing
 struct ViaTests {
     @Test(arguments: [
         ("SIP/2.0/UDP h.test", "h.test", 0, ""), ("sip/2.0/tcp h.test:5060;branch=z9hG4bKx", "h.test", 5060, "z9hG4bKx"),
-        ("SIP / 2.0 / UDP  192.0.2.1 : 99 ; branch = b ; rport", "192.0.2.1", 99, "b"), ("SIP/2.0/TLS [::1]:5061;BRANCH=q", "[::1]", 5061, "q"),
+        ("SIP / 2.0 / UDP  192.0.2.1 : 99 ; branch = b ; rport", "192.0.2.1", 99, "b"),
+        ("SIP/2.0/TLS [::1]:5061;BRANCH=q", "[::1]", 5061, "q"),
         ("SIP/2.0/UDP\r\n h.test\r\n ;branch\r\n =z", "h.test", 0, "z"), ("SIP/2.0/UDP h;a=\"x;branch=no\";branch=yes", "h", 0, "yes"),
     ])
     func reads(_ text: String, _ host: String, _ port: Int, _ branch: String) throws {
@@ -19,7 +20,8 @@ struct ViaTests {
     }
 
     @Test(arguments: [
-        "", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 h", "SIP/3.0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:x", "SIP/2.0/UDP h:65536",
+        "", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 h", "SIP/3.0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:x",
+        "SIP/2.0/UDP h:65536",
         "SIP/2.0/UDP h x", "SIP/2.0/UDP [::1", "SIP/2.0/UDP [zz]", "SIP/2.0/UDP h;;branch=x", "SIP/2.0/UDP h;branch=x;", "SIP/2.0/UDP h;=x",
         "SIP/2.0/UDP h;branch=a b", "SIP/2.0//UDP h", "SIP/2.0/UDP/x h",
     ])
@@ -44,9 +46,11 @@ struct NameAddressTests {
         ("sip:a@h.test", "", "sip:a@h.test", "", ""), ("sip:a@h.test;tag=1;x", "", "sip:a@h.test", ";tag=1;x", "1"),
         ("<sip:a@h.test;tag=in>", "", "sip:a@h.test;tag=in", "", ""), ("<sip:a@h.test> ; TAG = 2", "", "sip:a@h.test", "; TAG = 2", "2"),
         ("Bob <sip:a@h>", "Bob", "sip:a@h", "", ""), ("Bob  B. von~X <sip:a@h>;tag=3", "Bob  B. von~X", "sip:a@h", ";tag=3", "3"),
-        ("\"<sip:no@h>, \\\" ;tag=0\"<sip:a@h>;tag=4", "\"<sip:no@h>, \\\" ;tag=0\"", "sip:a@h", ";tag=4", "4"), ("\"\" <sip:a@h>", "\"\"", "sip:a@h", "", ""),
+        ("\"<sip:no@h>, \\\" ;tag=0\"<sip:a@h>;tag=4", "\"<sip:no@h>, \\\" ;tag=0\"", "sip:a@h", ";tag=4", "4"),
+        ("\"\" <sip:a@h>", "\"\"", "sip:a@h", "", ""),
         ("Jürgen <sip:a@h>", "Jürgen", "sip:a@h", "", ""), ("<tel:+1-555;ext=3>;tag=5", "", "tel:+1-555;ext=3", ";tag=5", "5"),
-        ("<sip:a@h?subject=x>", "", "sip:a@h?subject=x", "", ""), ("<sip:a@h>;q=\"a;tag=no\";tag=6", "", "sip:a@h", ";q=\"a;tag=no\";tag=6", "6"),
+        ("<sip:a@h?subject=x>", "", "sip:a@h?subject=x", "", ""),
+        ("<sip:a@h>;q=\"a;tag=no\";tag=6", "", "sip:a@h", ";q=\"a;tag=no\";tag=6", "6"),
     ])
     func reads(_ text: String, _ name: String, _ uri: String, _ parameters: String, _ tag: String) throws {
         let octets = Array(text.utf8)
@@ -71,7 +75,8 @@ struct NameAddressTests {
 
 struct ListTests {
     @Test(arguments: [
-        ("a", ["a"]), ("a,b", ["a", "b"]), (" a ,\r\n b ", ["a", "b"]), ("\"x,y\" <sip:a,b@h>, c", ["\"x,y\" <sip:a,b@h>", "c"]), ("a,,b", ["a", "", "b"]),
+        ("a", ["a"]), ("a,b", ["a", "b"]), (" a ,\r\n b ", ["a", "b"]), ("\"x,y\" <sip:a,b@h>, c", ["\"x,y\" <sip:a,b@h>", "c"]),
+        ("a,,b", ["a", "", "b"]),
         ("a,", ["a"]), ("\"a\\\",b\",c", ["\"a\\\",b\"", "c"]), ("\"open, never closed", ["\"open, never closed"]),
     ])
     func splitsAtCommas(_ text: String, _ values: [String]) {
@@ -83,7 +88,8 @@ struct ListTests {
     }
 
     @Test(arguments: [
-        (";a=1;b", "a=1|b="), ("a=1 ; b = \"x;y=z\" ;c", "a=1|b=\"x;y=z\"|c="), (";;a;", "a="), (";a==b", "a==b"), ("", ""), ("  ", ""), (";=v", "=v"),
+        (";a=1;b", "a=1|b="), ("a=1 ; b = \"x;y=z\" ;c", "a=1|b=\"x;y=z\"|c="), (";;a;", "a="), (";a==b", "a==b"), ("", ""), ("  ", ""),
+        (";=v", "=v"),
         (";a=\"open;b", "a=\"open;b"),
     ])
     func parameters(_ text: String, _ expected: String) {
@@ -106,17 +112,20 @@ struct ListTests {
         #expect(bytes.parameter("q", in: all) == nil)
     }
 
-    @Test(arguments: [
-        ("0", 0), ("007", 7), ("4294967295", 4_294_967_295), ("4294967296", nil), ("18446744073709551616", nil), ("", nil), ("-1", nil), ("1 ", nil),
-        ("99999999999999999999999999", nil),
-    ] as [(String, UInt64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("007", 7), ("4294967295", 4_294_967_295), ("4294967296", nil), ("18446744073709551616", nil), ("", nil), ("-1", nil),
+            ("1 ", nil),
+            ("99999999999999999999999999", nil),
+        ] as [(String, UInt64?)])
     func decimal(_ text: String, _ value: UInt64?) {
         let octets = Array(text.utf8)
         #expect(octets.span.bytes.decimal(Slice(0, octets.count)) == value)
     }
 
     @Test func valuesRunOverLinesAndCommas() {
-        let octets = octets(request(fields: "Route: <sip:1@h;lr>, <sip:2@h;lr>\nX: y\nRoute: ,<sip:3@h>\nSupported: path , GRUU\nk: outbound"))
+        let octets = octets(
+            request(fields: "Route: <sip:1@h;lr>, <sip:2@h;lr>\nX: y\nRoute: ,<sip:3@h>\nSupported: path , GRUU\nk: outbound"))
         var scanner = MessageScanner()
         _ = scanner.scan(octets.span.bytes)
         let message = scanner.message(octets.span.bytes)
@@ -126,7 +135,9 @@ struct ListTests {
             return true
         }
         #expect(found == ["<sip:1@h;lr>", "<sip:2@h;lr>", "<sip:3@h>"])
-        let tokens = [message.lists("gruu", in: .supported), message.lists("outbound", in: .supported), message.lists("timer", in: .supported)]
+        let tokens = [
+            message.lists("gruu", in: .supported), message.lists("outbound", in: .supported), message.lists("timer", in: .supported),
+        ]
         #expect(tokens == [true, true, false])
         #expect(message.count(of: .route) == 2 && message.count(of: .contact) == 0)
     }

@@ -35,7 +35,8 @@ struct EssentialsTests {
         (request(from: ""), .from, .missing), (request(to: ""), .to, .missing), (request(callID: ""), .callID, .missing),
         (request(cseq: ""), .cseq, .missing), (request(from: "From: <sip:a@h>\nf: <sip:a@h>"), .from, .repeated),
         (request(callID: "Call-ID: a\ni: b"), .callID, .repeated), (request(cseq: "CSeq: 1 OPTIONS\nCSeq: 1 OPTIONS"), .cseq, .repeated),
-        (request(maxForwards: "Max-Forwards: 7\nMax-Forwards: 7"), .maxForwards, .repeated), (request(callID: "Call-ID:"), .callID, .malformed),
+        (request(maxForwards: "Max-Forwards: 7\nMax-Forwards: 7"), .maxForwards, .repeated),
+        (request(callID: "Call-ID:"), .callID, .malformed),
         (request(callID: "Call-ID: a b"), .callID, .malformed), (request(callID: "Call-ID: a,b"), .callID, .malformed),
         (request(cseq: "CSeq: OPTIONS"), .cseq, .malformed), (request(cseq: "CSeq: 1"), .cseq, .malformed),
         (request(cseq: "CSeq: 1OPTIONS"), .cseq, .malformed), (request(cseq: "CSeq: -1 OPTIONS"), .cseq, .malformed),
@@ -59,7 +60,8 @@ struct EssentialsTests {
     @Test func faultsInWords() {
         var buffer = OctetBuffer()
         for fault in [
-            MessageFault(400, .cseq, .missing), MessageFault(400, .to, .malformed), MessageFault(400, .via, .repeated), MessageFault(505, nil, .version),
+            MessageFault(400, .cseq, .missing), MessageFault(400, .to, .malformed), MessageFault(400, .via, .repeated),
+            MessageFault(505, nil, .version),
         ] {
             buffer.append(fault)
             buffer.append("|")

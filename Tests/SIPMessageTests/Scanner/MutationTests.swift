@@ -71,7 +71,8 @@ private struct Mutation {
     private var random: SplitMix
     private let originals: [[UInt8]] = (TortureTests.valid.map(\.1) + TortureTests.invalid.map(\.1)).map { octets($0) }
     private let spices: [[UInt8]] = [
-        "\r\n", "\n", "\r", "\r\n\r\n", "\r\n ", "\n\t", " ", ":", ";", ",", "\"", "\\", "<", ">", "@", "=", "?", "%", "[", "]", "/", "\0", "Via: ", "l: 5\r\n",
+        "\r\n", "\n", "\r", "\r\n\r\n", "\r\n ", "\n\t", " ", ":", ";", ",", "\"", "\\", "<", ">", "@", "=", "?", "%", "[", "]", "/", "\0",
+        "Via: ", "l: 5\r\n",
         "Content-Length: 3\r\n", "SIP/2.0", "é", "z9hG4bK", "-1", "99999999999",
     ].map { Array($0.utf8) }
 
@@ -94,7 +95,12 @@ private struct Mutation {
         case 1, 2: octets.insert(contentsOf: spices[Int.random(in: 0..<spices.count, using: &random)], at: at)
         case 3: octets.removeSubrange(at..<end)
         case 4: octets.insert(contentsOf: octets[at..<end], at: Int.random(in: 0...octets.count, using: &random))
-        default: if Int.random(in: 0..<4, using: &random) == 0 { octets.removeSubrange(at...) } else { octets[at] ^= 1 << UInt8(random.next() & 7) }
+        default:
+            if Int.random(in: 0..<4, using: &random) == 0 {
+                octets.removeSubrange(at...)
+            } else {
+                octets[at] ^= 1 << UInt8(random.next() & 7)
+            }
         }
     }
 }
@@ -144,7 +150,9 @@ private struct PlainScanner {
             return nil
         }
         let parts = line.split(separator: 0x20, omittingEmptySubsequences: false)
-        guard parts.count >= 3, let version = parts.last, !parts[0].isEmpty, parts[0].allSatisfy(\.isTokenCharacter) else { return .startLine }
+        guard parts.count >= 3, let version = parts.last, !parts[0].isEmpty, parts[0].allSatisfy(\.isTokenCharacter) else {
+            return .startLine
+        }
         let uri = Array(parts[1..<(parts.count - 1)].joined(separator: [0x20]))
         let lowerVersion = version.map(\.asciiLowercased)
         guard !uri.isEmpty, lowerVersion.count >= 5, lowerVersion.starts(with: Array("sip/".utf8)) else { return .startLine }
