@@ -74,6 +74,18 @@ import Testing
         #expect(rig.next(to: .second)["P-Served-User"] == "<sip:alice@home1.test>;sescase=orig;regstate=unreg")
     }
 
+    @Test func aServerMayAssertAnIdentityOfOursInAnySpelling() {
+        let rig = CoreRig { $0.profiles = [L.profile([L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 1)])] }
+            .registered(.alice, .bob)
+        rig.send(
+            message, toBob, from: .im,
+            [
+                ("Route", "<sip:orig@127.0.0.1:5060;lr>"),
+                ("P-Asserted-Identity", "<sip:dora@home2.test>, \"Alice\" <tel:+1-555-0100>"),
+            ])
+        #expect(rig.next(to: .second)["P-Served-User"] == "<tel:+15550100>;sescase=orig;regstate=reg")
+    }
+
     @Test func originatingNeedsAUserOfOurs() {
         let rig = CoreRig().registered(.bob)
         let orig = ("Route", "<sip:127.0.0.1:5060;lr;orig>")
