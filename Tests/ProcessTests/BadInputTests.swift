@@ -25,6 +25,40 @@ import Testing
         try await core.stop()
     }
 
+    /// Header fields that are too much, and what the core calls that.
+    struct Excess: CustomTestStringConvertible {
+        let field: String
+        let count: Int
+        let testDescription: String
+
+        static let all = [
+            Excess(field: "Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKv", count: 200, testDescription: "too many values"),
+            Excess(field: "X-Many: 1", count: 3000, testDescription: "too many header fields"),
+            Excess(field: "X-Long: " + String(repeating: "x", count: 40_000), count: 1, testDescription: "header field too long"),
+        ]
+    }
+
+    @Test(arguments: Excess.all)
+    func `a request beyond a limit gets 400 and is counted`(excess: Excess) async throws {
+        let folder = try TemporaryFolder()
+        let core = try await RunningCore(in: folder)
+        let peer = try DatagramPeer(to: core.udp)
+        let text = SIPRequest.options(from: peer.port).text
+        let fields = String(repeating: excess.field + "\r\n", count: excess.count)
+        peer.send(Array(text.replacing("Max-Forwards", with: fields + "Max-Forwards", maxReplacements: 1).utf8))
+        var answer: SIPAnswer?
+        let isAnswered = await eventually {
+            answer = peer.received().map { SIPAnswer($0) }
+            return answer != nil || core.process.exitStatus != nil
+        }
+        #expect(isAnswered)
+        #expect(core.process.exitStatus == nil)
+        #expect(answer?.status == 400)
+        #expect(try await metric("sipcore_malformed_total{fault=\"\(excess.testDescription)\"}", port: core.http) == 1)
+        #expect(try await core.isAnswering())
+        try await core.stop()
+    }
+
     @Test func `what is no message, or cannot be answered, is counted`() async throws {
         let folder = try TemporaryFolder()
         let core = try await RunningCore(in: folder)
