@@ -37,7 +37,7 @@ public struct CoreCounters: Sendable {
     private var received: ContiguousArray<UInt64>
     public var dropped = InlineArray<6, UInt64>(repeating: 0)
     /// Malformed messages by the number of the fault's reason.
-    public var malformed = InlineArray<16, UInt64>(repeating: 0)
+    public var malformed = ContiguousArray<UInt64>(repeating: 0, count: MessageFault.Reason.allCases.count)
     public var retransmissionsAbsorbed: UInt64 = 0
     /// By application server and result.
     public var thirdParty: ContiguousArray<InlineArray<4, UInt64>>
