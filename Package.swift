@@ -89,10 +89,11 @@ let package = Package(
             name: "sipcore-bench", dependencies: ["IMSProfile", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"], swiftSettings: settings),
 
         tests("LayeringTests", []),
-        tests("ProcessTests", ["SansIO", "SIPMessage", "sipcore"]),
+        .testTarget(name: "ProcessTests", dependencies: ["sipcore"], exclude: ["Scenarios"], swiftSettings: settings),
         tests("SansIOTests", ["SansIO"]),
         tests("SIPMessageTests", ["SansIO", "SIPMessage"]),
         tests("SIPTransactionTests", ["SansIO", "SIPMessage", "SIPTransaction"]),
+        tests("SIPProxyTests", ["SansIO", "SIPMessage", "SIPProxy"]),
         tests("SCSCFTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile", "SCSCF"]),
         tests("IMSProfileTests", ["SansIO", "SIPMessage", "IMSProfile"]),
         tests("SIPRegistrarTests", ["SansIO", "SIPMessage", "SIPRegistrar", crypto]),

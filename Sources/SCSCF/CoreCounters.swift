@@ -35,7 +35,7 @@ public enum ThirdPartyResult: UInt8, BitwiseCopyable, Sendable, CaseIterable {
 public struct CoreCounters: Sendable {
     /// Requests and responses received, by transport, method and status (0: a request); the rows are `row`.
     private var received: ContiguousArray<UInt64>
-    public var dropped = InlineArray<6, UInt64>(repeating: 0)
+    public var dropped = ContiguousArray<UInt64>(repeating: 0, count: DropReason.allCases.count)
     /// Malformed messages by the number of the fault's reason.
     public var malformed = ContiguousArray<UInt64>(repeating: 0, count: MessageFault.Reason.allCases.count)
     public var retransmissionsAbsorbed: UInt64 = 0

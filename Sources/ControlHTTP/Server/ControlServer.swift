@@ -73,15 +73,12 @@ public struct ControlServer: Sendable {
     /// - Parameter onRunning: called once, when the address is bound; with the real port.
     public func run(onRunning: @escaping @Sendable (Endpoint) async -> Void = { _ in }) async throws(ControlFailure) {
         guard address.address.isLoopback || token != nil else { throw .tokenMissing(address) }
-        let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let outcome = await serve(application(on: loops, onRunning))
-        do {
-            try await loops.shutdownGracefully()
-        } catch {
-            logger.warning("the HTTP thread did not end: \(error)")
-        }
+        let outcome = await serve(application(on: ControlServer.loops, onRunning))
         if case .failure(let error) = outcome { throw ControlFailure(binding: address, error) }
     }
+
+    /// One thread for HTTP, for the life of the process: the server's own tasks may still use it when it has returned.
+    private static let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     private func application(
         on loops: MultiThreadedEventLoopGroup, _ onRunning: @escaping @Sendable (Endpoint) async -> Void
