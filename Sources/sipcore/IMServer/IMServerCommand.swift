@@ -127,7 +127,7 @@ struct IMServerCommand: AsyncParsableCommand {
 
 /// How messages are kept and delivered.
 struct DeliveryOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("How long a recipient's answer is waited for before a message is kept.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long a recipient's answer is waited for before a message is kept (700ms, 10s, 1h).", valueName: "time"))
     var deliveryTimeout = DurationArgument(.seconds(10))
 
     @Option(help: ArgumentHelp("How long after a registration the delivery begins.", valueName: "time"))
