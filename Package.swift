@@ -89,6 +89,7 @@ let package = Package(
             name: "sipcore-bench", dependencies: ["IMSProfile", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"], swiftSettings: settings),
 
         tests("LayeringTests", []),
+        tests("CommandTests", ["NodeRuntime", "SansIO", "Topology", logging, "sipcore"]),
         .testTarget(name: "ProcessTests", dependencies: ["sipcore"], exclude: ["Scenarios"], swiftSettings: settings),
         tests("SansIOTests", ["SansIO"]),
         tests("SIPMessageTests", ["SansIO", "SIPMessage"]),

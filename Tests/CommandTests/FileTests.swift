@@ -3,6 +3,7 @@
 import Glibc
 import SansIO
 import Testing
+import Topology
 
 @testable import sipcore
 
