@@ -4,7 +4,7 @@ import NodeRuntime
 import SansIO
 import Testing
 
-@testable import sipcore
+@testable import SipcoreCommand
 
 @Suite struct ArgumentTests {
     @Test(arguments: [

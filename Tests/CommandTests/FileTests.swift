@@ -5,7 +5,7 @@ import SansIO
 import Testing
 import Topology
 
-@testable import sipcore
+@testable import SipcoreCommand
 
 @Suite struct FileTests {
     private let folder: Folder

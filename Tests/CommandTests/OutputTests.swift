@@ -5,7 +5,7 @@ import Logging
 import SansIO
 import Testing
 
-@testable import sipcore
+@testable import SipcoreCommand
 
 @Suite struct OutputTests {
     @Test func theReadyLineNamesRoleAndAddresses() {

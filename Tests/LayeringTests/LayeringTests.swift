@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func `every target is either pure, a shell, C or the command`() throws {
-        let known = Set(Self.pure.map(\.name) + Self.shells + ["CNodeIO", "CProcess", "sipcore", "sipcore-bench"])
+        let known = Set(Self.pure.map(\.name) + Self.shells + ["CNodeIO", "CProcess", "SipcoreCommand", "sipcore", "sipcore-bench"])
         for folder in try FileManager.default.contentsOfDirectory(atPath: Self.sources.path) {
             #expect(known.contains(folder), "\(folder) has no place in the layers")
         }

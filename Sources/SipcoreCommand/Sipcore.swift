@@ -1,15 +1,17 @@
 // The command `sipcore`: which role this process has, and the exit status with which it ends.
 
-import ArgumentParser
+public import ArgumentParser
 import Glibc
 import Lab
 import Topology
 
-@main
-struct Sipcore: AsyncParsableCommand {
+/// The command and its subcommands.
+public struct Sipcore: AsyncParsableCommand {
     static let version = "0.1.0"
 
-    static let configuration = CommandConfiguration(
+    public init() {}
+
+    public static let configuration = CommandConfiguration(
         commandName: "sipcore",
         abstract: "A SIP/IP core in one program: a serving CSCF, an IM Server and IM Clients from one topology file.",
         discussion: """
@@ -21,7 +23,8 @@ struct Sipcore: AsyncParsableCommand {
             LabCommand.self, CoreCommand.self, IMServerCommand.self, IMClientCommand.self, CheckCommand.self, SchemaCommand.self,
         ])
 
-    static func main() async {
+    /// Runs the command that the process's arguments name, and ends the process with its status.
+    public static func run() async {
         // Whoever closes the other end of a pipe or socket is seen where it is written to.
         signal(SIGPIPE, SIG_IGN)
         let arguments = Array(CommandLine.arguments.dropFirst())
