@@ -6,13 +6,14 @@ import PackageDescription
 // With SIPCORE_WARNINGS_AS_ERRORS set, as the gate does, a warning in the package's own code is an error.
 let strictness: [SwiftSetting] = Context.environment["SIPCORE_WARNINGS_AS_ERRORS"] == nil ? [] : [.treatAllWarnings(as: .error)]
 
-let settings: [SwiftSetting] = strictness + [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableExperimentalFeature("Lifetimes"),
-]
+let settings: [SwiftSetting] =
+    strictness + [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableExperimentalFeature("Lifetimes"),
+    ]
 
 /// A library target of this package.
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {

@@ -65,7 +65,8 @@ struct Rig: ~Copyable {
         configuration.profiles = [ServiceProfile([Rig.criterion(for: mode, uri)], faults: &faults)]
         var plan = SubscriberPlan(
             name: "u", publicIdentities: [IdentityTemplate(pieces: [Array("sip:".utf8), Array("@ims.test".utf8)])],
-            privateIdentities: [IdentityTemplate(pieces: [[], Array("@ims.test".utf8)])], passwords: [nil], isAuthenticated: false, profile: 0)
+            privateIdentities: [IdentityTemplate(pieces: [[], Array("@ims.test".utf8)])], passwords: [nil], isAuthenticated: false,
+            profile: 0)
         plan.range = 0...9_999_999
         plan.width = 7
         configuration.subscribers = [plan]

@@ -15,11 +15,12 @@ struct HostileInputTests {
     func preferences(_ seed: Int) throws {
         var random = SplitMix(seed: UInt64(seed))
         let pieces = [
-            "*", ";", ",", "\"", "\\", "<", ">", "=", "#", "!", "#>=", "#<=", ":", "1", ".", " ", "\t", "audio", "+x", "require", "a"
+            "*", ";", ",", "\"", "\\", "<", ">", "=", "#", "!", "#>=", "#<=", ":", "1", ".", " ", "\t", "audio", "+x", "require", "a",
         ]
         for _ in 0..<1500 {
             let headers = [
-                "Accept-Contact: *;" + noise(pieces, &random), "Reject-Contact: *;" + noise(pieces, &random), "a: " + noise(pieces, &random)
+                "Accept-Contact: *;" + noise(pieces, &random), "Reject-Contact: *;" + noise(pieces, &random),
+                "a: " + noise(pieces, &random),
             ]
             let contact = Array(noise(pieces, &random).utf8)
             let rating = try withRequest("MESSAGE sip:bob@home1.test SIP/2.0", headers) { message in
@@ -35,7 +36,7 @@ struct HostileInputTests {
         var random = SplitMix(seed: UInt64(seed))
         let pieces = [
             "--b", "--b--", "--", "\r\n", "\n", "\r", ":", "Content-Type:", " application/sdp", "multipart/mixed;boundary=b", "m=x", "=",
-            " "
+            " ",
         ]
         let profile = try ServiceProfile(
             trigger: TriggerPoint(
@@ -54,7 +55,7 @@ struct HostileInputTests {
         var random = SplitMix(seed: UInt64(seed))
         let pieces = [
             "(", ")", "[", "]", "[^", "[:", ":]", "[.", ".]", "[=", "=]", "{", "}", "{2,", "3}", "*", "+", "?", "|", "^", "$", "-", "\\",
-            "a", "z", "ä"
+            "a", "z", "ä",
         ]
         let subject = Array("az-a".utf8)
         for _ in 0..<1500 {

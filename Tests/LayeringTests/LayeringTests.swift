@@ -64,7 +64,9 @@ import Testing
             for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
                 let words = line.split(separator: " ")
                 guard let index = words.firstIndex(of: "import"), index < 3, index + 1 < words.count, !line.hasPrefix("//"),
-                    words[..<index].allSatisfy({ $0.hasPrefix("@") || ["public", "internal", "package", "private", "fileprivate"].contains($0) })
+                    words[..<index].allSatisfy({
+                        $0.hasPrefix("@") || ["public", "internal", "package", "private", "fileprivate"].contains($0)
+                    })
                 else { continue }
                 found.append((file.lastPathComponent, String(words[index + 1].prefix { $0 != "." })))
             }

@@ -14,9 +14,10 @@ struct StreamGate: Sendable {
 }
 
 /// Opens a driver of streams for the listeners of a shard that are streams; the driver owns their descriptors then.
-typealias StreamOpener = @Sendable (
-    _ listeners: [StreamListener], _ report: @escaping @Sendable (StreamReport) -> Void
-) throws -> StreamGate
+typealias StreamOpener =
+    @Sendable (
+        _ listeners: [StreamListener], _ report: @escaping @Sendable (StreamReport) -> Void
+    ) throws -> StreamGate
 
 /// A bound and listening socket.
 struct StreamListener: Sendable {

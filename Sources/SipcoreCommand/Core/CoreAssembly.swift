@@ -48,7 +48,8 @@ struct CoreAssembly {
         for network in topology.networks {
             configuration.networks.append(
                 ServingCSCFConfiguration.NetworkPlan(
-                    domain: Array(network.domain.lowercased().utf8), destination: try destination(network.uri, of: "networks.\(network.domain).uri"),
+                    domain: Array(network.domain.lowercased().utf8),
+                    destination: try destination(network.uri, of: "networks.\(network.domain).uri"),
                     isTrusted: network.isTrusted))
         }
         for subscriber in topology.subscribers { configuration.subscribers.append(try plan(subscriber)) }

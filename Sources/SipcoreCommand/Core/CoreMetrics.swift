@@ -28,7 +28,8 @@ struct CoreFigures: Sendable {
         counters.forEachReceived { transport, method, status, count in
             received.append(
                 MetricFamily.Sample(
-                    ["transport": "\(transport.name)", "method": CoreMetrics.name(method), "status": CoreMetrics.name(status)], count: count))
+                    ["transport": "\(transport.name)", "method": CoreMetrics.name(method), "status": CoreMetrics.name(status)], count: count
+                ))
         }
         var thirdParty: [MetricFamily.Sample] = []
         for (number, server) in servers.enumerated() {
@@ -39,7 +40,8 @@ struct CoreFigures: Sendable {
             }
         }
         return [
-            MetricFamily("sipcore_messages_received_total", .counter, help: "Messages taken in, by transport, method and status.", received),
+            MetricFamily(
+                "sipcore_messages_received_total", .counter, help: "Messages taken in, by transport, method and status.", received),
             MetricFamily("sipcore_registrations", .gauge, help: "Subscribers with a contact.", [MetricFamily.Sample(count: registered)]),
             MetricFamily(
                 "sipcore_transactions", .gauge, help: "Transactions alive, lingering ones included.",

@@ -20,7 +20,7 @@ struct CallerPreferencesTests {
     func workedExample() throws {
         let request = [
             "Reject-Contact: *;actor=\"msg-taker\";video", "Accept-Contact: *;audio;require", "Accept-Contact: *;video;explicit",
-            "Accept-Contact: *;methods=\"BYE\";class=\"business\";q=1.0"
+            "Accept-Contact: *;methods=\"BYE\";class=\"business\";q=1.0",
         ]
         let u1 = try rating(";audio;video;methods=\"INVITE,BYE\";q=0.2", request)
         #expect(!u1.isDiscarded)

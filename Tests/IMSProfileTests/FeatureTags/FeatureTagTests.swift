@@ -21,7 +21,7 @@ struct FeatureTagTests {
         ["Accept-Contact: *;audio, *;video;+g.oma.sip-im"],
         ["Accept-Contact: *;audio", "Accept-Contact: *;+g.oma.sip-im"],
         ["Accept-Contact: *;audio;description=\"<a,b;c>\";+g.oma.sip-im"],
-        ["Accept-Contact: *;audio,\r\n *;+g.oma.sip-im"]
+        ["Accept-Contact: *;audio,\r\n *;+g.oma.sip-im"],
     ]
 
     @Test("asked for", arguments: asking)
@@ -40,7 +40,7 @@ struct FeatureTagTests {
         ["Accept-Contact: *+g.oma.sip-im"],
         ["Accept-Contact: *;description=\"<;+g.oma.sip-im;>\""],
         ["Reject-Contact: *;+g.oma.sip-im"],
-        ["Contact: <sip:alice@192.0.2.1>;+g.oma.sip-im"]
+        ["Contact: <sip:alice@192.0.2.1>;+g.oma.sip-im"],
     ]
 
     @Test("not asked for", arguments: notAsking)
@@ -59,7 +59,7 @@ struct FeatureTagTests {
         let base = [
             "audio", "application", "data", "control", "video", "text", "automata", "class", "duplex", "mobility", "description", "events",
             "priority", "methods", "schemes", "extensions", "isfocus", "actor", "language", "type", "+g.oma.sip-im", "+sip.instance",
-            "AUDIO"
+            "AUDIO",
         ]
         let others = ["q", "expires", "require", "explicit", "reg-id", "g.oma.sip-im", "+", "audios", "", "pub-gruu"]
         for name in base + others {

@@ -62,7 +62,7 @@ struct ConditionTests {
         ("alice", "sip:alice@home1.test", false, true), ("transport", "sip:home1.test;transport=tcp", false, true),
         ("^sip:", "sip:alice@home1.test", false, true), (#"^\+1555"#, "tel:+15550100;phone-context=x", true, false),
         ("context", "tel:+15550100;phone-context=x", false, true), (#"^\[2001:db8::1\]:5070$"#, "sip:[2001:db8::1]:5070", true, false),
-        ("^urn:service:sos", "urn:service:sos.fire", true, true), ("HOME1", "sip:home1.test", false, false)
+        ("^urn:service:sos", "urn:service:sos.fire", true, true), ("HOME1", "sip:home1.test", false, false),
     ]
 
     @Test("the Request-URI is searched in host and port or number, or in full", arguments: requestURIs)
@@ -101,7 +101,7 @@ struct ConditionTests {
         (.header("Accept-Contact", content: #".*\+g\.oma\.sip-im([;,=[:space:]]|$).*"#), ["a: *;+g.oma.sip-im"], true),
         (.header("Accept-Contact", content: #".*\+g\.oma\.sip-im([;,=[:space:]]|$).*"#), ["a: *;+g.oma.sip-im.large-message"], false),
         (.featureTag("+g.oma.sip-im"), ["a: *;+g.oma.sip-im;require"], true),
-        (.featureTag("+g.oma.sip-im"), ["a: *;+g.oma.sip-im.x"], false)
+        (.featureTag("+g.oma.sip-im"), ["a: *;+g.oma.sip-im.x"], false),
     ]
 
     @Test("headers by name and content", arguments: headers)
@@ -126,7 +126,7 @@ struct ConditionTests {
 
     static let descriptions: [(line: String, content: String?, holds: Bool)] = [
         ("m", nil, true), ("m", "^message", true), ("^m$", "TCP/MSRP \\*$", true), ("a", "^accept-types:text/plain$", true),
-        ("[am]", "plain", true), ("m", "audio", false), ("k", nil, false), ("m=", nil, false), ("M", nil, false), ("v", "^0$", true)
+        ("[am]", "plain", true), ("m", "audio", false), ("k", nil, false), ("m=", nil, false), ("M", nil, false), ("v", "^0$", true),
     ]
 
     @Test("lines of a session description, in a body or a part of one", arguments: descriptions)
@@ -153,7 +153,7 @@ struct ConditionTests {
         ("multipart/mixed;boundary=b", ""), ("multipart/mixed;boundary=\"\"", "--\r\nContent-Type: application/sdp\r\n\r\nm=x\r\n----"),
         ("multipart/mixed;boundary=b", "--bb\r\nContent-Type: application/sdp\r\n\r\nm=x\r\n"),
         ("multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n"), ("multipart/mixed;boundary=b", "--b\r\n\r\n\r\nm=x"),
-        ("multipart/mixed;boundary=b", "--b--\r\nContent-Type: application/sdp\r\n\r\nm=x"), ("multipart", "--"), ("/;boundary=b", "--b")
+        ("multipart/mixed;boundary=b", "--b--\r\nContent-Type: application/sdp\r\n\r\nm=x"), ("multipart", "--"), ("/;boundary=b", "--b"),
     ]
 
     @Test("a broken multipart body has no session description", arguments: brokenMultiparts)

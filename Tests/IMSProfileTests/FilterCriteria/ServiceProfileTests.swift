@@ -18,7 +18,7 @@ struct ServiceProfileTests {
     func order() throws {
         let profile = try ServiceProfile([
             criterion(5, uri: "sip:a"), criterion(0, uri: "sip:b"), criterion(5, uri: "sip:c"), criterion(2, uri: "sip:d"),
-            criterion(0, uri: "sips:e")
+            criterion(0, uri: "sips:e"),
         ])
         #expect(profile.criteria.map(\.applicationServer.uri) == ["sip:b", "sips:e", "sip:d", "sip:a", "sip:c"])
         #expect(profile.count == 5)
@@ -27,7 +27,7 @@ struct ServiceProfileTests {
     @Test("the evaluation goes on behind the criterion that matched")
     func firstMatch() throws {
         let profile = try ServiceProfile([
-            criterion(0, .method("PUBLISH")), criterion(1, .method("MESSAGE")), criterion(2, .header("Subject")), criterion(3)
+            criterion(0, .method("PUBLISH")), criterion(1, .method("MESSAGE")), criterion(2, .header("Subject")), criterion(3),
         ])
         try withRequest { message in
             #expect(profile.firstMatch(from: 0, message, .originating) == 1)
@@ -41,7 +41,7 @@ struct ServiceProfileTests {
     @Test("the profile part comes before the trigger, and none is both")
     func profilePart() throws {
         let profile = try ServiceProfile([
-            criterion(0, profilePart: .unregistered), criterion(1, profilePart: .registered), criterion(2)
+            criterion(0, profilePart: .unregistered), criterion(1, profilePart: .registered), criterion(2),
         ])
         try withRequest { message in
             func matching(_ context: EvaluationContext) -> [Int] {
@@ -65,7 +65,7 @@ struct ServiceProfileTests {
             (
                 .registrationType([]),
                 "criterion 5, group 1, condition 1: no registration type; write initial, reregistration or deregistration"
-            )
+            ),
         ]
         let criteria = [criterion(9, .method("MESSAGE"))] + broken.map { criterion(1, $0.0) } + [criterion(9, uri: "tel:+15550100")]
         let profile = ServiceProfile(criteria, faults: &faults)
@@ -98,7 +98,7 @@ struct ServiceProfileTests {
             all([ServicePointTrigger(.method("REGISTER", registrationTypes: RegistrationType.allCases))]),
             all([ServicePointTrigger(.method("PUBLISH"))], [originating], [tag]),
             all([ServicePointTrigger(.method("MESSAGE"))], [originating], [tag]),
-            all([ServicePointTrigger(.method("MESSAGE"))], terminating, [tag], [own])
+            all([ServicePointTrigger(.method("MESSAGE"))], terminating, [tag], [own]),
         ]
         let profile = try ServiceProfile(
             triggers.enumerated().map { InitialFilterCriterion(priority: $0 + 1, trigger: $1, applicationServer: server) })

@@ -11,7 +11,7 @@ struct TriggerPointTests {
         (.header("Subject"), true), (.header("Priority"), false), (.header("Subject", content: "^hello"), true),
         (.header("Subject", content: "bye"), false), (.requestURI("home1"), true), (.requestURI("home2"), false),
         (.featureTag("audio"), true), (.featureTag("video"), false), (.header("Sub.*"), true), (.header("^S.*x$"), false),
-        (.sessionDescription(line: "m"), false), (.registrationType([.initial]), false)
+        (.sessionDescription(line: "m"), false), (.registrationType([.initial]), false),
     ]
 
     /// The definition: in conjunctive form all groups with any condition, in disjunctive form any group with all.

@@ -23,7 +23,7 @@ struct RegularExpressionTests {
         ("^[[.a.]-c]$", "b"), ("[[:xdigit:]]{4}", "xx0aF9"),
         (#"\[a\]\{b\}\(c\)\*\+\?\|\^\$\\\."#, #"[a]{b}(c)*+?|^$\."#), (#"sip\:bob\@home1"#, "sip:bob@home1"),
         ("}", "}"), ("]", "]"), ("a.c", "a\nc"), ("^(ü){2}$", "üü"), ("^ü+$", "üüü"), ("(^|;)q=", "q=1"), ("(^|;)q=", "a;q=1"),
-        ("(a*)*b", "aab"), ("((a|b)*c)+$", "abcac"), ("a$|^b", "bc"), ("a^|b", "b")
+        ("(a*)*b", "aab"), ("((a|b)*c)+$", "abcac"), ("a$|^b", "bc"), ("a^|b", "b"),
     ]
 
     @Test("is found", arguments: found)
@@ -39,7 +39,7 @@ struct RegularExpressionTests {
         (#"^conference\.home1\.test"#, ""),
         ("a", ""), ("a", "A"), ("^$", "x"), ("a$", "ab"), ("a$", "a\n"), ("^b", "a\nb"), ("a^b", "ab"), ("a$b", "ab"), ("^a{2}$", "aaa"),
         ("^a{2,3}$", "a"), ("^a{2,3}$", "aaaa"), ("^[^a-c]$", "b"), ("^[a\\]$", "]"), ("[[:space:]]", "abc"), ("^(ü){2}$", "ü"),
-        ("x^", "x"), ("$x", "x")
+        ("x^", "x"), ("$x", "x"),
     ]
 
     @Test("is not found", arguments: notFound)
@@ -72,7 +72,7 @@ struct RegularExpressionTests {
         ("[a-[:digit:]]", 4, "a class as the end of a range"), ("ab\\", 3, "a backslash at the end"),
         ("((a{255}){255}){255}", 1, "the expression is too large"),
         (String(repeating: "a", count: 1025), 1024, "a pattern of 1025 characters"),
-        (String(repeating: "(", count: 65), 65, "groups nested more than 64 deep")
+        (String(repeating: "(", count: 65), 65, "groups nested more than 64 deep"),
     ]
 
     @Test("a fault is told with its column", arguments: faults)
