@@ -211,19 +211,6 @@ public enum HeaderName: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable
         default: .other
         }
     }
-
-    /// Fields that are lists, in which a comma separates values as a further line would (RFC 3261 §7.3.1); the four
-    /// with credentials and challenges hold commas but are not lists.
-    @inlinable public var isCommaSeparated: Bool {
-        switch self {
-        case .via, .contact, .route, .recordRoute, .path, .serviceRoute, .acceptContact, .rejectContact, .supported, .require,
-            .proxyRequire, .unsupported, .allow, .allowEvents, .accept, .pAssertedIdentity, .pPreferredIdentity, .pAssociatedURI,
-            .warning, .historyInfo:
-            true
-        default:
-            false
-        }
-    }
 }
 
 /// Names by a hash of their length and three of their letters, made once.

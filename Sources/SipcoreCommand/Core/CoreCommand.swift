@@ -104,11 +104,12 @@ struct CoreProcess {
         settings.traceOctets = topology.core.traceBytes
         do throws(SystemFailure) {
             shard = try Shard(node, on: bound, settings)
-            try shard.start(name: "core", store: CoreProcess.sink(store, shard))
+            // Posted before the start, so that it waits for the first tick already.
+            CoreProcess.restore(entries, into: shard, logger)
+            try shard.start(name: "core", committingTo: store)
         } catch {
             throw CommandFailure(status: 3, text: "cannot start: \(error)")
         }
-        CoreProcess.restore(entries, into: shard, logger)
     }
 
     private static func bind(_ topology: Topology) throws(CommandFailure) -> BoundListeners {
@@ -140,15 +141,6 @@ struct CoreProcess {
         }
     }
 
-    private static func sink(_ store: Store?, _ shard: Shard<ServingCSCF>) -> StoreSink? {
-        guard let store else { return nil }
-        return { changes, octets, failuresKnown in
-            store.commit(changes, octets: octets, failuresKnown: failuresKnown) { ticket, succeeded in
-                shard.committed(upTo: ticket, succeeded: succeeded)
-            }
-        }
-    }
-
     private static func restore(_ entries: [Store.Entry], into shard: Shard<ServingCSCF>, _ logger: Logger) {
         guard !entries.isEmpty else { return }
         shard.post { node, now, effects in
@@ -163,50 +155,22 @@ struct CoreProcess {
     // MARK: Running
 
     func run(until signals: TerminationSignals, readyFile: String?) async throws {
-        if let http = topology.core.http {
-            try await serve(at: http, until: signals, readyFile)
-        } else {
-            try ReadyLine.announce(role: "core", sip: shard.listeners, http: nil, readyFile: readyFile)
-            await signals.wait()
-        }
+        let control = try await serve()
+        try ReadyLine.announce(role: "core", sip: shard.listeners, http: control?.address, readyFile: readyFile)
+        await signals.wait()
+        await control?.stop()
         await shard.stop()
-        do {
-            try await store?.close()
-        } catch {
+        do throws(StoreFailure) { try await store?.close() } catch {
             throw CommandFailure(status: 3, text: "the database could not be closed: \(error)")
         }
     }
 
-    private func serve(at http: HostPort, until signals: TerminationSignals, _ readyFile: String?) async throws {
+    private func serve() async throws(CommandFailure) -> RunningControl? {
+        guard let http = topology.core.http else { return nil }
         guard let address = HostResolver.resolve(http.host, port: http.port) else {
             throw CommandFailure(status: 3, text: "core.http: the host '\(http.host)' is not known")
         }
-        let server = ControlServer(
+        return try await .start(
             .core(CoreNode(topology, shard)), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
-        let listeners = shard.listeners
-        let outcome = await withTaskGroup(of: CommandFailure?.self) { group in
-            group.addTask {
-                do throws(ControlFailure) {
-                    try await server.run { bound in
-                        do throws(CommandFailure) {
-                            try ReadyLine.announce(role: "core", sip: listeners, http: bound, readyFile: readyFile)
-                        } catch {
-                            complain(error.text ?? "cannot announce readiness")
-                        }
-                    }
-                    return nil
-                } catch {
-                    return CommandFailure(status: 3, text: error.description)
-                }
-            }
-            group.addTask {
-                await signals.wait()
-                return nil
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            return first
-        }
-        if let outcome { throw outcome }
     }
 }
