@@ -43,7 +43,7 @@ public struct KeyHasher {
         let count = bytes.byteCount
         var i = 0
         while count - i >= 8 {
-            absorb(bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self))
+            absorb(bytes.word(at: i))
             i += 8
         }
         absorb(tail(bytes, from: i) | UInt64(truncatingIfNeeded: count) << 56)
@@ -55,10 +55,10 @@ public struct KeyHasher {
         let count = bytes.byteCount
         var i = 0
         while count - i >= 8 {
-            absorb(lowercased(bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)))
+            absorb(bytes.word(at: i).asciiLowercased)
             i += 8
         }
-        absorb(lowercased(tail(bytes, from: i)) | UInt64(truncatingIfNeeded: count) << 56)
+        absorb(tail(bytes, from: i).asciiLowercased | UInt64(truncatingIfNeeded: count) << 56)
         if count > 255 { absorb(UInt64(count)) }
     }
 
@@ -78,26 +78,13 @@ public struct KeyHasher {
         return KeyHash(low: low, high: v0 ^ v1 ^ v2 ^ v3)
     }
 
+    /// The octets after the last whole word: of a longer part, the upper octets of its last eight.
     @inline(__always)
     private func tail(_ bytes: RawSpan, from start: Int) -> UInt64 {
-        var word: UInt64 = 0
-        var shift: UInt64 = 0
-        for i in start..<bytes.byteCount {
-            word |= UInt64(bytes[i]) << shift
-            shift += 8
-        }
-        return word
-    }
-
-    /// All eight octets at once: those in A...Z get their bit 5 set.
-    @inline(__always)
-    private func lowercased(_ word: UInt64) -> UInt64 {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let low7 = word & (ones &* 0x7F)
-        let aboveZ = low7 &+ (ones &* (0x7F - 0x5A))
-        let fromA = low7 &+ (ones &* (0x80 - 0x41))
-        let capitals = (fromA & ~aboveZ) & ~word & (ones &* 0x80)
-        return word | (capitals >> 2)
+        let count = bytes.byteCount
+        if count == start { return 0 }
+        if count >= 8 { return bytes.word(at: count &- 8) >> UInt64(truncatingIfNeeded: 64 &- 8 &* (count &- start)) }
+        return bytes.shortWord(from: start, to: count)
     }
 
     @inline(__always)

@@ -25,16 +25,24 @@ public struct Slab<Value: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         /// Odd while in use.
         @usableFromInline var generation: UInt32
         @usableFromInline var nextFree: UInt32
+
+        @inlinable init(value: Value, generation: UInt32, nextFree: UInt32) {
+            self.value = value
+            self.generation = generation
+            self.nextFree = nextFree
+        }
     }
 
     @usableFromInline var chunks: ContiguousArray<UnsafeMutablePointer<Slot>> = []
     @usableFromInline var firstFree: UInt32 = .max
     @usableFromInline var used = 0
-    public private(set) var count = 0
+    @usableFromInline var inUse = 0
+    /// Values in it.
+    @inlinable public var count: Int { inUse }
 
-    public init() {}
+    @inlinable public init() {}
 
-    deinit {
+    @inlinable deinit {
         for chunk in chunks { chunk.deallocate() }
     }
 
@@ -61,15 +69,15 @@ public struct Slab<Value: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
     }
 
     /// Whether a slot is in use now: for walks over all slots.
-    public func isInUse(_ index: UInt32) -> Bool {
+    @inlinable public func isInUse(_ index: UInt32) -> Bool {
         Int(index) < used && pointer(index).pointee.generation & 1 == 1
     }
 
     /// One past the highest slot ever used.
-    public var endIndex: UInt32 { UInt32(used) }
+    @inlinable public var endIndex: UInt32 { UInt32(used) }
 
-    public mutating func insert(_ value: Value) -> SlotID {
-        count += 1
+    @inlinable public mutating func insert(_ value: Value) -> SlotID {
+        inUse += 1
         if firstFree != .max {
             let index = firstFree
             let slot = pointer(index)
@@ -85,13 +93,13 @@ public struct Slab<Value: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         return SlotID(index: index, generation: 1)
     }
 
-    public mutating func remove(_ index: UInt32) {
+    @inlinable public mutating func remove(_ index: UInt32) {
         precondition(isInUse(index), "slot is not in use")
         let slot = pointer(index)
         slot.pointee.generation &+= 1
         slot.pointee.nextFree = firstFree
         firstFree = index
-        count -= 1
+        inUse -= 1
     }
 
     @usableFromInline @inline(__always)

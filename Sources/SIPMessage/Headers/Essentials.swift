@@ -23,8 +23,7 @@ extension Message {
     /// - Throws: the fault that an answer of this status should name. A Request-URI of a scheme that is not known is no
     ///   fault here: who routes by it answers 416 (§8.2.2.1, §16.3 step 2).
     public func essentials() throws(MessageFault) -> Essentials {
-        let viaSlice = try firstVia()
-        guard let via = bytes.via(viaSlice) else { throw MessageFault(400, .via, .malformed) }
+        let via = try topmostVia()
         guard !hasTooManyVias else { throw MessageFault(400, .via, .tooManyValues) }
         let callID = try single(.callID)
         guard callID.count > 0, isWord(callID) else { throw MessageFault(400, .callID, .malformed) }
@@ -45,8 +44,9 @@ extension Message {
             requestURI: requestURI)
     }
 
-    private func firstVia() throws(MessageFault) -> Slice {
-        guard let via = firstValue(.via) else { throw MessageFault(400, .via, has(.via) ? .malformed : .missing) }
+    private func topmostVia() throws(MessageFault) -> Via {
+        guard let index = firstIndex(of: .via) else { throw MessageFault(400, .via, .missing) }
+        guard let via = bytes.firstVia(fields[index].value) else { throw MessageFault(400, .via, .malformed) }
         return via
     }
 
@@ -70,16 +70,27 @@ extension Message {
 
     private func sequence() throws(MessageFault) -> (UInt32, Method) {
         let value = try single(.cseq)
+        var number: UInt64 = 0
         var i = value.lower
-        while i < value.upper, bytes[i].isASCIIDigit { i += 1 }
-        let number = Slice(value.lower, i)
-        let name = bytes.trimmed(Slice(i, value.upper))
-        guard number.count > 0, name.count > 0, name.lower > i else { throw MessageFault(400, .cseq, .malformed) }
-        guard let sequence = bytes.decimal(number, maximum: 0x7FFF_FFFF) else { throw MessageFault(400, .cseq, .outOfRange) }
-        for j in name.lower..<name.upper where !bytes[j].isTokenCharacter { throw MessageFault(400, .cseq, .malformed) }
-        if isRequest, !bytes[name].equals(bytes[shape.methodName]) { throw MessageFault(400, .cseq, .methodMismatch) }
-        return (UInt32(sequence), Method(bytes[name]))
+        while i < value.upper, bytes[i].isASCIIDigit {
+            number = min(number * 10 + UInt64(bytes[i] - 0x30), 1 << 31)
+            i += 1
+        }
+        let nameStart = bytes.run(of: .whiteSpace, from: i, to: value.upper)
+        guard i > value.lower, nameStart > i, nameStart < value.upper else { throw MessageFault(400, .cseq, .malformed) }
+        guard number < 1 << 31 else { throw MessageFault(400, .cseq, .outOfRange) }
+        let name = Slice(nameStart, value.upper)
+        if isRequest {
+            // Most often it is the request's, and so known already.
+            if bytes[name].equals(bytes[shape.methodName]) { return (UInt32(number), shape.method) }
+            guard isToken(name) else { throw MessageFault(400, .cseq, .malformed) }
+            throw MessageFault(400, .cseq, .methodMismatch)
+        }
+        guard isToken(name) else { throw MessageFault(400, .cseq, .malformed) }
+        return (UInt32(number), Method(bytes[name]))
     }
+
+    private func isToken(_ slice: Slice) -> Bool { bytes.run(of: .token, from: slice.lower, to: slice.upper) == slice.upper }
 
     private func address(_ name: HeaderName) throws(MessageFault) -> NameAddress {
         let value = try single(name)
@@ -95,8 +106,5 @@ extension Message {
     }
 
     /// A Call-ID is a word, or two with an @ between them (§25.1): no white space in it.
-    private func isWord(_ slice: Slice) -> Bool {
-        for i in slice.lower..<slice.upper where bytes[i] <= 0x20 || bytes[i] == 0x7F || bytes[i] == 0x2C { return false }
-        return true
-    }
+    private func isWord(_ slice: Slice) -> Bool { bytes.run(of: .word, from: slice.lower, to: slice.upper) == slice.upper }
 }

@@ -1,59 +1,56 @@
 // The separators that most header values share: commas between values, semicolons before parameters, and the quotes
 // and angle brackets within which neither counts (RFC 3261 §7.3.1, §25.1).
 
-import SansIO
+public import SansIO
 
 extension RawSpan {
     /// Takes the first value off a comma-separated list. The rest begins after the comma.
     public func nextListValue(_ rest: inout Slice) -> Slice {
         let end = rest.upper
-        var i = rest.lower
+        let i = endOfListValue(from: rest.lower, to: end)
+        let value = trimmed(Slice(rest.lower, i))
+        rest = Slice(i < end ? i + 1 : end, end)
+        return value
+    }
+
+    /// The offset of the comma behind a list value, or `end`.
+    func endOfListValue(from start: Int, to end: Int) -> Int {
+        var i = next(.listMark, from: start, to: end)
         var inBrackets = false
         while i < end {
             switch self[i] {
             case 0x22: i = skipQuoted(from: i, to: end) - 1
             case 0x3C: inBrackets = true
             case 0x3E: inBrackets = false
-            case 0x2C where !inBrackets:
-                let value = trimmed(Slice(rest.lower, i))
-                rest = Slice(i + 1, end)
-                return value
-            default: break
+            // A comma.
+            default: if !inBrackets { return i }
             }
-            i += 1
+            i = next(.listMark, from: min(i + 1, end), to: end)
         }
-        let value = trimmed(rest)
-        rest = Slice(end, end)
-        return value
+        return end
     }
 
     /// The offset after the quoted string that begins at `start`, or `end` if it is not closed.
     public func skipQuoted(from start: Int, to end: Int) -> Int {
         var i = start + 1
         while i < end {
-            if self[i] == 0x5C {
-                i += 2
-            } else if self[i] == 0x22 {
-                return i + 1
-            } else {
-                i += 1
-            }
+            i = next(.quoteMark, from: i, to: end)
+            guard i < end else { break }
+            if self[i] == 0x22 { return i + 1 }
+            i += 2
         }
         return end
     }
 
     /// The value of a parameter in `;name=value;name`, or an empty slice for one without a value; nil: it is not there.
     /// `name` is lower case. A quoted value keeps its quotes.
+    @inlinable @inline(__always)
     public func parameter(_ name: StaticString, in parameters: Slice) -> Slice? {
-        var found: Slice?
-        forEachParameter(in: parameters) { key, value in
-            if self[key].equalsIgnoringCase(name) {
-                found = value
-                return false
-            }
-            return true
+        var rest = parameters
+        while let (key, value) = nextParameter(&rest) {
+            if self[key].equalsIgnoringCase(name) { return value }
         }
-        return found
+        return nil
     }
 
     /// Calls `body` with the name and value (empty: none) of each parameter, until it returns false. The slice may begin
@@ -70,8 +67,28 @@ extension RawSpan {
     /// between two semicolons or behind the last. The rest begins at the next semicolon.
     public func nextParameter(_ rest: inout Slice) -> (name: Slice, value: Slice)? {
         let end = rest.upper
-        var i = rest.lower
-        while i < end, self[i].isLinearWhiteSpace { i += 1 }
+        guard rest.lower < end else { return nil }
+        // `;name=value`, `;name="value"` and `;name` without white space: nearly every parameter.
+        let start = self[rest.lower] == 0x3B ? rest.lower + 1 : rest.lower
+        let nameEnd = run(of: .token, from: start, to: end)
+        guard nameEnd > start else { return nextUnusualParameter(&rest) }
+        let name = Slice(start, nameEnd)
+        if nameEnd == end || self[nameEnd] == 0x3B {
+            rest = Slice(nameEnd, end)
+            return (name, Slice(nameEnd, nameEnd))
+        }
+        guard self[nameEnd] == 0x3D else { return nextUnusualParameter(&rest) }
+        let valueStart = nameEnd + 1
+        let isQuoted = valueStart < end && self[valueStart] == 0x22
+        let valueEnd = isQuoted ? skipQuoted(from: valueStart, to: end) : next(.parameterMark, from: valueStart, to: end)
+        guard valueEnd == end || self[valueEnd] == 0x3B else { return nextUnusualParameter(&rest) }
+        rest = Slice(valueEnd, end)
+        return (name, Slice(valueStart, valueEnd))
+    }
+
+    private func nextUnusualParameter(_ rest: inout Slice) -> (name: Slice, value: Slice)? {
+        let end = rest.upper
+        var i = run(of: .whiteSpace, from: rest.lower, to: end)
         guard i < end else { return nil }
         if self[i] == 0x3B { i += 1 }
         let start = i
@@ -99,6 +116,13 @@ extension RawSpan {
     public func decimal(_ slice: Slice, maximum: UInt64 = UInt64(UInt32.max)) -> UInt64? {
         guard !slice.isEmpty else { return nil }
         var value: UInt64 = 0
+        if slice.count <= 9, maximum >= 999_999_999 {
+            for i in slice.lower..<slice.upper {
+                guard self[i].isASCIIDigit else { return nil }
+                value = value &* 10 &+ UInt64(self[i] &- 0x30)
+            }
+            return value
+        }
         for i in slice.lower..<slice.upper {
             guard self[i].isASCIIDigit else { return nil }
             let (product, overflow) = value.multipliedReportingOverflow(by: 10)

@@ -18,9 +18,9 @@ extension RawSpan {
     /// Reads one name-addr or addr-spec with its parameters; nil if it breaks the grammar.
     public func nameAddress(_ slice: Slice) -> NameAddress? {
         let end = slice.upper
-        var i = slice.lower
-        while i < end, self[i].isLinearWhiteSpace { i += 1 }
+        var i = run(of: .whiteSpace, from: slice.lower, to: end)
         let start = i
+        if i < end, self[i] == 0x3C { return bracketed(slice, Slice(i, i), from: i) }
         var displayName = Slice(start, start)
         if i < end, self[i] == 0x22 {
             let close = skipQuoted(from: i, to: end)
@@ -43,11 +43,8 @@ extension RawSpan {
 
     private func bracketed(_ slice: Slice, _ displayName: Slice, from open: Int) -> NameAddress? {
         let end = slice.upper
-        var close = open + 1
-        while close < end, self[close] != 0x3E { close += 1 }
-        guard close < end, let uri = uri(Slice(open + 1, close)) else { return nil }
-        var i = close + 1
-        while i < end, self[i].isLinearWhiteSpace { i += 1 }
+        guard let uri = uri(from: open + 1, to: end), uri.all.upper < end, self[uri.all.upper] == 0x3E else { return nil }
+        let i = run(of: .whiteSpace, from: uri.all.upper + 1, to: end)
         guard i == end || self[i] == 0x3B else { return nil }
         return finish(slice, displayName, uri, Slice(i, end))
     }

@@ -24,55 +24,74 @@ public struct Via: BitwiseCopyable, Sendable {
 }
 
 extension RawSpan {
-    /// Reads one Via value; nil if it breaks the grammar.
+    /// Reads one Via value that fills the slice; nil if it breaks the grammar.
     public func via(_ slice: Slice) -> Via? {
-        let end = slice.upper
-        var i = slice.lower
-        // `SIP / 2.0 / UDP` may have white space round the slashes; hardly anyone writes it.
+        guard let via = firstVia(slice), via.all.upper == slice.upper else { return nil }
+        return via
+    }
+
+    /// Reads the first value of a Via field; nil if it breaks the grammar.
+    func firstVia(_ field: Slice) -> Via? {
+        let end = field.upper
+        let start = run(of: .whiteSpace, from: field.lower, to: end)
+        var i = start
+        guard let (transportName, transport) = sentProtocol(&i, end) else { return nil }
+        i = run(of: .whiteSpace, from: i, to: end)
+        guard let host = readHost(&i, end) else { return nil }
+        var port: UInt16 = 0
+        i = run(of: .whiteSpace, from: i, to: end)
+        if i < end, self[i] == 0x3A {
+            // White space behind the colon is allowed (§25.1, COLON).
+            i = run(of: .whiteSpace, from: i + 1, to: end) - 1
+            guard let number = readPort(&i, end) else { return nil }
+            port = number
+            i = run(of: .whiteSpace, from: i, to: end)
+        }
+        var via = Via(
+            all: Slice(start, i), transportName: transportName, transport: transport, host: host, port: port, parameters: Slice(i, i),
+            branch: .empty, received: .empty, maddr: .empty, rport: nil)
+        guard i < end, self[i] != 0x2C else {
+            via.all = trimmed(via.all)
+            return via
+        }
+        guard self[i] == 0x3B else { return nil }
+        via.parameters = trimmed(Slice(i, endOfListValue(from: i, to: end)))
+        via.all = Slice(start, via.parameters.upper)
+        return readParameters(of: &via) ? via : nil
+    }
+
+    /// `SIP/2.0/UDP` and the white space behind it, which may also stand round the slashes; hardly anyone writes that.
+    @inline(__always)
+    private func sentProtocol(_ i: inout Int, _ end: Int) -> (Slice, Transport?)? {
+        if end - i > 12, self[Slice(i, i + 12)].equalsIgnoringCase("sip/2.0/udp ") {
+            i += 12
+            return (Slice(i - 4, i - 1), .udp)
+        }
         guard let protocolName = viaToken(&i, end), self[protocolName].equalsIgnoringCase("sip"), skipSlash(&i, end),
             let version = viaToken(&i, end), self[version].equals("2.0"), skipSlash(&i, end),
             let transportName = viaToken(&i, end), i < end, self[i].isLinearWhiteSpace
         else { return nil }
-        while i < end, self[i].isLinearWhiteSpace { i += 1 }
-        guard let host = readHost(&i, end) else { return nil }
-        while i < end, self[i].isLinearWhiteSpace { i += 1 }
-        var port = 0
-        if i < end, self[i] == 0x3A {
-            i += 1
-            while i < end, self[i].isLinearWhiteSpace { i += 1 }
-            let digits = i
-            while i < end, self[i].isASCIIDigit, port <= 65_535 {
-                port = port * 10 + Int(self[i] - 0x30)
-                i += 1
-            }
-            guard i > digits, port <= 65_535 else { return nil }
-            while i < end, self[i].isLinearWhiteSpace { i += 1 }
-        }
-        guard i == end || self[i] == 0x3B else { return nil }
-        var via = Via(
-            all: slice, transportName: transportName, transport: Transport(viaName: self[transportName]), host: host, port: UInt16(port),
-            parameters: Slice(i, end), branch: .empty, received: .empty, maddr: .empty, rport: nil)
-        return readParameters(of: &via) ? via : nil
+        return (transportName, Transport(viaName: self[transportName]))
     }
 
     private func readParameters(of via: inout Via) -> Bool {
         var rest = via.parameters
         while let (name, value) = nextParameter(&rest) {
+            let text = self[name]
             switch name.count {
             case 0: return false
-            case 5 where self[name].equalsIgnoringCase("rport"): via.rport = value
-            case 5 where self[name].equalsIgnoringCase("maddr"): via.maddr = value
-            case 6 where self[name].equalsIgnoringCase("branch"): via.branch = value
-            case 8 where self[name].equalsIgnoringCase("received"): via.received = value
+            case 5:
+                if text.equalsIgnoringCase("rport") {
+                    via.rport = value
+                } else if text.equalsIgnoringCase("maddr") {
+                    via.maddr = value
+                }
+            case 6: if text.equalsIgnoringCase("branch") { via.branch = value }
+            case 8: if text.equalsIgnoringCase("received") { via.received = value }
             default: break
             }
         }
-        return branchIsToken(via.branch)
-    }
-
-    private func branchIsToken(_ branch: Slice) -> Bool {
-        for i in branch.lower..<branch.upper where self[i] <= 0x20 || self[i] == 0x2C { return false }
-        return true
+        return run(of: .word, from: via.branch.lower, to: via.branch.upper) == via.branch.upper
     }
 
     private func viaToken(_ i: inout Int, _ end: Int) -> Slice? {

@@ -184,7 +184,13 @@ public enum HeaderName: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable
 
     /// The number of a name, long or compact, in any case (RFC 3261 §7.3.1, §7.3.3).
     public init(_ name: RawSpan) {
-        self = name.byteCount == 1 ? HeaderName.compact(name[0]) : HeaderNameIndex.shared.find(name)
+        self = HeaderName(name, Slice(0, name.byteCount))
+    }
+
+    /// The number of a name that stands in a message: comparing it takes whole words, which a message has behind it.
+    @inline(__always)
+    init(_ bytes: RawSpan, _ name: Slice, in index: HeaderNameIndex = .shared) {
+        self = name.count == 1 ? HeaderName.compact(bytes[name.lower]) : index.find(bytes, name)
     }
 
     private static func compact(_ letter: UInt8) -> HeaderName {
@@ -213,49 +219,71 @@ public enum HeaderName: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable
     }
 }
 
-/// Names by a hash of their length and three of their letters, made once.
-struct HeaderNameIndex: Sendable {
+/// Names by a hash of their first and last eight letters, made once. A look-up compares two words, of a long name four.
+struct HeaderNameIndex: @unchecked Sendable {
     static let shared = HeaderNameIndex()
 
-    private var table = ContiguousArray<HeaderName>(repeating: .other, count: 512)
-    private var texts = ContiguousArray<StaticString>()
+    /// A name in small letters: its first and its last eight octets, which overlap or leave out at most thirteen between.
+    private struct Entry {
+        var first: UInt64 = 0
+        var last: UInt64 = 0
+        var second: UInt64 = 0
+        var third: UInt64 = 0
+        var count: UInt32 = 0
+        var name = HeaderName.other
+    }
+
+    private static let longest = 32
+    /// Never given back, since there is one index in a process.
+    private let table: UnsafeMutablePointer<Entry>
 
     private init() {
-        for name in HeaderName.allCases {
-            texts.append(name.text)
-            guard name != .other else { continue }
+        table = .allocate(capacity: 512)
+        table.initialize(repeating: Entry(), count: 512)
+        for name in HeaderName.allCases where name != .other {
             let text = Array(UnsafeRawBufferPointer(start: name.text.utf8Start, count: name.text.utf8CodeUnitCount))
-            var i = HeaderNameIndex.hash(text.span.bytes)
-            while table[i] != .other { i = (i + 1) & 511 }
-            table[i] = name
+            precondition(text.count <= HeaderNameIndex.longest, "a name too long for the index")
+            var entry = HeaderNameIndex.entry(text.span.bytes, Slice(0, text.count))
+            entry.name = name
+            var place = HeaderNameIndex.place(entry)
+            while table[place].count != 0 { place = (place + 1) & 511 }
+            table[place] = entry
         }
     }
 
-    func find(_ name: RawSpan) -> HeaderName {
-        guard name.byteCount >= 2 else { return .other }
-        var i = HeaderNameIndex.hash(name)
-        while true {
-            let candidate = table[i]
-            if candidate == .other { return .other }
-            if HeaderNameIndex.isSame(name, texts[Int(candidate.rawValue)]) { return candidate }
-            i = (i + 1) & 511
+    func find(_ bytes: RawSpan, _ name: Slice) -> HeaderName {
+        guard name.count >= 2, name.count <= HeaderNameIndex.longest else { return .other }
+        let wanted = HeaderNameIndex.entry(bytes, name)
+        var place = HeaderNameIndex.place(wanted)
+        while table[place].count != 0 {
+            let found = table[place]
+            if found.first == wanted.first, found.last == wanted.last, found.count == wanted.count, found.second == wanted.second,
+                found.third == wanted.third
+            {
+                return found.name
+            }
+            place = (place + 1) & 511
         }
+        return .other
     }
 
     @inline(__always)
-    private static func hash(_ name: RawSpan) -> Int {
-        let count = name.byteCount
-        let a = Int(name[0] | 0x20)
-        let b = Int(name[count - 1] | 0x20)
-        let c = Int(name[count / 2] | 0x20)
-        return (count &* 37 &+ a &* 5 &+ b &* 67 &+ c &* 131) & 511
+    private static func entry(_ bytes: RawSpan, _ name: Slice) -> Entry {
+        var entry = Entry()
+        entry.count = name.count
+        entry.first = bytes.shortWord(from: name.lower, to: name.upper).asciiLowercased
+        entry.last = name.count > 8 ? bytes.word(at: name.upper - 8).asciiLowercased : entry.first
+        if name.count > 16 { entry.second = bytes.word(at: name.lower + 8).asciiLowercased }
+        if name.count > 24 { entry.third = bytes.word(at: name.lower + 16).asciiLowercased }
+        return entry
     }
 
     @inline(__always)
-    private static func isSame(_ name: RawSpan, _ text: StaticString) -> Bool {
-        guard name.byteCount == text.utf8CodeUnitCount else { return false }
-        let expected = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        for i in 0..<name.byteCount where name[i].asciiLowercased != expected[i].asciiLowercased { return false }
-        return true
+    private static func place(_ entry: Entry) -> Int {
+        let mixed = (entry.first ^ rotated(entry.last) ^ UInt64(entry.count)) &* 0x9E37_79B9_7F4A_7C15
+        return Int(truncatingIfNeeded: mixed >> 55)
     }
+
+    @inline(__always)
+    private static func rotated(_ word: UInt64) -> UInt64 { word << 29 | word >> 35 }
 }

@@ -14,6 +14,15 @@ public struct HeaderField: BitwiseCopyable, Sendable {
     public var nameSlice: Slice
     /// The value without white space at its ends. A folded value still holds its line ends.
     public var value: Slice
+    /// The number of the next field with the same name, or `none`.
+    var next: UInt16 = HeaderField.none
+
+    static let none = UInt16.max
+
+    /// Whether it is a name, a colon, one character of white space, a value and two octets of line end.
+    var isPlain: Bool {
+        @inline(__always) get { !isFolded && value.lower == nameSlice.upper + 2 && line.upper == value.upper + 2 }
+    }
 }
 
 /// What a scan found outside of the header fields.
@@ -29,17 +38,8 @@ public struct MessageShape: BitwiseCopyable, Sendable {
     /// The first octet after the start line, and the octets of the body.
     public var headerStart: UInt32 = 0
     public var body = Slice.empty
-    /// The number of the first field of each name; 255: none, or the last of as many fields as there can be.
-    var first = InlineArray<96, UInt8>(repeating: 255)
 
     init() {}
-
-    @inline(__always)
-    func firstIndex(of name: HeaderName, in fields: Span<HeaderField>) -> Int? {
-        let index = Int(first[Int(name.rawValue)])
-        if index < 255 { return index }
-        return fields.count > 255 && fields[255].name == name ? 255 : nil
-    }
 }
 
 /// A scanned message.
@@ -48,11 +48,14 @@ public struct Message: ~Escapable {
     /// All header fields in order.
     public let fields: Span<HeaderField>
     public let shape: MessageShape
+    /// By a name's number the number of its first field, or `HeaderField.none`.
+    let firstOfName: Span<UInt16>
 
-    @_lifetime(copy bytes, copy fields)
-    init(bytes: RawSpan, fields: Span<HeaderField>, shape: MessageShape) {
+    @_lifetime(copy bytes, copy fields, copy firstOfName)
+    init(bytes: RawSpan, fields: Span<HeaderField>, firstOfName: Span<UInt16>, shape: MessageShape) {
         self.bytes = bytes
         self.fields = fields
+        self.firstOfName = firstOfName
         self.shape = shape
     }
 
@@ -73,21 +76,17 @@ public struct Message: ~Escapable {
 
     /// The number of the first field with this name.
     public func firstIndex(of name: HeaderName) -> Int? {
-        shape.firstIndex(of: name, in: fields)
+        let index = firstOfName[Int(name.rawValue)]
+        return index == HeaderField.none ? nil : Int(index)
     }
 
     /// The number of the next field with the same name as field `index`.
     public func nextIndex(after index: Int) -> Int? {
-        let name = fields[index].name
-        var i = index + 1
-        while i < fields.count {
-            if fields[i].name == name { return i }
-            i += 1
-        }
-        return nil
+        let next = fields[index].next
+        return next == HeaderField.none ? nil : Int(next)
     }
 
-    @inlinable public func has(_ name: HeaderName) -> Bool { firstIndex(of: name) != nil }
+    public func has(_ name: HeaderName) -> Bool { firstIndex(of: name) != nil }
 
     /// The value of the first field with this name.
     public func value(_ name: HeaderName) -> Slice? {

@@ -5,7 +5,8 @@ import SansIO
 
 /// Owns the table of header fields that a scan fills, and gives out the message as a view of octets and table.
 public struct MessageScanner: ~Copyable {
-    private var fields: ContiguousArray<HeaderField> = []
+    private var table = FieldTable()
+    private let names = HeaderNameIndex.shared
     private var shape = MessageShape()
 
     public init() {}
@@ -22,7 +23,7 @@ public struct MessageScanner: ~Copyable {
 
     /// Scans one message. On a datagram the body ends with it; on a stream the octets are exactly one message.
     public mutating func scan(_ bytes: RawSpan) -> Verdict {
-        fields.removeAll(keepingCapacity: true)
+        table.removeAll()
         shape = MessageShape()
         var position = 0
         while position < bytes.byteCount, bytes[position] == 0x0D || bytes[position] == 0x0A { position += 1 }
@@ -41,7 +42,7 @@ public struct MessageScanner: ~Copyable {
     /// The message last scanned.
     @_lifetime(copy bytes, borrow self)
     public borrowing func message(_ bytes: RawSpan) -> Message {
-        Message(bytes: bytes, fields: fields.span, shape: shape)
+        Message(bytes: bytes, fields: table.fields, firstOfName: table.firstOfName, shape: shape)
     }
 
     // MARK: Start line
@@ -52,19 +53,32 @@ public struct MessageScanner: ~Copyable {
         }
         let fault = MessageFault(400, nil, .startLine)
         var i = start
-        while i < end, bytes[i].isTokenCharacter { i += 1 }
+        i = bytes.run(of: .token, from: i, to: end)
         guard i > start, i < end, bytes[i] == 0x20 else { return fault }
         shape.methodName = Slice(start, i)
         shape.method = Method(bytes[shape.methodName])
         // The version is behind the last space, so that white space within the URI is a fault of the URI.
+        if end - i > 9, bytes[end - 8] == 0x20, bytes[Slice(end - 7, end)].equals("SIP/2.0") {
+            shape.requestURI = Slice(i + 1, end - 8)
+        } else if let versionFault = scanVersion(bytes, from: i, to: end) {
+            return versionFault
+        }
+        let uri = shape.requestURI
+        let plainEnd = bytes.run(of: .word, from: uri.lower, to: uri.upper)
+        for j in plainEnd..<uri.upper where bytes[j] <= 0x20 || bytes[j] == 0x7F { return MessageFault(400, nil, .requestURI) }
+        return nil
+    }
+
+    /// A version that is not written as it mostly is, and the Request-URI before it.
+    private mutating func scanVersion(_ bytes: RawSpan, from space: Int, to end: Int) -> MessageFault? {
+        let fault = MessageFault(400, nil, .startLine)
         var last = end - 1
-        while last > i, bytes[last] != 0x20 { last -= 1 }
-        guard last > i + 1, last + 1 < end else { return fault }
-        shape.requestURI = Slice(i + 1, last)
+        while last > space, bytes[last] != 0x20 { last -= 1 }
+        guard last > space + 1, last + 1 < end else { return fault }
+        shape.requestURI = Slice(space + 1, last)
         let version = bytes[Slice(last + 1, end)]
         guard version.byteCount >= 5, version.part(0, 4).equalsIgnoringCase("sip/") else { return fault }
         guard version.equalsIgnoringCase("sip/2.0") else { return MessageFault(505, nil, .version) }
-        for j in (i + 1)..<last where bytes[j] <= 0x20 || bytes[j] == 0x7F { return MessageFault(400, nil, .requestURI) }
         return nil
     }
 
@@ -110,23 +124,22 @@ public struct MessageScanner: ~Copyable {
         return fault ?? MessageFault(400, nil, .headerEnd)
     }
 
+    @inline(__always)
     private mutating func scanField(_ bytes: RawSpan, from start: Int, lineEnd: Int, isFolded: Bool) -> MessageFault? {
-        var i = start
-        while bytes[i].isTokenCharacter { i += 1 }
-        let nameSlice = Slice(start, i)
-        while bytes[i] == 0x20 || bytes[i] == 0x09 { i += 1 }
-        guard nameSlice.count > 0, bytes[i] == 0x3A else { return MessageFault(400, nil, .headerLine) }
-        guard fields.count < MessageLimit.fields else { return MessageFault(400, nil, .tooManyFields) }
+        let nameEnd = bytes.run(of: .token, from: start, to: lineEnd)
+        var colon = nameEnd
+        while bytes[colon] == 0x20 || bytes[colon] == 0x09 { colon += 1 }
+        guard nameEnd > start, bytes[colon] == 0x3A else { return MessageFault(400, nil, .headerLine) }
+        guard table.count < MessageLimit.fields else { return MessageFault(400, nil, .tooManyFields) }
         guard lineEnd - start <= MessageLimit.fieldLength else { return MessageFault(400, nil, .tooLong) }
-        i += 1
-        while i < lineEnd, bytes[i].isLinearWhiteSpace { i += 1 }
+        var valueStart = colon + 1
+        while valueStart < lineEnd, OctetClass.whiteSpace.contains(bytes[valueStart]) { valueStart += 1 }
         var end = lineEnd
-        while end > i, bytes[end - 1].isLinearWhiteSpace { end -= 1 }
-        let name = HeaderName(bytes[nameSlice])
-        // Field 255 is its name's first if the table says nothing: see `firstIndex`.
-        if shape.first[Int(name.rawValue)] == 255 { shape.first[Int(name.rawValue)] = UInt8(fields.count) }
-        fields.append(
-            HeaderField(name: name, isFolded: isFolded, line: Slice(start, lineEnd + 1), nameSlice: nameSlice, value: Slice(i, end)))
+        while end > valueStart, OctetClass.whiteSpace.contains(bytes[end - 1]) { end -= 1 }
+        table.append(
+            HeaderField(
+                name: HeaderName(bytes, Slice(start, nameEnd), in: names), isFolded: isFolded, line: Slice(start, lineEnd + 1),
+                nameSlice: Slice(start, nameEnd), value: Slice(valueStart, end)))
         return nil
     }
 
@@ -134,14 +147,12 @@ public struct MessageScanner: ~Copyable {
 
     /// Content-Length against what is there (RFC 3261 §18.3): what is over is cut off, less is a fault.
     private mutating func limitBody(_ bytes: RawSpan) -> MessageFault? {
-        guard var index = shape.firstIndex(of: .contentLength, in: fields.span) else { return nil }
-        guard let length = bytes.decimal(fields[index].value) else { return MessageFault(400, .contentLength, .contentLength) }
-        index += 1
-        while index < fields.count {
-            if fields[index].name == .contentLength, bytes.decimal(fields[index].value) != length {
-                return MessageFault(400, .contentLength, .repeated)
-            }
-            index += 1
+        var index = table.firstIndex(of: .contentLength)
+        guard index != HeaderField.none else { return nil }
+        guard let length = bytes.decimal(table[index].value) else { return MessageFault(400, .contentLength, .contentLength) }
+        while table[index].next != HeaderField.none {
+            index = table[index].next
+            if bytes.decimal(table[index].value) != length { return MessageFault(400, .contentLength, .repeated) }
         }
         guard length <= UInt64(shape.body.count) else { return MessageFault(400, .contentLength, .shortBody) }
         shape.body.count = UInt32(length)
@@ -153,10 +164,12 @@ extension RawSpan {
     /// The offset of the next line feed, or the count if there is none: eight octets at a time.
     @inline(__always)
     func lineFeed(from start: Int) -> Int {
+        precondition(start >= 0, "octets outside of the message")
         var i = start
         let count = byteCount
         while i &+ 8 <= count {
-            let word = unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
+            // Inside by the condition of the loop.
+            let word = unsafeLoadUnaligned(fromUncheckedByteOffset: i, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
             let zeros = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
             if zeros != 0 { return i &+ zeros.trailingZeroBitCount / 8 }
             i &+= 8

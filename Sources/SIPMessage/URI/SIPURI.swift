@@ -27,31 +27,78 @@ extension RawSpan {
     /// Reads a URI that fills the slice. Nil: not a URI, or a SIP URI that breaks the grammar of §25.1 (white space,
     /// brackets, a bad host or port). A scheme that is not known is `.other` and is not looked into.
     public func uri(_ slice: Slice) -> SIPURI? {
-        let end = slice.upper
-        var colon = slice.lower
+        guard let uri = uri(from: slice.lower, to: slice.upper), uri.all.upper == slice.upper else { return nil }
+        return uri
+    }
+
+    /// Reads a URI that ends where the first octet is that cannot be in one, or at `end`.
+    func uri(from start: Int, to end: Int) -> SIPURI? {
+        guard let (scheme, contentStart) = scheme(from: start, to: end) else { return nil }
+        var marks = URIMarks(end: end)
+        find(&marks, from: contentStart)
+        var result = SIPURI(
+            scheme: scheme, all: Slice(start, marks.end), user: .empty, password: .empty, host: .empty, port: 0, parameters: .empty,
+            headers: .empty)
+        switch scheme {
+        case .other: return contentStart < marks.end ? result : nil
+        case .tel: return telURI(&result, from: contentStart)
+        case .sip, .sips: return sipURI(&result, from: contentStart, marks)
+        }
+    }
+
+    /// The scheme, and where what is behind its colon begins.
+    @inline(__always)
+    private func scheme(from start: Int, to end: Int) -> (SIPURI.Scheme, Int)? {
+        if end - start > 4, self[Slice(start, start + 4)].equalsIgnoringCase("sip:") { return (.sip, start + 4) }
+        return otherScheme(from: start, to: end)
+    }
+
+    private func otherScheme(from start: Int, to end: Int) -> (SIPURI.Scheme, Int)? {
+        var colon = start
         while colon < end, self[colon] != 0x3A {
             guard self[colon].isSchemeCharacter else { return nil }
             colon += 1
         }
-        guard colon < end, colon > slice.lower, self[slice.lower].asciiLowercased &- 0x61 < 26 else { return nil }
-        let scheme = scheme(Slice(slice.lower, colon))
-        for i in (colon + 1)..<end where self[i] <= 0x20 || self[i] == 0x7F || self[i] == 0x3C || self[i] == 0x3E || self[i] == 0x22 {
-            return nil
-        }
-        var result = SIPURI(
-            scheme: scheme, all: slice, user: .empty, password: .empty, host: .empty, port: 0, parameters: .empty, headers: .empty)
-        switch scheme {
-        case .other: return colon + 1 < end ? result : nil
-        case .tel: return telURI(&result, from: colon + 1)
-        case .sip, .sips: return sipURI(&result, from: colon + 1)
-        }
+        guard colon < end, colon > start, self[start].asciiLowercased &- 0x61 < 26 else { return nil }
+        let text = self[Slice(start, colon)]
+        if text.equalsIgnoringCase("sip") { return (.sip, colon + 1) }
+        if text.equalsIgnoringCase("sips") { return (.sips, colon + 1) }
+        return (text.equalsIgnoringCase("tel") ? .tel : .other, colon + 1)
     }
 
-    private func scheme(_ slice: Slice) -> SIPURI.Scheme {
-        let text = self[slice]
-        if text.equalsIgnoringCase("sip") { return .sip }
-        if text.equalsIgnoringCase("sips") { return .sips }
-        return text.equalsIgnoringCase("tel") ? .tel : .other
+    /// Where the characters stand that part a SIP URI.
+    private struct URIMarks {
+        var end: Int
+        /// The first @, or -1, and the first colon before it.
+        var at = -1
+        var userColon = -1
+        /// The first question mark behind the @, or -1.
+        var question = -1
+    }
+
+    /// One pass over the URI. An @ can only stand behind the user: it is not allowed in host, parameters or headers.
+    @inline(__always)
+    private func find(_ marks: inout URIMarks, from start: Int) {
+        let end = marks.end
+        var i = next(.uriMark, from: start, to: end)
+        var colon = -1
+        while i < end {
+            switch self[i] {
+            case 0x40:
+                if marks.at < 0 {
+                    marks.at = i
+                    marks.userColon = colon
+                    marks.question = -1
+                }
+            case 0x3A: if colon < 0 { colon = i }
+            case 0x3F: if marks.question < 0 { marks.question = i }
+            case 0x3B: break
+            default:
+                marks.end = i
+                return
+            }
+            i = next(.uriMark, from: i + 1, to: end)
+        }
     }
 
     private func telURI(_ uri: inout SIPURI, from start: Int) -> SIPURI? {
@@ -64,38 +111,43 @@ extension RawSpan {
         return uri
     }
 
-    private func sipURI(_ uri: inout SIPURI, from start: Int) -> SIPURI? {
-        let end = uri.all.upper
+    @inline(__always)
+    private func sipURI(_ uri: inout SIPURI, from start: Int, _ marks: URIMarks) -> SIPURI? {
+        let end = marks.end
         var i = start
-        // An @ can only stand behind the user: it is not allowed in host, parameters or headers.
-        if let at = offset(of: 0x40, from: start, to: end) {
-            guard at > start else { return nil }
-            let colon = offset(of: 0x3A, from: start, to: at) ?? at
+        if marks.at >= 0 {
+            let colon = marks.userColon < 0 ? marks.at : marks.userColon
+            guard colon > start else { return nil }
             uri.user = Slice(start, colon)
-            if colon < at { uri.password = Slice(colon + 1, at) }
-            guard !uri.user.isEmpty else { return nil }
-            i = at + 1
+            if colon < marks.at { uri.password = Slice(colon + 1, marks.at) }
+            i = marks.at + 1
         }
         guard let host = readHost(&i, end) else { return nil }
         uri.host = host
-        if i < end, self[i] == 0x3A {
-            var port = 0
-            let digits = i + 1
-            i += 1
-            while i < end, self[i].isASCIIDigit, port <= 65_535 {
-                port = port * 10 + Int(self[i] - 0x30)
-                i += 1
-            }
-            guard i > digits, port <= 65_535 else { return nil }
-            uri.port = UInt16(port)
+        if i == end { return uri }
+        if self[i] == 0x3A {
+            guard let port = readPort(&i, end) else { return nil }
+            uri.port = port
         }
-        let question = offset(of: 0x3F, from: i, to: end) ?? end
+        let question = marks.question < 0 ? end : marks.question
         if i < question {
             guard self[i] == 0x3B else { return nil }
             uri.parameters = Slice(i, question)
         }
         if question < end { uri.headers = Slice(question, end) }
         return uri
+    }
+
+    /// The digits behind a colon; moves `i` behind them. Nil: none, or too large a number.
+    func readPort(_ i: inout Int, _ end: Int) -> UInt16? {
+        var port = 0
+        let digits = i + 1
+        i += 1
+        while i < end, self[i].isASCIIDigit, port <= 65_535 {
+            port = port * 10 + Int(self[i] - 0x30)
+            i += 1
+        }
+        return i > digits ? UInt16(exactly: port) : nil
     }
 
     /// A host name, IPv4 address or bracketed IPv6 reference; moves `i` behind it.
@@ -107,27 +159,14 @@ extension RawSpan {
             i += 1
             return IPAddress(self[Slice(start, i)]) == nil ? nil : Slice(start, i)
         }
-        while i < end, self[i].isHostCharacter { i += 1 }
+        i = run(of: .host, from: start, to: end)
         return i > start ? Slice(start, i) : nil
-    }
-
-    private func offset(of octet: UInt8, from start: Int, to end: Int) -> Int? {
-        var i = start
-        while i < end {
-            if self[i] == octet { return i }
-            i += 1
-        }
-        return nil
     }
 }
 
 extension UInt8 {
     fileprivate var isSchemeCharacter: Bool {
         isASCIIDigit || asciiLowercased &- 0x61 < 26 || self == 0x2B || self == 0x2D || self == 0x2E
-    }
-    /// Letters, digits, hyphen and dot; the underscore is no host's by the grammar, but is met in the field.
-    fileprivate var isHostCharacter: Bool {
-        isASCIIDigit || asciiLowercased &- 0x61 < 26 || self == 0x2D || self == 0x2E || self == 0x5F
     }
 }
 
@@ -156,7 +195,16 @@ extension OctetBuffer {
     }
 
     public mutating func appendLowercased(_ text: RawSpan) {
-        for i in 0..<text.byteCount { append(byte: text[i].asciiLowercased) }
+        let count = text.byteCount
+        var i = 0
+        while i + 8 <= count {
+            append(word: text.word(at: i).asciiLowercased)
+            i += 8
+        }
+        while i < count {
+            append(byte: text[i].asciiLowercased)
+            i += 1
+        }
     }
 
     private mutating func appendNumber(_ number: Slice, in bytes: RawSpan) {
@@ -172,6 +220,7 @@ extension OctetBuffer {
     /// Undoes `%` escapes of characters that need none; the others are written with capital digits, so that two
     /// spellings of one user become one.
     private mutating func appendUnescaped(_ slice: Slice, in bytes: RawSpan) {
+        guard bytes[slice].firstOffset(of: 0x25) != nil else { return append(bytes[slice]) }
         var i = slice.lower
         while i < slice.upper {
             if bytes[i] == 0x25, i + 2 < slice.upper, let high = bytes[i + 1].hexDigitValue, let low = bytes[i + 2].hexDigitValue {

@@ -65,7 +65,7 @@ extension OctetBuffer {
     ) {
         appendVias(of: request, essentials.via, from: source)
         if status > 100, status < 300, request.method.formsDialog { appendFields(of: request, .recordRoute) }
-        appendField(.from, request[essentials.from.all])
+        appendOnly(.from, of: request)
         if essentials.to.tag.isEmpty, status > 100 {
             append("To: ")
             append(request[essentials.to.all])
@@ -73,16 +73,24 @@ extension OctetBuffer {
             appendHex(toTag)
             append("\r\n")
         } else {
-            appendField(.to, request[essentials.to.all])
+            appendOnly(.to, of: request)
         }
-        appendField(.callID, request[essentials.callID])
+        appendOnly(.callID, of: request)
         // §8.2.6.1: a 100 says which request it timed.
         if status == 100 { appendFields(of: request, .timestamp) }
-        append("CSeq: ")
-        appendDecimal(UInt64(essentials.sequence))
-        append(" ")
-        append(request[request.shape.methodName])
-        append("\r\n")
+        appendOnly(.cseq, of: request)
+    }
+
+    /// A field of which there is one. As it stands, if it is written as we would write it, which is one copy in place of four.
+    @inline(__always)
+    private mutating func appendOnly(_ name: HeaderName, of request: borrowing Message) {
+        guard let index = request.firstIndex(of: name) else { return }
+        let field = request.fields[index]
+        if field.isPlain, field.nameSlice.count > 1, request.bytes[field.value.upper] == 0x0D {
+            append(request[field.line])
+        } else {
+            appendField(name, request[field.value])
+        }
     }
 
     /// All Via fields of a request, the topmost value with `received` and `rport` (RFC 3261 §18.2.1, RFC 3581 §4).
@@ -101,28 +109,39 @@ extension OctetBuffer {
     }
 
     private mutating func appendTopVia(of request: borrowing Message, _ top: Via, from source: Endpoint) {
-        let sentBy = IPAddress(request[top.host])
-        let wantsPort = top.rport.map(\.isEmpty) ?? false
-        guard wantsPort || sentBy != source.address || !top.received.isEmpty else { return append(request[top.all]) }
-        append(request[Slice(top.all.lower, top.parameters.lower)])
-        // The parameters in their order; `received` is ours to say.
         let bytes = request.bytes
+        let wantsPort = top.rport.map(\.isEmpty) ?? false
+        if wantsPort, top.received.isEmpty, let rport = top.rport, !bytes[rport.lower - 1].isLinearWhiteSpace {
+            // What nearly all clients ask for: the port put behind `rport`, and the address at the end.
+            append(bytes[Slice(top.all.lower, rport.lower)])
+            if bytes[rport.lower - 1] != 0x3D { append(byte: 0x3D) }
+            appendDecimal(UInt64(source.port))
+            append(bytes[Slice(rport.lower, top.all.upper)])
+        } else {
+            let isKnown = !wantsPort && IPAddress(bytes[top.host]) == source.address
+            if isKnown, top.received.isEmpty { return append(bytes[top.all]) }
+            appendWithoutReceived(top, in: bytes, from: source)
+            if isKnown { return }
+        }
+        append(";received=")
+        appendWithoutBrackets(source.address)
+    }
+
+    /// The parameters in their order; `received` is ours to say.
+    private mutating func appendWithoutReceived(_ top: Via, in bytes: RawSpan, from source: Endpoint) {
+        append(bytes[Slice(top.all.lower, top.parameters.lower)])
         var rest = top.parameters
         while let (name, value) = bytes.nextParameter(&rest) {
             guard !bytes[name].equalsIgnoringCase("received") else { continue }
             append(byte: 0x3B)
             append(bytes[name])
-            if wantsPort, value.isEmpty, bytes[name].equalsIgnoringCase("rport") {
+            if value.isEmpty, bytes[name].equalsIgnoringCase("rport") {
                 append("=")
                 appendDecimal(UInt64(source.port))
             } else if !value.isEmpty {
                 append(byte: 0x3D)
                 append(bytes[value])
             }
-        }
-        if wantsPort || sentBy != source.address {
-            append(";received=")
-            appendWithoutBrackets(source.address)
         }
     }
 

@@ -15,11 +15,11 @@ struct ResponseWriterTests {
         let vias = "Via: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bKa , SIP/2.0/TCP h2;branch=b\nVia: SIP/2.0/UDP h3\n"
         #expect(
             try answer(100, to: text) == "SIP/2.0 100 Trying\n" + vias + shared.replacing("%", with: "")
-                + "Timestamp: 5.4\nCSeq: 7 INVITE\n")
+                + "Timestamp: 5.4\nCSeq: 0007 INVITE\n")
         let tagged = shared.replacing("%", with: ";tag=00000000000000ab")
         let routes = "Record-Route: <sip:p1;lr>\nRecord-Route: <sip:p2;lr>\n"
-        #expect(try answer(180, to: text) == "SIP/2.0 180 Ringing\n" + vias + routes + tagged + "CSeq: 7 INVITE\n")
-        #expect(try answer(486, to: text) == "SIP/2.0 486 Busy Here\n" + vias + tagged + "CSeq: 7 INVITE\n")
+        #expect(try answer(180, to: text) == "SIP/2.0 180 Ringing\n" + vias + routes + tagged + "CSeq: 0007 INVITE\n")
+        #expect(try answer(486, to: text) == "SIP/2.0 486 Busy Here\n" + vias + tagged + "CSeq: 0007 INVITE\n")
     }
 
     @Test func aTagThatIsThereStays() throws {
