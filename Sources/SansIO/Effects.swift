@@ -11,8 +11,8 @@ public struct Effects: ~Copyable {
 
     public mutating func removeAll() {
         wire.removeAll()
-        store.removeAll()
-        notices.removeAll(keepingCapacity: true)
+        if !store.changes.isEmpty { store.removeAll() }
+        if !notices.isEmpty { notices.removeAll(keepingCapacity: true) }
     }
 }
 
@@ -47,8 +47,8 @@ public struct Wire: ~Copyable {
 
     public mutating func removeAll() {
         bytes.removeAll()
-        transmissions.removeAll(keepingCapacity: true)
-        closings.removeAll(keepingCapacity: true)
+        if !transmissions.isEmpty { transmissions.removeAll(keepingCapacity: true) }
+        if !closings.isEmpty { closings.removeAll(keepingCapacity: true) }
     }
 }
 

@@ -41,10 +41,10 @@ struct Rig: ~Copyable {
     private var core: ServingCSCF
     private var effects = Effects()
     /// The effects that are looked at while the next are written.
-    private var spare = Effects()
+    private var spare: Effects? = Effects()
     private var now = Now(monotonic: Instant(nanoseconds: 1_000_000_000), wall: WallTime(seconds: 1_800_000_000))
     private var text = OctetBuffer(capacity: 4096)
-    private var scanner = MessageScanner()
+    private var scanner: MessageScanner? = MessageScanner()
     private(set) var sent = 0
     private let user = Rig.flow(15_060)
     private let server = Rig.flow(15_080)
@@ -105,8 +105,11 @@ struct Rig: ~Copyable {
         drain()
     }
 
-    /// Hands the text that was written to the core.
-    private mutating func deliver(over flow: Flow) { core.receive(text.bytes, over: flow, at: now, into: &effects) }
+    /// Hands the text that was written to the core, by way of a copy: that is part of the figures.
+    private mutating func deliver(over flow: Flow) {
+        let octets = [UInt8](text.bytes)
+        core.receive(octets.span.bytes, over: flow, at: now, into: &effects)
+    }
 
     // MARK: The peers
 
@@ -185,13 +188,13 @@ struct Rig: ~Copyable {
 
     /// Answers every request that the core sent to the server or to a contact.
     private mutating func drain() {
-        swap(&spare, &effects)
-        for i in 0..<spare.wire.transmissions.count {
-            let transmission = spare.wire.transmissions[i]
+        guard var out = spare.take(), var scanner = scanner.take() else { return }
+        swap(&out, &effects)
+        for transmission in out.wire.transmissions {
             sent += 1
             let port = transmission.flow.remote.port
             guard transmission.status == 0, port == server.remote.port || port == called.remote.port else { continue }
-            let octets = spare.wire.bytes.bytes(from: transmission.start, count: transmission.count)
+            let octets = out.wire.bytes.bytes(from: transmission.start, count: transmission.count)
             _ = scanner.scan(octets)
             let request = scanner.message(octets)
             guard let essentials = try? request.essentials() else { continue }
@@ -203,6 +206,8 @@ struct Rig: ~Copyable {
         // What the answers led to goes only to the sender.
         sent += effects.wire.transmissions.count
         effects.removeAll()
-        spare.removeAll()
+        out.removeAll()
+        spare = consume out
+        self.scanner = consume scanner
     }
 }

@@ -219,16 +219,14 @@ public enum HeaderName: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable
     }
 }
 
-/// Names by a hash of their first and last eight letters, made once. A look-up compares two words, of a long name four.
+/// Names by a hash of their first and last eight octets, made once: in the spelling of the standards, which a look-up takes
+/// as it stands and compares in two words, and in small letters for all other spellings.
 struct HeaderNameIndex: @unchecked Sendable {
     static let shared = HeaderNameIndex()
 
-    /// A name in small letters: its first and its last eight octets, which overlap or leave out at most thirteen between.
     private struct Entry {
         var first: UInt64 = 0
         var last: UInt64 = 0
-        var second: UInt64 = 0
-        var third: UInt64 = 0
         var count: UInt32 = 0
         var name = HeaderName.other
     }
@@ -242,48 +240,60 @@ struct HeaderNameIndex: @unchecked Sendable {
         table.initialize(repeating: Entry(), count: 512)
         for name in HeaderName.allCases where name != .other {
             let text = Array(UnsafeRawBufferPointer(start: name.text.utf8Start, count: name.text.utf8CodeUnitCount))
-            precondition(text.count <= HeaderNameIndex.longest, "a name too long for the index")
-            var entry = HeaderNameIndex.entry(text.span.bytes, Slice(0, text.count))
-            entry.name = name
-            var place = HeaderNameIndex.place(entry)
-            while table[place].count != 0 { place = (place + 1) & 511 }
-            table[place] = entry
+            precondition((2...HeaderNameIndex.longest).contains(text.count), "a name that the index cannot hold")
+            insert(text, name)
+            insert(text.map(\.asciiLowercased), name)
         }
     }
 
+    private func insert(_ text: [UInt8], _ name: HeaderName) {
+        let (first, last) = HeaderNameIndex.ends(text.span.bytes, 0, text.count)
+        var place = HeaderNameIndex.place(first, last, text.count)
+        while table[place].count != 0 { place = (place + 1) & 511 }
+        table[place] = Entry(first: first, last: last, count: UInt32(text.count), name: name)
+    }
+
     func find(_ bytes: RawSpan, _ name: Slice) -> HeaderName {
-        guard name.count >= 2, name.count <= HeaderNameIndex.longest else { return .other }
-        let wanted = HeaderNameIndex.entry(bytes, name)
-        var place = HeaderNameIndex.place(wanted)
+        let count = Int(name.count)
+        guard count >= 2, count <= HeaderNameIndex.longest else { return .other }
+        let (first, last) = HeaderNameIndex.ends(bytes, name.lower, name.upper)
+        if let found = find(first, last, count, bytes, name.lower) { return found }
+        return find(first.asciiLowercased, last.asciiLowercased, count, bytes, name.lower) ?? .other
+    }
+
+    @inline(__always)
+    private func find(_ first: UInt64, _ last: UInt64, _ count: Int, _ bytes: RawSpan, _ start: Int) -> HeaderName? {
+        var place = HeaderNameIndex.place(first, last, count)
         while table[place].count != 0 {
             let found = table[place]
-            if found.first == wanted.first, found.last == wanted.last, found.count == wanted.count, found.second == wanted.second,
-                found.third == wanted.third
+            if found.first == first, found.last == last, Int(found.count) == count,
+                count <= 16 || bytes.part(start, count).equalsIgnoringCase(found.name)
             {
                 return found.name
             }
             place = (place + 1) & 511
         }
-        return .other
+        return nil
+    }
+
+    /// The first and the last eight octets, which overlap in a name of less than sixteen.
+    @inline(__always)
+    private static func ends(_ bytes: RawSpan, _ start: Int, _ end: Int) -> (UInt64, UInt64) {
+        let first = bytes.shortWord(from: start, to: end)
+        return (first, end - start > 8 ? bytes.word(at: end - 8) : first)
     }
 
     @inline(__always)
-    private static func entry(_ bytes: RawSpan, _ name: Slice) -> Entry {
-        var entry = Entry()
-        entry.count = name.count
-        entry.first = bytes.shortWord(from: name.lower, to: name.upper).asciiLowercased
-        entry.last = name.count > 8 ? bytes.word(at: name.upper - 8).asciiLowercased : entry.first
-        if name.count > 16 { entry.second = bytes.word(at: name.lower + 8).asciiLowercased }
-        if name.count > 24 { entry.third = bytes.word(at: name.lower + 16).asciiLowercased }
-        return entry
-    }
-
-    @inline(__always)
-    private static func place(_ entry: Entry) -> Int {
-        let mixed = (entry.first ^ rotated(entry.last) ^ UInt64(entry.count)) &* 0x9E37_79B9_7F4A_7C15
+    private static func place(_ first: UInt64, _ last: UInt64, _ count: Int) -> Int {
+        let mixed = (first ^ (last << 29 | last >> 35) ^ UInt64(truncatingIfNeeded: count)) &* 0x9E37_79B9_7F4A_7C15
         return Int(truncatingIfNeeded: mixed >> 55)
     }
+}
 
-    @inline(__always)
-    private static func rotated(_ word: UInt64) -> UInt64 { word << 29 | word >> 35 }
+extension RawSpan {
+    /// Whether these are the letters of a header's name.
+    fileprivate func equalsIgnoringCase(_ name: HeaderName) -> Bool {
+        let text = name.text
+        return equalsIgnoringCase(RawSpan(_unsafeStart: text.utf8Start, byteCount: text.utf8CodeUnitCount))
+    }
 }

@@ -126,20 +126,28 @@ public struct MessageScanner: ~Copyable {
 
     @inline(__always)
     private mutating func scanField(_ bytes: RawSpan, from start: Int, lineEnd: Int, isFolded: Bool) -> MessageFault? {
-        let nameEnd = bytes.run(of: .token, from: start, to: lineEnd)
-        var colon = nameEnd
-        while bytes[colon] == 0x20 || bytes[colon] == 0x09 { colon += 1 }
-        guard nameEnd > start, bytes[colon] == 0x3A else { return MessageFault(400, nil, .headerLine) }
+        var colon = bytes.offset(of: 0x3A, from: start, to: lineEnd)
+        var nameEnd = colon
+        var name = HeaderName.other
+        if colon > start, colon < lineEnd { name = HeaderName(bytes, Slice(start, colon), in: names) }
+        if name == .other {
+            // Only then its letters are looked at: those of a known name are right.
+            nameEnd = bytes.run(of: .token, from: start, to: lineEnd)
+            colon = nameEnd
+            while bytes[colon] == 0x20 || bytes[colon] == 0x09 { colon += 1 }
+            guard nameEnd > start, bytes[colon] == 0x3A else { return MessageFault(400, nil, .headerLine) }
+            if colon > nameEnd { name = HeaderName(bytes, Slice(start, nameEnd), in: names) }
+        }
         guard table.count < MessageLimit.fields else { return MessageFault(400, nil, .tooManyFields) }
         guard lineEnd - start <= MessageLimit.fieldLength else { return MessageFault(400, nil, .tooLong) }
-        var valueStart = colon + 1
-        while valueStart < lineEnd, OctetClass.whiteSpace.contains(bytes[valueStart]) { valueStart += 1 }
+        var valueStart = colon &+ 1
+        while valueStart < lineEnd, bytes[valueStart].isLinearWhiteSpace { valueStart &+= 1 }
         var end = lineEnd
-        while end > valueStart, OctetClass.whiteSpace.contains(bytes[end - 1]) { end -= 1 }
+        while end > valueStart, bytes[end &- 1].isLinearWhiteSpace { end &-= 1 }
         table.append(
             HeaderField(
-                name: HeaderName(bytes, Slice(start, nameEnd), in: names), isFolded: isFolded, line: Slice(start, lineEnd + 1),
-                nameSlice: Slice(start, nameEnd), value: Slice(valueStart, end)))
+                name: name, isFolded: isFolded, line: Slice(start, lineEnd &+ 1), nameSlice: Slice(start, nameEnd),
+                value: Slice(valueStart, end)))
         return nil
     }
 
@@ -161,20 +169,24 @@ public struct MessageScanner: ~Copyable {
 }
 
 extension RawSpan {
-    /// The offset of the next line feed, or the count if there is none: eight octets at a time.
+    /// The offset of the next line feed, or the count if there is none.
     @inline(__always)
-    func lineFeed(from start: Int) -> Int {
-        precondition(start >= 0, "octets outside of the message")
+    func lineFeed(from start: Int) -> Int { offset(of: 0x0A, from: start, to: byteCount) }
+
+    /// The offset of the next octet of this value before `end`, or `end`: eight octets at a time.
+    @inline(__always)
+    func offset(of octet: UInt8, from start: Int, to end: Int) -> Int {
+        precondition(start >= 0 && end <= byteCount, "octets outside of the message")
+        let pattern = UInt64(octet) &* 0x0101_0101_0101_0101
         var i = start
-        let count = byteCount
-        while i &+ 8 <= count {
-            // Inside by the condition of the loop.
-            let word = unsafeLoadUnaligned(fromUncheckedByteOffset: i, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
+        // Inside by the condition of the loop: no need to look again.
+        while i &+ 8 <= end {
+            let word = UInt64(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: i, as: UInt64.self)) ^ pattern
             let zeros = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
-            if zeros != 0 { return i &+ zeros.trailingZeroBitCount / 8 }
+            if zeros != 0 { return i &+ zeros.trailingZeroBitCount &>> 3 }
             i &+= 8
         }
-        while i < count, self[i] != 0x0A { i &+= 1 }
+        while i < end, unsafeLoad(fromUncheckedByteOffset: i, as: UInt8.self) != octet { i &+= 1 }
         return i
     }
 
