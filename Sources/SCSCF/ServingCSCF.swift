@@ -102,6 +102,9 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         registrationsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
     }
 
+    /// Timers of contexts that one call of `advance` looks after at most: messages are served in between.
+    private static let timersPerAdvance = 1024
+
     public mutating func advance(to now: Now, into effects: inout Effects) {
         var events = transactionEvents
         transactionEvents = []
@@ -112,7 +115,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
 
         var due = expiredTimers
         expiredTimers = []
-        wheel.expire(upTo: now.monotonic, into: &due)
+        wheel.expire(upTo: now.monotonic, into: &due, atMost: ServingCSCF.timersPerAdvance)
         for payload in due { applicationServerSilent(SlotID(rawValue: payload), at: now, into: &effects) }
         due.removeAll(keepingCapacity: true)
         expiredTimers = due

@@ -62,11 +62,17 @@ public struct TransactionLayer: ~Copyable {
     public func method(of id: SlotID) -> Method? { slab.contains(id) ? slab[id.index].method : nil }
     public func flow(of id: SlotID) -> Flow? { slab.contains(id) ? slab[id.index].flow : nil }
 
-    /// Fires the timers that are due.
+    /// Timers that one call of `advance` looks after at most: messages are served in between.
+    private static let timersPerAdvance = 1024
+
+    /// Octets of memory that the layer holds, at work or kept for it.
+    public var bytesAllocated: Int { slab.bytesAllocated + serverKeys.bytesAllocated + pool.bytesAllocated + wheel.bytesAllocated }
+
+    /// Fires timers that are due, up to a thousand: while some are left `nextDeadline` is not after `now`.
     public mutating func advance(to now: Instant, into wire: inout Wire, events: inout [TransactionEvent]) {
         var due = expired
         expired = []
-        wheel.expire(upTo: now, into: &due)
+        wheel.expire(upTo: now, into: &due, atMost: TransactionLayer.timersPerAdvance)
         // All of them first: one that ends may take another with it, whose timer is no longer there to be stopped.
         for payload in due {
             let id = SlotID(rawValue: payload)

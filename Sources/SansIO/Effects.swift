@@ -132,7 +132,7 @@ public protocol SansIONode: ~Copyable {
     mutating func transmissionFailed(_ transaction: UInt64, over flow: Flow, at now: Now, into effects: inout Effects)
     /// The changes up to and with this ticket are durable, or, if not, all changes not yet reported are lost.
     mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects)
-    /// Lets the timers that are due fire.
+    /// Lets timers that are due fire. Of very many some are left for the next call: then `nextDeadline` is not after `now`.
     mutating func advance(to now: Now, into effects: inout Effects)
     /// When `advance` is wanted next; nil: no timer is set.
     var nextDeadline: Instant? { get }

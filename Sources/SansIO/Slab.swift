@@ -46,6 +46,9 @@ public struct Slab<Value: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         for chunk in chunks { chunk.deallocate() }
     }
 
+    /// Octets of memory that the slab holds; it keeps what it once had.
+    public var bytesAllocated: Int { chunks.count << 10 * MemoryLayout<Slot>.stride }
+
     /// Whether the slot still holds what it held when the number was given out.
     @inlinable public func contains(_ id: SlotID) -> Bool {
         Int(id.index) < used && pointer(id.index).pointee.generation == id.generation

@@ -1,7 +1,7 @@
 // What a reader of a topology finds wrong, as `sipcore check` prints it.
 
 /// One thing that is wrong with a topology or with a document that it names.
-public struct Fault: Sendable, Equatable, CustomStringConvertible {
+public struct Fault: Sendable, Hashable, CustomStringConvertible {
     public enum Severity: String, Sendable {
         /// Nothing starts from such a file.
         case error

@@ -159,7 +159,7 @@ public struct ServiceProfile: Sendable, Equatable {
     }
 }
 
-public struct FilterCriterion: Sendable, Equatable {
+public struct FilterCriterion: Sendable, Hashable {
     public var priority: Int
     /// The application server's name in `application_servers`, or nil where a document names only an address.
     public var applicationServer: String?
@@ -183,7 +183,7 @@ public struct FilterCriterion: Sendable, Equatable {
 public enum ProfilePart: String, Sendable, CaseIterable { case registered, unregistered }
 
 /// Groups of conditions. In conjunctive form every group holds, and in a group any condition; else the reverse.
-public struct Trigger: Sendable, Equatable {
+public struct Trigger: Sendable, Hashable {
     public var isConjunctive: Bool
     public var groups: [[Condition]]
     public init(isConjunctive: Bool, groups: [[Condition]]) {
@@ -192,7 +192,7 @@ public struct Trigger: Sendable, Equatable {
     }
 }
 
-public struct Condition: Sendable, Equatable {
+public struct Condition: Sendable, Hashable {
     public var isNegated = false
     public var kind: Kind
     public init(_ kind: Kind, isNegated: Bool = false) {
@@ -200,7 +200,7 @@ public struct Condition: Sendable, Equatable {
         self.isNegated = isNegated
     }
     /// The classes of service point trigger of TS 29.228 Annex B, and one of ours.
-    public enum Kind: Sendable, Equatable {
+    public enum Kind: Sendable, Hashable {
         /// Only for REGISTER do the registration types limit it; empty means all.
         case method(String, registrationTypes: [RegistrationType])
         /// A condition on the registration type alone.
@@ -255,8 +255,8 @@ public struct NamePattern: Sendable, Equatable {
 public struct NameTemplate: Sendable, Equatable {
     public var pieces: [String]
     public init(pieces: [String]) { self.pieces = pieces }
-    public init(_ text: String) { pieces = NameTemplate.split(text) }
-    public func filled(with name: String) -> String { pieces.joined(separator: name) }
+    public init(_ text: String) { pieces = text.utf8.contains(UInt8(ascii: "{")) ? NameTemplate.split(text) : [text] }
+    public func filled(with name: String) -> String { pieces.count == 1 ? pieces[0] : pieces.joined(separator: name) }
 
     private static func split(_ text: String) -> [String] {
         var pieces = [""]

@@ -11,6 +11,7 @@ import SansIO
 struct Bench {
     static func main() {
         let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == "scale" { return Scale.run(arguments.dropFirst().compactMap { Int($0) }.first ?? 1_000_000) }
         let count = arguments.compactMap { Int($0) }.first ?? 200_000
         let wanted = arguments.filter { Int($0) == nil }
         let modes = wanted.isEmpty ? Mode.allCases : Mode.allCases.filter { wanted.contains($0.rawValue) }

@@ -45,4 +45,36 @@ struct KeyTableTests {
         table.remove(KeyHash(low: 12, high: 0xFFFF))
         #expect(table.count == model.count)
     }
+
+    /// While entries move, a key is in one of two tables.
+    @Test func everyKeyIsFoundAtEveryStepOfTheGrowth() {
+        var random = SplitMix(seed: 7)
+        var table = KeyTable()
+        var keys: [KeyHash] = []
+        for step in 0..<2500 {
+            let key = KeyHash(low: random.next(), high: random.next())
+            table.set(key, to: UInt32(step))
+            keys.append(key)
+            let isEveryKeyFound = keys.indices.allSatisfy { table[keys[$0]] == UInt32($0) }
+            #expect(isEveryKeyFound)
+        }
+        for step in keys.indices {
+            table.remove(keys[step])
+            let isGone = table[keys[step]] == nil
+            #expect(isGone)
+        }
+        #expect(table.count == 0)
+    }
+
+    @Test func takesLittleMemory() {
+        var random = SplitMix(seed: 8)
+        var table = KeyTable()
+        var most = 0.0
+        for number in 1...200_000 {
+            table.set(KeyHash(low: random.next(), high: random.next()), to: UInt32(number))
+            if number > 10_000 { most = max(most, Double(table.bytesAllocated) / Double(number)) }
+        }
+        // 32 octets a key when the table is half full, 64 after it has grown, and the old table beside it meanwhile.
+        #expect(most < 100)
+    }
 }

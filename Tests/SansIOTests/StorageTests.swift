@@ -55,6 +55,20 @@ struct PacketPoolTests {
         #expect(pool.bytesInUse == 0)
     }
 
+    /// Every count finds a block that is large enough, and of the smallest size that is.
+    @Test func littleOfABlockIsLost() {
+        var pool = PacketPool()
+        for count in Array(1...4200) + [8192, 8193, 16_384, 16_385, 32_768, 32_769, 131_072, 131_073] {
+            let octets = [UInt8](repeating: 1, count: count)
+            let id = pool.store(octets.span.bytes)
+            #expect(pool.bytesInUse >= count)
+            let most = count <= 256 ? count + 31 : count <= 1024 ? count + 63 : count <= 2048 ? count + 255 : count * 2
+            #expect(pool.bytesInUse <= most)
+            pool.release(id)
+        }
+        #expect(pool.bytesAllocated > 0)
+    }
+
     @Test func anEmptyRunNeedsNoBlock() {
         var pool = PacketPool()
         let empty: [UInt8] = []

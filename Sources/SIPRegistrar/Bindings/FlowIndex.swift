@@ -10,11 +10,13 @@ struct FlowIndex: ~Copyable {
         var combined: UInt32
     }
 
-    private var keys = SegmentedKeyTable()
+    private var keys = KeyTable()
     private var uses = Slab<Use>()
     private let secret: HashSecret
 
     init(secret: HashSecret) { self.secret = secret }
+
+    var bytesAllocated: Int { keys.bytesAllocated + uses.bytesAllocated }
 
     func use(of flow: Flow) -> Use {
         guard flow.isIdentifiable, let slot = keys[key(of: flow)] else { return Use(subscribers: 0, combined: 0) }
@@ -48,7 +50,7 @@ struct FlowIndex: ~Copyable {
     }
 
     mutating func removeAll() {
-        keys = SegmentedKeyTable()
+        keys = KeyTable()
         uses = Slab()
     }
 

@@ -44,6 +44,11 @@ public struct Registrar: ~Copyable {
     public var bindingCount: Int { bindings.count }
     /// Octets of text kept for them.
     public var bytesKept: Int { pool.bytesInUse }
+    /// Octets of memory that the registrar holds, at work or kept for it.
+    public var bytesAllocated: Int {
+        bindings.bytesAllocated + pool.bytesAllocated + first.bytesAllocated + flows.bytesAllocated + undo.bytesAllocated
+            + wheel.bytesAllocated
+    }
 
     public func isRegistered(_ subscriber: UInt32) -> Bool { first[subscriber] != .max }
 
@@ -124,9 +129,13 @@ public struct Registrar: ~Copyable {
     /// When `advance` should be called next.
     public var nextDeadline: Instant? { wheel.nextDeadline }
 
-    /// Takes out the bindings whose time is over, in the order of their expiry.
+    /// Timers that one call of `advance` looks after at most: messages are served in between.
+    private static let timersPerAdvance = 1024
+
+    /// Takes out bindings whose time is over, in the order of their expiry, up to a thousand: while some are left
+    /// `nextDeadline` is not after `now`.
     public mutating func advance(to now: Instant, into expired: inout [ExpiredBinding]) {
-        wheel.expire(upTo: now, into: &due)
+        wheel.expire(upTo: now, into: &due, atMost: Registrar.timersPerAdvance)
         for payload in due {
             let id = SlotID(rawValue: payload)
             guard bindings.contains(id) else { continue }

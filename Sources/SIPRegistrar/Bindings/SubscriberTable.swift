@@ -11,6 +11,12 @@ struct SubscriberTable: ~Copyable, @unchecked Sendable {
         for page in pages { page?.deallocate() }
     }
 
+    var bytesAllocated: Int {
+        var made = 0
+        for page in pages where page != nil { made += 1 }
+        return made * SubscriberTable.pageSize * MemoryLayout<UInt32>.stride + pages.count * MemoryLayout<UInt>.stride
+    }
+
     subscript(_ subscriber: UInt32) -> UInt32 {
         get {
             let page = Int(subscriber) / SubscriberTable.pageSize

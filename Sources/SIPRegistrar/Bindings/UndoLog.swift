@@ -28,6 +28,8 @@ struct UndoLog: ~Copyable {
 
     init() {}
 
+    var bytesAllocated: Int { changes.bytesAllocated + saved.bytesAllocated }
+
     mutating func begin(_ subscriber: UInt32) -> SlotID {
         order += 1
         return changes.insert(Change(subscriber: subscriber, order: order))

@@ -22,7 +22,7 @@ struct DeviceLedger: ~Copyable {
         var entry: SlotID
     }
 
-    private var keys = SegmentedKeyTable()
+    private var keys = KeyTable()
     private var entries = Slab<Entry>()
     private var queue: ContiguousArray<Queued> = []
     private var queueHead = 0

@@ -48,7 +48,11 @@ struct Node: Sendable {
         return nil
     }
 
-    func entry(_ key: String) -> Entry? { entries.first { $0.key == key } }
+    func entry(_ key: String) -> Entry? {
+        guard case .map(let entries) = content else { return nil }
+        for i in entries.indices where entries[i].key == key { return entries[i] }
+        return nil
+    }
 
     /// In the flow style of YAML, on one line: how a step of a scenario is shown in reports.
     var flow: String {

@@ -1,5 +1,4 @@
-// YAML text to a tree of nodes. The only file that knows the YAML library.
-import Yams
+// YAML text to a tree of nodes.
 
 /// A YAML document with what is wrong with it as YAML: syntax (then nothing else is known), keys that stand twice,
 /// variables of the environment that are not set.
@@ -9,19 +8,50 @@ struct YAMLDocument {
     private(set) var faults: [(position: Position, text: String)] = []
 
     private let environment: [String: String]
-    /// Keys that were written otherwise for the library, by their place: see `compose`.
-    private var disguised: [Position: String] = [:]
+    private var anchors: [String: Anchored] = [:]
     private var nodeCount = 0
 
     /// Aliases can make a small file mean a huge tree; without them no value is shorter than a character.
     private let nodeLimit: Int
     private static let depthLimit = 24
 
+    /// What an alias brings to another place.
+    private struct Anchored {
+        var node: Node
+        /// Values in it, itself among them, and how deep the deepest is below it.
+        var count: Int
+        var height: Int
+    }
+
     init(text: String, environment: [String: String]) {
         self.environment = environment
         nodeLimit = text.utf8.count * 2 + 100_000
-        guard let composed = compose(text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text) else { return }
-        let root = node(of: composed, depth: 0)
+        var text = text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text
+        text.withUTF8 { octets in
+            do throws(YAMLSyntaxFault) {
+                try compose(YAMLEvents(octets))
+            } catch {
+                root = nil
+                faults = [(error.position, error.text)]
+            }
+        }
+    }
+
+    private mutating func compose(_ events: consuming YAMLEvents) throws(YAMLSyntaxFault) {
+        // The stream begins, and with it the only document, if there is one.
+        try events.advance()
+        try events.advance()
+        guard events.kind != .streamEnd else { return }
+        try events.advance()
+        var height = 0
+        let root = try node(&events, depth: 0, &height)
+        try events.advance()
+        try events.advance()
+        guard events.kind == .streamEnd else {
+            throw YAMLSyntaxFault(
+                events.position, "but found another document", while: "expected a single document in the stream",
+                at: Position(line: 1, column: 1))
+        }
         if nodeCount > nodeLimit {
             faults = [(root.position, "the file means more than \(nodeLimit) values; write fewer, or numeric ranges of names")]
         } else {
@@ -29,130 +59,123 @@ struct YAMLDocument {
         }
     }
 
-    // MARK: The library
-
-    /// The library stops at the first map with a key that stands twice. To report every fault in one go, the first of
-    /// the two is disguised, without moving any other character, and reading begins again.
-    private mutating func compose(_ original: String) -> Yams.Node? {
-        var text = original
-        while true {
-            do {
-                // Without rules the library takes every scalar for a string; what a scalar means is ours to say.
-                return try Yams.compose(yaml: text, .basic)
-            } catch let error as YamlError {
-                if case .duplicatedKeysInMapping(let keys, let context) = error, disguised.count < 100, let key = keys.first,
-                    let changed = disguise(key, at: Position(context.mark), in: text)
-                {
-                    text = changed
-                    continue
-                }
-                report(error, in: text)
-            } catch {
-                faults.append((Position(line: 1, column: 1), "the file cannot be read as YAML (\(error)); write YAML"))
-            }
-            return nil
-        }
-    }
-
-    /// Puts a character of the private use area in the place of a key's first one.
-    private mutating func disguise(_ key: String, at position: Position, in text: String) -> String? {
-        var scalars = Array(text.unicodeScalars)
-        guard disguised[position] == nil, var index = YAMLDocument.offset(of: position, in: scalars) else { return nil }
-        if scalars[index] == "\"" || scalars[index] == "'" { index += 1 }
-        guard index < scalars.count, !["\"", "'", "\\", "&", "*", "!", "?", "\n", "\r"].contains(scalars[index]),
-            let mask = Unicode.Scalar(0xE000 + UInt32(disguised.count))
-        else { return nil }
-        scalars[index] = mask
-        disguised[position] = key
-        var changed = String.UnicodeScalarView()
-        changed.append(contentsOf: scalars)
-        return String(changed)
-    }
-
-    private static func offset(of position: Position, in scalars: [Unicode.Scalar]) -> Int? {
-        var line = 1
-        var index = 0
-        while line < position.line, index < scalars.count {
-            let isPair = scalars[index] == "\r" && index + 1 < scalars.count && scalars[index + 1] == "\n"
-            if ["\n", "\r", "\u{85}", "\u{2028}", "\u{2029}"].contains(scalars[index]), !isPair { line += 1 }
-            index += 1
-        }
-        index += position.column - 1
-        return line == position.line && index < scalars.count ? index : nil
-    }
-
-    private mutating func report(_ error: YamlError, in text: String) {
-        switch error {
-        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
-            .composer(let context, let problem, let mark, _):
-            let doing = context.map { " \($0.text) (line \($0.mark.line), column \($0.mark.column))" } ?? ""
-            faults.append((Position(mark), "this is not YAML: \(problem)\(doing); mend the syntax here or just before"))
-        case .reader(let problem, let offset, _, _):
-            let before = text.prefix(offset ?? 0)
-            let line = before.count { $0.isNewline } + 1
-            let column =
-                before.count - (before.lastIndex { $0.isNewline }.map { before.distance(from: before.startIndex, to: $0) + 1 } ?? 0) + 1
-            faults.append(
-                (
-                    Position(line: line, column: column),
-                    "this character may not stand in YAML (\(problem)); write it as an escape in double quotes"
-                ))
-        case .duplicatedKeysInMapping(let keys, let context):
-            faults.append((Position(context.mark), "the key '\(keys.first ?? "")' stands twice in this map; write it once"))
-        default:
-            faults.append((Position(line: 1, column: 1), "the file cannot be read as YAML (\(error)); write YAML"))
-        }
-    }
-
     // MARK: The tree
 
-    private mutating func node(of node: Yams.Node, depth: Int) -> Node {
-        let position = node.mark.map(Position.init) ?? Position(line: 1, column: 1)
+    /// The value that begins with the present event, which is its last one afterwards.
+    ///
+    /// - Parameter height: raised to how deep the value is.
+    private mutating func node(_ events: inout YAMLEvents, depth: Int, _ height: inout Int) throws(YAMLSyntaxFault) -> Node {
+        if events.kind == .alias { return try alias(events, depth: depth, &height) }
+        let position = events.position
+        let anchor = events.anchor
+        let countBefore = nodeCount
         nodeCount += 1
-        guard nodeCount <= nodeLimit else { return Node(content: .unreadable, position: position) }
+        guard nodeCount <= nodeLimit else {
+            try events.skipValue()
+            return Node(content: .unreadable, position: position)
+        }
         guard depth <= YAMLDocument.depthLimit else {
-            faults.append(
-                (position, "values are nested deeper here than any topology needs; write at most \(YAMLDocument.depthLimit) levels"))
-            return Node(content: .unreadable, position: position)
+            try events.skipValue()
+            return tooDeep(at: position)
         }
-        switch node {
-        case .scalar(let scalar):
-            return Node(content: text(scalar.string, isPlain: scalar.style == .plain, at: position), position: position)
-        case .sequence(let sequence):
-            var elements: [Node] = []
-            for element in sequence { elements.append(self.node(of: element, depth: depth + 1)) }
-            return Node(content: .list(elements), position: position)
-        case .mapping(let mapping):
-            return Node(content: .map(entries(of: mapping, depth: depth)), position: position)
-        case .alias:
-            return Node(content: .unreadable, position: position)
+        var own = 0
+        let content: Node.Content
+        switch events.kind {
+        case .sequenceStart:
+            content = .list(try elements(&events, depth: depth + 1, &own))
+            own += 1
+        case .mappingStart:
+            content = .map(try entries(&events, depth: depth + 1, &own))
+            own += 1
+        default:
+            content = text(events.text, isPlain: events.isPlain, at: position)
         }
+        height = max(height, own)
+        let node = Node(content: content, position: position)
+        if let anchor { anchors[anchor] = Anchored(node: node, count: nodeCount - countBefore, height: own) }
+        return node
     }
 
-    private mutating func entries(of mapping: Yams.Node.Mapping, depth: Int) -> [Node.Entry] {
+    private mutating func alias(_ events: borrowing YAMLEvents, depth: Int, _ height: inout Int) throws(YAMLSyntaxFault) -> Node {
+        guard let name = events.anchor, let anchored = anchors[name] else {
+            throw YAMLSyntaxFault(events.position, "found undefined alias")
+        }
+        nodeCount += anchored.count
+        guard depth + anchored.height <= YAMLDocument.depthLimit else { return tooDeep(at: anchored.node.position) }
+        height = max(height, anchored.height)
+        return nodeCount <= nodeLimit ? anchored.node : Node(content: .unreadable, position: anchored.node.position)
+    }
+
+    private mutating func tooDeep(at position: Position) -> Node {
+        faults.append(
+            (position, "values are nested deeper here than any topology needs; write at most \(YAMLDocument.depthLimit) levels"))
+        return Node(content: .unreadable, position: position)
+    }
+
+    private mutating func elements(_ events: inout YAMLEvents, depth: Int, _ height: inout Int) throws(YAMLSyntaxFault) -> [Node] {
+        var elements: [Node] = []
+        try events.advance()
+        while events.kind != .sequenceEnd {
+            elements.append(try node(&events, depth: depth, &height))
+            try events.advance()
+        }
+        return elements
+    }
+
+    private mutating func entries(_ events: inout YAMLEvents, depth: Int, _ height: inout Int) throws(YAMLSyntaxFault) -> [Node.Entry] {
         var entries: [Node.Entry] = []
         var merged: [Node.Entry] = []
-        var places: [String: Position] = [:]
-        for pair in mapping {
-            let position = pair.key.mark.map(Position.init) ?? Position(line: 1, column: 1)
-            guard case .scalar(let scalar) = pair.key else {
-                faults.append((position, "a list or a map stands in the place of a key; write a name"))
+        var places = KeyPlaces()
+        try events.advance()
+        while events.kind != .mappingEnd {
+            guard let (key, position, isMerge) = try key(&events) else {
+                try events.advance()
+                try events.skipValue()
+                try events.advance()
                 continue
             }
-            let key = disguised[position] ?? scalar.string
-            let value = node(of: pair.value, depth: depth + 1)
-            if key == "<<", scalar.style == .plain {
+            try events.advance()
+            let value = try node(&events, depth: depth, &height)
+            try events.advance()
+            if isMerge {
                 merged += self.merged(from: value)
-            } else if let first = places.updateValue(position, forKey: key) {
+            } else if let first = places.position(of: key, in: entries) {
                 faults.append(
                     (max(first, position), "the key '\(key)' stands here already (line \(min(first, position).line)); write it once"))
             } else {
+                places.add(key, position)
                 entries.append(Node.Entry(key: key, position: position, value: value))
             }
         }
         // The merge key of YAML 1.1: keys that are written here win over those that are brought in.
-        for entry in merged where places.updateValue(entry.position, forKey: entry.key) == nil { entries.append(entry) }
+        for entry in merged where places.position(of: entry.key, in: entries) == nil {
+            places.add(entry.key, entry.position)
+            entries.append(entry)
+        }
         return entries
+    }
+
+    /// The key that begins with the present event; nil: it is none that a topology has.
+    private mutating func key(_ events: inout YAMLEvents) throws(YAMLSyntaxFault) -> (String, Position, isMerge: Bool)? {
+        var position = events.position
+        switch events.kind {
+        case .scalar:
+            let key = events.text
+            if let anchor = events.anchor {
+                let node = Node(content: .text(key, isPlain: events.isPlain), position: position)
+                anchors[anchor] = Anchored(node: node, count: 1, height: 0)
+            }
+            return (key, position, key == "<<" && events.isPlain)
+        case .alias:
+            var height = 0
+            let node = try alias(events, depth: 0, &height)
+            if case .text(let key, _) = node.content { return (key, node.position, false) }
+            position = node.position
+        default:
+            try events.skipValue()
+        }
+        faults.append((position, "a list or a map stands in the place of a key; write a name"))
+        return nil
     }
 
     private mutating func merged(from value: Node) -> [Node.Entry] {
@@ -168,7 +191,7 @@ struct YAMLDocument {
 
     /// Puts in what `${env:NAME}` stands for.
     private mutating func text(_ text: String, isPlain: Bool, at position: Position) -> Node.Content {
-        guard text.contains("${env:") else { return .text(text, isPlain: isPlain) }
+        guard text.utf8.contains(UInt8(ascii: "$")), text.contains("${env:") else { return .text(text, isPlain: isPlain) }
         var filled = ""
         var rest = text[...]
         while let open = rest.firstRange(of: "${env:") {
@@ -190,6 +213,27 @@ struct YAMLDocument {
     }
 }
 
-extension Position {
-    fileprivate init(_ mark: Mark) { self.init(line: mark.line, column: mark.column) }
+/// Where the keys of a map stand. Most maps are small: only of the others the keys are hashed.
+private struct KeyPlaces {
+    private static let few = 12
+    private var places: [String: Position] = [:]
+    private var pending: [(key: String, position: Position)] = []
+    private var count = 0
+
+    func position(of key: String, in entries: [Node.Entry]) -> Position? {
+        if count > KeyPlaces.few { return places[key] }
+        for i in entries.indices where entries[i].key == key { return entries[i].position }
+        return nil
+    }
+
+    mutating func add(_ key: String, _ position: Position) {
+        count += 1
+        if count > KeyPlaces.few {
+            for place in pending { places[place.key] = place.position }
+            pending = []
+            places[key] = position
+        } else {
+            pending.append((key, position))
+        }
+    }
 }

@@ -11,8 +11,6 @@ struct ClaimedIdentities {
 
     private var literals: [[UInt8]: Claim] = [:]
     private var ranges: [Claim] = []
-    /// Literals in sorted order would not help ranges; there are few ranges, so each is held against every literal.
-    private var literalClaims: [Claim] = []
 
     /// The earlier claim that stands in the way of a new one, with a text that both claim; nil if the claim was taken.
     mutating func claim(_ claim: Claim) -> (earlier: Claim, text: String)? {
@@ -20,12 +18,20 @@ struct ClaimedIdentities {
             if let earlier = literals[literal] { return (earlier, String(decoding: literal, as: UTF8.self)) }
             if let conflict = conflict(of: claim, with: ranges) { return conflict }
             literals[literal] = claim
-            literalClaims.append(claim)
             return nil
         }
-        if let conflict = conflict(of: claim, with: ranges) ?? conflict(of: claim, with: literalClaims) { return conflict }
+        if let conflict = conflict(of: claim, with: ranges) ?? firstConflict(of: claim, with: literals.values) { return conflict }
         ranges.append(claim)
         return nil
+    }
+
+    /// Literals in sorted order would not help ranges; there are few ranges, so each is held against every literal.
+    private func firstConflict(of claim: Claim, with earlier: some Sequence<Claim>) -> (earlier: Claim, text: String)? {
+        var first: (earlier: Claim, text: String)?
+        for other in earlier where first.map({ other.position < $0.earlier.position }) ?? true {
+            if let text = claim.pattern.overlap(with: other.pattern) { first = (other, text) }
+        }
+        return first
     }
 
     private func conflict(of claim: Claim, with earlier: [Claim]) -> (earlier: Claim, text: String)? {

@@ -20,26 +20,36 @@ struct IdentityPattern: Sendable, Equatable {
     /// What a template becomes for the names of a pattern; nil if a range would stand in it more than once or not at all.
     init?(_ template: NameTemplate, of name: NamePattern) {
         guard name.range != nil else {
-            self = IdentityPattern(NamePattern(IdentityPattern.canonical(template.filled(with: name.prefix + name.suffix))))
+            prefix = IdentityPattern.canonical(template.filled(with: name.prefix + name.suffix))
+            range = nil
+            width = 0
+            suffix = []
             return
         }
         guard template.pieces.count == 2 else { return nil }
-        let mark = "\u{1}"
-        let text = IdentityPattern.canonical(template.pieces[0] + name.prefix + mark + name.suffix + template.pieces[1])
-        let halves = text.split(separator: mark, maxSplits: 1, omittingEmptySubsequences: false)
+        let text = IdentityPattern.canonical(template.pieces[0] + name.prefix + "\u{1}" + name.suffix + template.pieces[1])
+        let halves = text.split(separator: 1, maxSplits: 1, omittingEmptySubsequences: false)
         self = IdentityPattern(name)
-        prefix = Array(halves[0].utf8)
-        suffix = Array(halves[1].utf8)
+        prefix = Array(halves[0])
+        suffix = Array(halves[1])
     }
 
     /// Identities are compared without the case of scheme and host, and telephone numbers without visual separators.
-    private static func canonical(_ identity: String) -> String {
-        let lower = identity.lowercased()
-        if lower.hasPrefix("tel:") { return lower.filter { !"-.()".contains($0) } }
-        let scheme = ["sip:", "sips:"].first { lower.hasPrefix($0) } ?? ""
-        guard let at = identity.lastIndex(of: "@") else { return identity }
-        return scheme + identity.dropFirst(scheme.count)[..<at] + identity[at...].lowercased()
+    private static func canonical(_ identity: String) -> [UInt8] {
+        var octets = Array(identity.utf8)
+        let schemeEnd = octets.firstIndex(of: UInt8(ascii: ":")).map { $0 + 1 } ?? 0
+        let scheme = octets[..<schemeEnd].map(lowercased)
+        if scheme == Array("tel:".utf8) {
+            return octets.filter { ![UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "("), UInt8(ascii: ")")].contains($0) }
+                .map(lowercased)
+        }
+        guard let at = octets.lastIndex(of: UInt8(ascii: "@")) else { return octets }
+        if scheme == Array("sip:".utf8) || scheme == Array("sips:".utf8) { octets.replaceSubrange(..<schemeEnd, with: scheme) }
+        for i in at..<octets.count { octets[i] = lowercased(octets[i]) }
+        return octets
     }
+
+    private static func lowercased(_ octet: UInt8) -> UInt8 { 0x41...0x5A ~= octet ? octet | 0x20 : octet }
 
     /// The only text, where there is no range.
     var literal: [UInt8]? { range == nil ? prefix + suffix : nil }

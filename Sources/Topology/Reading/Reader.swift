@@ -9,6 +9,7 @@ struct Reader {
     var topology: Topology
     /// The topology's own faults, and then those of documents that it names.
     private var faults: [Fault] = []
+    private var reported: Set<Fault> = []
     private var documentFaults: [Fault] = []
 
     init(file: String, surroundings: Surroundings) {
@@ -27,7 +28,7 @@ struct Reader {
     private mutating func report(_ severity: Fault.Severity, _ position: Position, _ text: String) {
         let fault = Fault(severity, file: file, line: position.line, column: position.column, text: text)
         // An alias brings one value to several places; it is wrong once.
-        if !faults.contains(fault) { faults.append(fault) }
+        if reported.insert(fault).inserted { faults.append(fault) }
     }
 
     mutating func add(_ faults: [Fault]) { documentFaults += faults }

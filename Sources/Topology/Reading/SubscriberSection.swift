@@ -3,18 +3,16 @@
 extension Reader {
     mutating func readSubscribers(_ node: Node?) {
         var claims = Claims()
-        var shortForms: [String: [FilterCriterion]] = [:]
-        for server in topology.applicationServers { shortForms[server.name] = FilterCriterion.shortForm(of: server) }
+        var plans = CriteriaPlans(topology.applicationServers)
+        let codec = Codec<Node>.object(SubscriberKeys.shape)
         for entry in node?.entries ?? [] {
-            guard let name = try? NamePattern(parsing: entry.key),
-                let section = Codec<Node>.object(SubscriberKeys.shape).read(entry.value)
-            else { continue }
+            guard let name = try? NamePattern(parsing: entry.key), let section = codec.read(entry.value) else { continue }
             var subscriber = Subscriber(name: name, privateIdentities: [], publicIdentities: [])
             subscriber.authentication = section[SubscriberKeys.authentication]
             let document = profileDocument(section, name)
             readPrivateIdentities(section, document, into: &subscriber)
             readPublicIdentities(section, document, into: &subscriber)
-            readCriteria(section, document, shortForms, into: &subscriber)
+            readCriteria(section, document, &plans, into: &subscriber)
             claim(subscriber, section, at: entry.position, &claims)
             topology.subscribers.append(subscriber)
         }
@@ -35,7 +33,7 @@ extension Reader {
 
     private func privateIdentity(_ identity: String, _ section: Node) -> PrivateIdentity {
         PrivateIdentity(
-            identity: NameTemplate(identity.contains("@") ? identity : "\(identity)@\(topology.domain)"),
+            identity: NameTemplate(identity.utf8.contains(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"),
             password: section[SubscriberKeys.password].map(NameTemplate.init))
     }
 
@@ -72,13 +70,30 @@ extension Reader {
 
     // MARK: Criteria
 
+    /// The criteria that stand for a profile's name and a list of servers, made once: subscribers that have the same share
+    /// them.
+    private struct CriteriaPlans {
+        struct Key: Hashable {
+            var profile: String?
+            var servers: [String]
+        }
+        let shortForms: [String: [FilterCriterion]]
+        var criteria: [Key: [FilterCriterion]] = [:]
+
+        init(_ servers: [ApplicationServer]) {
+            shortForms = Dictionary(servers.map { ($0.name, FilterCriterion.shortForm(of: $0)) }) { first, _ in first }
+        }
+    }
+
     private mutating func readCriteria(
-        _ section: Node, _ document: ProfileDocument?, _ shortForms: [String: [FilterCriterion]], into subscriber: inout Subscriber
+        _ section: Node, _ document: ProfileDocument?, _ plans: inout CriteriaPlans, into subscriber: inout Subscriber
     ) {
         var criteria = document?.filterCriteria ?? []
+        var key = CriteriaPlans.Key(profile: nil, servers: [])
         if let name = section[SubscriberKeys.profile], let value = section[node: SubscriberKeys.profile] {
             if let profile = topology.serviceProfiles.first(where: { $0.name == name }) {
                 criteria = profile.filterCriteria
+                key.profile = name
             } else {
                 error(
                     value.position,
@@ -93,7 +108,7 @@ extension Reader {
                 continue
             }
             subscriber.applicationServers.append(name)
-            let own = shortForms[name] ?? []
+            let own = plans.shortForms[name] ?? []
             if own.isEmpty, !criteria.contains(where: { $0.applicationServer == name }) {
                 warn(
                     element.position,
@@ -101,7 +116,13 @@ extension Reader {
             }
             shortForm += own
         }
+        key.servers = subscriber.applicationServers
+        if document == nil, let made = plans.criteria[key] {
+            subscriber.filterCriteria = made
+            return
+        }
         subscriber.filterCriteria = FilterCriterion.followed(criteria, by: shortForm)
+        if document == nil { plans.criteria[key] = subscriber.filterCriteria }
         for index in subscriber.publicIdentities.indices {
             guard let own = subscriber.publicIdentities[index].filterCriteria else { continue }
             subscriber.publicIdentities[index].filterCriteria = FilterCriterion.followed(own, by: shortForm)

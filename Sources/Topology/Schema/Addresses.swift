@@ -57,13 +57,26 @@ enum HostText {
     }
 
     /// A host name of RFC 3261 §25.1, without the dot at its end: labels of letters, digits and hyphens.
-    static func isName(_ host: some StringProtocol) -> Bool {
-        let labels = host.split(separator: ".", omittingEmptySubsequences: false)
-        return 1...253 ~= host.utf8.count
-            && labels.allSatisfy { label in
-                1...63 ~= label.utf8.count && label.first != "-" && label.last != "-"
-                    && label.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") }
+    static func isName(_ host: some StringProtocol) -> Bool { isName(Substring(host).utf8) }
+
+    static func isName(_ host: Substring.UTF8View) -> Bool {
+        let dot = UInt8(ascii: ".")
+        let hyphen = UInt8(ascii: "-")
+        var count = 0
+        var labelCount = 0
+        var last = dot
+        for byte in host {
+            count += 1
+            if byte == dot {
+                guard labelCount > 0, last != hyphen else { return false }
+                labelCount = 0
+            } else {
+                labelCount += 1
+                guard isLetterOrDigit(byte) || (byte == hyphen && labelCount > 1), labelCount <= 63 else { return false }
             }
+            last = byte
+        }
+        return 1...253 ~= count && labelCount > 0 && last != hyphen
     }
 
     /// A host and, after a colon, a port; an IPv6 address stands in brackets, which are left out of the host.

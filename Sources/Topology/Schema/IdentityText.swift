@@ -3,6 +3,7 @@
 enum IdentityText {
     /// What is wrong with a public user identity (TS 23.003 §13.4): a SIP URI with a user, or a tel URI.
     static func publicFault(_ text: String) -> String? {
+        if isUsual(text.utf8, scheme: "sip:") || isGlobalNumber(text.utf8) { return nil }
         guard let colon = text.firstIndex(of: ":"), ["sip", "sips", "tel"].contains(text[..<colon].lowercased()) else {
             let isNumber = !text.isEmpty && text.allSatisfy { "+-.()0123456789".contains($0) }
             let form = isNumber ? "tel:\(text)" : text.contains("@") ? "sip:\(text)" : "sip:\(text)@home1.test"
@@ -19,6 +20,29 @@ enum IdentityText {
             return "a public identity has no parameters and no headers; write \(text[..<end])"
         }
         return hostFault(host, of: text)
+    }
+
+    /// A user of letters, digits and `-_.+` in a domain: nearly all there are, told without taking them apart.
+    private static func isUsual(_ text: String.UTF8View, scheme: StaticString) -> Bool {
+        guard text.starts(with: UnsafeBufferPointer(start: scheme.utf8Start, count: scheme.utf8CodeUnitCount)) else { return false }
+        let rest = text.dropFirst(scheme.utf8CodeUnitCount)
+        guard let at = rest.firstIndex(where: { !HostText.isLetterOrDigit($0) && !isUserMark($0) }), at > rest.startIndex,
+            rest[at] == UInt8(ascii: "@")
+        else { return false }
+        return HostText.isName(rest[rest.index(after: at)...])
+    }
+
+    private static func isUserMark(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "+"): true
+        default: false
+        }
+    }
+
+    private static func isGlobalNumber(_ text: String.UTF8View) -> Bool {
+        guard text.starts(with: "tel:+".utf8) else { return false }
+        let digits = text.dropFirst(5)
+        return !digits.isEmpty && digits.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
     }
 
     private static func telephoneFault(_ rest: Substring, _ text: String) -> String? {
@@ -38,6 +62,7 @@ enum IdentityText {
 
     /// What is wrong with a private user identity (TS 23.003 §13.3): `user@domain`, or the user alone.
     static func privateFault(_ text: String) -> String? {
+        if isUsual(text.utf8, scheme: "") { return nil }
         guard !text.isEmpty, text.utf8.allSatisfy({ 0x21...0x7E ~= $0 && !"<>\"\\".utf8.contains($0) }) else {
             return "'\(text)' is no private identity; write one such as alice@home1.test"
         }
@@ -74,7 +99,7 @@ extension NamePattern {
     /// `alice`, `u{0000..0999}`, `pbx-{1..20}-door`.
     init(parsing text: String) throws(Wrong) {
         let example = "u{0000..0999}"
-        guard let open = text.firstIndex(of: "{") else {
+        guard text.utf8.contains(UInt8(ascii: "{")), let open = text.firstIndex(of: "{") else {
             try NamePattern.check(text, isWhole: true, in: text)
             self.init(text)
             return

@@ -22,8 +22,17 @@ struct Scalar: Sendable {
 struct ObjectShape: Sendable {
     /// What the map is, as in `unknown key in the core`.
     var what: String
-    var keys: [AnyKey] = []
-    var others: Names?
+    let keys: [AnyKey]
+    let others: Names?
+    /// The places in `keys` of those that must be there.
+    let required: [Int]
+
+    init(what: String, keys: [AnyKey] = [], others: Names? = nil) {
+        self.what = what
+        self.keys = keys
+        self.others = others
+        required = keys.indices.filter { keys[$0].isRequired }
+    }
 
     /// Names that the user chooses, each with a value of one shape.
     struct Names: Sendable {
@@ -71,7 +80,11 @@ extension Node {
     subscript<Value>(_ key: Key<Value>) -> Value? { self[node: key].flatMap(key.codec.read) }
 
     /// The value of a key as it stands in the file, with its position.
-    subscript<Value>(node key: Key<Value>) -> Node? { entry(key.name)?.value }
+    subscript<Value>(node key: Key<Value>) -> Node? {
+        guard case .map(let entries) = content else { return nil }
+        for i in entries.indices where entries[i].key == key.name { return entries[i].value }
+        return nil
+    }
 }
 
 /// What is wrong with a scalar; what to write instead.

@@ -51,7 +51,8 @@ struct Validation {
         default: return report(node, "'\(name)' is a map; write keys and values below it\(example(of: shape))")
         }
         for entry in entries { check(entry, of: shape) }
-        for key in shape.keys where key.isRequired && !entries.contains(where: { $0.key == key.name }) {
+        for i in shape.required where !entries.contains(where: { $0.key == shape.keys[i].name }) {
+            let key = shape.keys[i]
             // A key that was written wrong is reported as that.
             let names = shape.keys.map(\.name)
             if entries.contains(where: { !names.contains($0.key) && Suggestion.nearest(to: $0.key, among: names) == key.name }) { continue }
@@ -60,8 +61,8 @@ struct Validation {
     }
 
     private mutating func check(_ entry: Node.Entry, of shape: ObjectShape) {
-        if let key = shape.keys.first(where: { $0.name == entry.key }) {
-            check(entry.value, against: key.shape, as: key.name)
+        if let i = shape.keys.firstIndex(where: { $0.name == entry.key }) {
+            check(entry.value, against: shape.keys[i].shape, as: shape.keys[i].name)
         } else if let others = shape.others {
             if let fault = others.name.fault(entry.key) { faults.append((entry.position, fault)) }
             check(entry.value, against: others.shape, as: entry.key)
