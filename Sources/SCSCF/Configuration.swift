@@ -37,7 +37,10 @@ public struct ServingCSCFConfiguration: Sendable {
     public var transactionLimit = 1_000_000
     /// Whether changes of registrations are stored, so that what depends on one waits for its commit.
     public var isPersistent = false
+    /// The same for all shards of a node.
     public var seed: UInt64 = 0
+    /// Which of the node's shards this core is.
+    public var place = ShardPlace.only
 
     public init(domain: [UInt8], listeners: [Listener]) {
         self.domain = domain

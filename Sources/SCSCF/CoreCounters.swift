@@ -66,6 +66,17 @@ public struct CoreCounters: Sendable {
         thirdParty[server][Int(result.rawValue)] &+= 1
     }
 
+    /// Adds what another shard of the same core has counted.
+    public mutating func add(_ other: CoreCounters) {
+        for i in received.indices { received[i] &+= other.received[i] }
+        for i in dropped.indices { dropped[i] &+= other.dropped[i] }
+        for i in malformed.indices { malformed[i] &+= other.malformed[i] }
+        retransmissionsAbsorbed &+= other.retransmissionsAbsorbed
+        for i in thirdParty.indices {
+            for result in 0..<4 { thirdParty[i][result] &+= other.thirdParty[i][result] }
+        }
+    }
+
     /// Calls `body` for each combination that was seen, in a fixed order.
     public func forEachReceived(_ body: (Transport, Method, UInt16, UInt64) -> Void) {
         for transport in Transport.allCases {

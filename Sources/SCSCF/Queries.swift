@@ -25,6 +25,8 @@ public struct RegisteredIdentity: Sendable {
         public var flow: Flow
         public var updated: Instant
     }
+    /// Rises in the order in which identities are provisioned.
+    public var place: UInt64
     public var publicIdentity: String
     /// The one that registered last.
     public var privateIdentity: String
@@ -69,6 +71,7 @@ extension ServingCSCF {
         for index in 0..<contexts.endIndex where contexts.isInUse(index) { close(contexts.id(of: index)) }
         for index in 0..<thirdParty.endIndex where thirdParty.isInUse(index) { forgetThirdParty(thirdParty.id(of: index)) }
         forgetWaiting()
+        relays = Relays()
         transactions.removeAll()
     }
 
@@ -104,7 +107,8 @@ extension ServingCSCF {
         }
         let latest = contacts.max { $0.updated < $1.updated }
         return RegisteredIdentity(
-            publicIdentity: publicIdentity(reference), privateIdentity: latest?.privateIdentity ?? "", implicitSet: set, contacts: contacts)
+            place: UInt64(subscriber) << 16 | UInt64(reference.identity), publicIdentity: publicIdentity(reference),
+            privateIdentity: latest?.privateIdentity ?? "", implicitSet: set, contacts: contacts)
     }
 
     private func publicIdentity(_ reference: IdentityReference) -> String {

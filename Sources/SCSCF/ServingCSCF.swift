@@ -6,6 +6,9 @@
 //                               → else: Identity/ (who sends) → Routing/ (criteria, application servers, target)
 //
 // A tick is one call of a member of `SansIONode`; what it wants done is in the effects.
+//
+// A node may be several of these, its shards: `Shards/` says which of them a message belongs to, and how one goes on with
+// what another has begun.
 
 import IMSProfile
 import SIPMessage
@@ -21,6 +24,9 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     /// What the routing needs of each profile's criteria, without references.
     let criteria: ContiguousArray<ContiguousArray<CriterionRoute>>
     let secret: HashSecret
+    let place: ShardPlace
+    /// Keys what all shards must see alike.
+    let commonSecret: HashSecret
 
     var transactions: TransactionLayer
     var registrar: Registrar
@@ -34,6 +40,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var random: RandomSource
     var loops: SelfLoopMemory
     var fallbacks = StreamRefusals()
+    var relays = Relays()
     /// What tells the Call-IDs of third-party REGISTER requests of this run from those of another, and their last CSeq.
     let thirdPartySession: UInt64
     var thirdPartySequence: UInt32 = 0
@@ -47,7 +54,11 @@ public struct ServingCSCF: ~Copyable, SansIONode {
 
     /// - Parameter configuration: taken as it is; whoever made it has validated it.
     public init(_ configuration: ServingCSCFConfiguration, at now: Now) {
-        var random = RandomSource(seed: configuration.seed)
+        place = configuration.place
+        var common = RandomSource(seed: ~configuration.seed)
+        commonSecret = HashSecret(from: &common)
+        // Each shard draws from a stream of its own.
+        var random = RandomSource(seed: configuration.seed &+ UInt64(place.number) &* 0xD1B5_4A32_D192_ED03)
         self.configuration = configuration
         own = OwnAddresses(domain: configuration.domain, listeners: configuration.listeners)
         secret = HashSecret(from: &random)
@@ -55,8 +66,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         criteria = ContiguousArray(configuration.profiles.map { CriterionRoute.routes(of: $0, configuration.applicationServers) })
         // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
         transactions = TransactionLayer(
-            listeners: configuration.listeners, timers: configuration.timers, limit: configuration.transactionLimit,
-            random: RandomSource(seed: random.next()), start: now.monotonic)
+            listeners: configuration.listeners, timers: configuration.timers,
+            limit: max(1, configuration.transactionLimit / Int(place.count)), place: place, random: RandomSource(seed: random.next()), start: now.monotonic)
         registrar = Registrar(
             settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random),
             start: now.monotonic)
@@ -105,6 +116,36 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     /// Timers of contexts that one call of `advance` looks after at most: messages are served in between.
     private static let timersPerAdvance = 1024
 
+    public mutating func handedOver(_ handOver: HandOver, _ octets: RawSpan, at now: Now, into effects: inout Effects) {
+        switch handOver.purpose {
+        case .arrival, .request:
+            var scanner = MessageScanner()
+            swap(&scanner, &self.scanner)
+            // It was sound when the other shard read it.
+            if case .message = scanner.scan(octets), let essentials = try? scanner.message(octets).essentials() {
+                messageHandedOver(handOver, scanner.message(octets), essentials, at: now, into: &effects)
+            }
+            swap(&scanner, &self.scanner)
+        case .response: relayAnswered(handOver, octets, at: now, into: &effects)
+        case .silence: relayUnanswered(handOver, into: &effects)
+        case .cancel: relayCancelled(handOver, at: now, into: &effects)
+        case .question: flowQuestioned(handOver, into: &effects)
+        case .answer: flowAnswered(handOver, at: now, into: &effects)
+        }
+    }
+
+    private mutating func messageHandedOver(
+        _ handOver: HandOver, _ message: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
+    ) {
+        if handOver.purpose == .request {
+            relayedRequestReceived(handOver, message, essentials, at: now, into: &effects)
+        } else if message.isRequest {
+            requestReceived(message, essentials, over: handOver.flow, at: now, into: &effects)
+        } else {
+            responseReceived(message, essentials, over: handOver.flow, at: now, into: &effects)
+        }
+    }
+
     public mutating func advance(to now: Now, into effects: inout Effects) {
         var events = transactionEvents
         transactionEvents = []
@@ -146,6 +187,11 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             return
         }
         counters.countReceived(flow.transport, essentials.method, message.status)
+        if place.hasOthers, let other = otherHome(of: message, essentials) {
+            let start = effects.wire.bytes.count
+            effects.wire.bytes.append(message.bytes)
+            return effects.wire.handOver(HandOver(.arrival, from: place.number, to: other, flow: flow), from: start)
+        }
         if message.isRequest {
             requestReceived(message, essentials, over: flow, at: now, into: &effects)
         } else {

@@ -16,6 +16,8 @@ public struct TransactionLayer: ~Copyable {
     /// The most transactions that may live at once.
     public let limit: Int
     let listeners: [Listener]
+    /// The shard whose transactions these are: its number stands in our branches.
+    let place: ShardPlace
 
     var slab = Slab<Transaction>()
     var serverKeys = KeyTable(minimumCapacity: 1024)
@@ -31,10 +33,13 @@ public struct TransactionLayer: ~Copyable {
     /// - Parameters:
     ///   - listeners: ours, by number: their advertised addresses stand in Via.
     ///   - limit: the most transactions that may live at once; a request past it is `.overloaded`.
+    ///   - place: the shard whose transactions these are.
     public init(
-        listeners: [Listener], timers: TimerSettings = TimerSettings(), limit: Int = 1_000_000, random: RandomSource, start: Instant
+        listeners: [Listener], timers: TimerSettings = TimerSettings(), limit: Int = 1_000_000, place: ShardPlace = .only,
+        random: RandomSource, start: Instant
     ) {
         self.listeners = listeners
+        self.place = place
         self.timers = timers
         self.limit = limit
         self.random = random

@@ -23,6 +23,8 @@ public struct Wire: ~Copyable {
     public private(set) var transmissions: [Transmission] = []
     /// Streams to close once what was sent on them before has gone out.
     public private(set) var closings: [UInt32] = []
+    /// What goes to other shards of the node, in order.
+    public private(set) var handOvers: [HandOver] = []
 
     public init() {}
 
@@ -45,10 +47,19 @@ public struct Wire: ~Copyable {
 
     public mutating func close(connection: UInt32) { closings.append(connection) }
 
+    /// Hands what was written to `bytes` since `start` to another shard.
+    public mutating func handOver(_ handOver: HandOver, from start: Int) {
+        var placed = handOver
+        placed.start = start
+        placed.count = bytes.count - start
+        handOvers.append(placed)
+    }
+
     public mutating func removeAll() {
         bytes.removeAll()
         if !transmissions.isEmpty { transmissions.removeAll(keepingCapacity: true) }
         if !closings.isEmpty { closings.removeAll(keepingCapacity: true) }
+        if !handOvers.isEmpty { handOvers.removeAll(keepingCapacity: true) }
     }
 }
 
@@ -132,8 +143,17 @@ public protocol SansIONode: ~Copyable {
     mutating func transmissionFailed(_ transaction: UInt64, over flow: Flow, at now: Now, into effects: inout Effects)
     /// The changes up to and with this ticket are durable, or, if not, all changes not yet reported are lost.
     mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects)
+    /// Another shard of the node handed this over.
+    mutating func handedOver(_ handOver: HandOver, _ octets: RawSpan, at now: Now, into effects: inout Effects)
     /// Lets timers that are due fire. Of very many some are left for the next call: then `nextDeadline` is not after `now`.
     mutating func advance(to now: Now, into effects: inout Effects)
     /// When `advance` is wanted next; nil: no timer is set.
     var nextDeadline: Instant? { get }
+}
+
+extension SansIONode where Self: ~Copyable {
+    /// A node that is never parted has nobody to hand anything over.
+    public mutating func handedOver(_ handOver: HandOver, _ octets: RawSpan, at now: Now, into effects: inout Effects) {
+        preconditionFailure("this node has no shards")
+    }
 }

@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// Whatever comes in, the core lives on and forgets what is over.
-@Suite struct HostileInputTests {
+@Suite(.overShards) struct HostileInputTests {
     private func samples(_ rig: CoreRig) -> [String] {
         let tag = [
             ("Accept-Contact", "*;+g.oma.sip-im;require"), ("Privacy", "id"), ("P-Served-User", "<sip:alice@home1.test>;sescase=orig"),

@@ -32,18 +32,27 @@ enum Belief {
     case sender(Sender)
     case refused(UInt16, String)
     case challenge(isStale: Bool)
+    /// Another shard serves the user whom the request names, and is to be asked.
+    case elsewhere(UInt8)
+    /// It depends on who is registered on this flow in the other shards.
+    case undecided
 }
 
 extension ServingCSCF {
-    mutating func believe(_ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now) -> Belief {
+    /// - Parameter use: who is registered on the flow, if the other shards have been asked already.
+    mutating func believe(
+        _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, _ use: FlowUse? = nil, at now: Now
+    ) -> Belief {
         if let peer = trustedPeer(arrival) { return believeTrusted(peer, request, routes) }
         let preferred = identity(ofFirst: .pPreferredIdentity, in: request)
         let from = identity(of: arrival.essentials.from.uri, in: request.bytes)
         let named = preferred ?? from
+        if let named, let other = otherShard(of: named.subscriber) { return .elsewhere(other) }
         if let named, registrar.hasBinding(of: named.subscriber, on: arrival.flow) {
             return originating(named.subscriber, preferred, from, .registeredFlow)
         }
-        if let subscriber = registrar.soleSubscriber(on: arrival.flow) {
+        guard let use = use ?? knownUse(of: arrival.flow) else { return .undecided }
+        if let subscriber = use.soleSubscriber {
             return originating(subscriber, preferred, nil, .registeredFlow)
         }
         guard let named else { return believeForeign(arrival, request) }

@@ -43,6 +43,8 @@ struct WaitingRegistrations {
         return lastTicket
     }
 
+    var isEmpty: Bool { head == queue.count }
+
     mutating func append(_ registration: WaitingRegistration) { queue.append(registration) }
 
     /// Takes out the first, if its ticket is not above `ticket`.
@@ -106,11 +108,14 @@ extension ServingCSCF {
         sendThirdPartyDeregistration(of: subscriber, except: failed, at: now, into: &effects)
     }
 
-    /// Takes back what was stored, at start. What expired meanwhile is told to the application servers.
+    /// Takes back what was stored, at start. What expired meanwhile is told to the application servers. Records of users
+    /// whom another shard serves are passed over.
     ///
     /// - Returns: false if the record is damaged or its subscriber is not provisioned any more.
     public mutating func restore(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
-        guard let reference = directory.publicIdentity(key) else { return false }
+        // A record of nobody is told of once, by the first shard.
+        guard let reference = directory.publicIdentity(key) else { return place.number != 0 }
+        guard otherShard(of: reference.subscriber) == nil else { return true }
         guard registrar.restore(value, of: reference.subscriber, at: now) else { return false }
         if !registrar.isRegistered(reference.subscriber) { userGone(reference.subscriber, .expiry, at: now, into: &effects) }
         return true
@@ -142,6 +147,7 @@ extension ServingCSCF {
 
     /// A commit failed: every change not yet reported is undone, the latest first, and its REGISTER answered 500.
     private mutating func undoAll(at now: Now, into effects: inout Effects) {
+        guard !waiting.isEmpty else { return }
         effects.notices.append(Notice(.error, "a commit of registrations failed: the changes are undone and answered 500"))
         while let waiter = waiting.popLast() {
             switch waiter.cause {

@@ -21,7 +21,17 @@ extension ServingCSCF {
         if let mark = routes.own, let previous = context(of: mark, in: request.bytes) {
             return chainContinues(after: previous, arrival, request, routes, at: now, into: &effects)
         }
-        switch believe(arrival, request, routes, at: now) {
+        beginChain(arrival, request, routes, at: now, into: &effects)
+    }
+
+    /// A request that continues no chain of ours: who sends it, and on.
+    ///
+    /// - Parameter use: who is registered on its flow, if the other shards have been asked.
+    mutating func beginChain(
+        _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, _ use: FlowUse? = nil, at now: Now,
+        into effects: inout Effects
+    ) {
+        switch believe(arrival, request, routes, use, at: now) {
         case .sender(let sender):
             chainBegins(sender, arrival, request, routes, at: now, into: &effects)
         case .refused(let status, let reason):
@@ -32,12 +42,19 @@ extension ServingCSCF {
             digest.appendChallenge(.proxyAuthenticate, isStale: isStale, at: now.monotonic, into: &effects.wire.bytes)
             effects.wire.bytes.appendEmptyBody()
             transactions.respond(arrival.server, 407, from: start, at: now.monotonic, into: &effects.wire)
+        case .elsewhere(let shard):
+            relay(nil, .belief, Sender(reason: .foreignNetwork), arrival, request, to: shard, at: now, into: &effects)
+        case .undecided:
+            askWhoUses(arrival, request, at: now, into: &effects)
         }
     }
 
-    private mutating func chainBegins(
+    mutating func chainBegins(
         _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
     ) {
+        if sender.isOriginating, let shard = otherShard(of: sender.originator.subscriber) {
+            return relay(nil, .originating, sender, arrival, request, to: shard, at: now, into: &effects)
+        }
         let id = open(arrival, request, sender, at: now, into: &effects)
         contexts[id.index].originServer = sender.server
         guard sender.isOriginating else { return beginTerminating(id, arrival, request, routes, at: now, into: &effects) }
@@ -139,10 +156,10 @@ extension ServingCSCF {
 
     // MARK: The original dialog identifier
 
-    /// `odi_` with the context's slot and a proof that it is ours: nobody can make one up.
+    /// `odi_` with the context's slot, its shard's number in it, and a proof that it is ours: nobody can make one up.
     func appendDialogIdentifier(_ id: SlotID, into bytes: inout OctetBuffer) {
         bytes.append("odi_")
-        bytes.appendHex(id.rawValue)
+        bytes.appendHex(id.marked(with: place.number).rawValue)
         bytes.appendHex(dialogProof(id))
     }
 
@@ -154,15 +171,22 @@ extension ServingCSCF {
 
     /// The context whose dialog identifier a Route value of ours holds, while it lives.
     private func context(of mark: SIPURI, in bytes: RawSpan) -> SlotID? {
-        let user = bytes[mark.user]
-        guard user.byteCount == 36, user.part(0, 4).equals("odi_") else { return nil }
+        guard let (marked, proof) = bytes[mark.user].dialogIdentifier, marked.shardMark == place.number else { return nil }
+        let id = marked.unmarked
+        return dialogProof(id) == proof && contexts.contains(id) ? id : nil
+    }
+}
+
+extension RawSpan {
+    /// The slot, with the mark of its shard, and the proof that an original dialog identifier holds.
+    var dialogIdentifier: (slot: SlotID, proof: UInt64)? {
+        guard byteCount == 36, part(0, 4).equals("odi_") else { return nil }
         var words = (UInt64(0), UInt64(0))
         for i in 0..<32 {
-            guard let digit = user[4 + i].hexDigitValue else { return nil }
+            guard let digit = self[4 + i].hexDigitValue else { return nil }
             if i < 16 { words.0 = words.0 << 4 | UInt64(digit) } else { words.1 = words.1 << 4 | UInt64(digit) }
         }
-        let id = SlotID(rawValue: words.0)
-        return dialogProof(id) == words.1 && contexts.contains(id) ? id : nil
+        return (SlotID(rawValue: words.0), words.1)
     }
 }
 

@@ -8,16 +8,19 @@ import SIPTransaction
 import SansIO
 
 extension ServingCSCF {
-    /// Opens the context of a request that will be forwarded. An INVITE is answered 100 at once (RFC 3261 §17.2.1).
+    /// Opens the context of a request that will be forwarded. An INVITE is answered 100 at once (RFC 3261 §17.2.1),
+    /// unless that was done before the request came here.
     mutating func open(
-        _ arrival: Arrival, _ request: borrowing Message, _ sender: Sender, at now: Now, into effects: inout Effects
+        _ arrival: Arrival, _ request: borrowing Message, _ sender: Sender, isTried: Bool = false, at now: Now,
+        into effects: inout Effects
     ) -> SlotID {
         let id = contexts.insert(
             RequestContext(
                 server: arrival.server, source: arrival.flow, method: request.method, original: pool.store(request.bytes),
                 sender: sender))
         transactions[user: arrival.server] = id.rawValue
-        if request.method == .invite {
+        if place.hasOthers { relays.remember(id, for: arrival.server) }
+        if request.method == .invite, !isTried {
             let start = effects.wire.bytes.count
             effects.wire.bytes.appendResponse(100, to: request, arrival.essentials, from: arrival.flow.remote, toTag: 0)
             effects.wire.bytes.appendEmptyBody()
@@ -29,6 +32,7 @@ extension ServingCSCF {
     /// Closes a context. Its branches are forgotten: what still comes for them is absorbed by their transactions.
     mutating func close(_ id: SlotID) {
         let context = contexts[id.index]
+        if place.hasOthers { relays.forget(id, for: context.server) }
         wheel.cancel(context.timer)
         pool.release(context.original)
         pool.release(context.best)

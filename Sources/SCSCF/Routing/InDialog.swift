@@ -61,7 +61,13 @@ extension ServingCSCF {
         guard let invite else { return answer(arrival, request, 481, at: now, into: &effects) }
         answer(arrival, request, 200, at: now, into: &effects)
         let id = SlotID(rawValue: transactions[user: invite])
-        guard contexts.contains(id), contexts[id.index].server == invite, !contexts[id.index].isSettled else { return }
+        guard contexts.contains(id), contexts[id.index].server == invite else { return }
+        cancelContext(id, at: now, into: &effects)
+    }
+
+    /// Cancels a request that has no final response yet: those of its branches that have none either.
+    mutating func cancelContext(_ id: SlotID, at now: Now, into effects: inout Effects) {
+        guard !contexts[id.index].isSettled else { return }
         contexts[id.index].isCancelled = true
         contexts[id.index].waitingBranches = 0
         cancelPendingBranches(of: id, at: now, into: &effects)
@@ -71,7 +77,11 @@ extension ServingCSCF {
         var branch = contexts[id.index].firstBranch
         while !branch.isNone {
             if branches[branch.index].state == .sent {
-                transactions.cancel(branches[branch.index].client, at: now.monotonic, into: &effects.wire)
+                if branches[branch.index].kind == .shard {
+                    cancelRelay(branch, into: &effects)
+                } else {
+                    transactions.cancel(branches[branch.index].client, at: now.monotonic, into: &effects.wire)
+                }
             }
             branch = branches[branch.index].next
         }

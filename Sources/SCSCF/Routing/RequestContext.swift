@@ -49,7 +49,11 @@ struct RequestContext: BitwiseCopyable {
 
 /// One target of a forwarded request.
 struct Branch: BitwiseCopyable {
-    enum Kind: UInt8, BitwiseCopyable { case applicationServer, contact, route }
+    enum Kind: UInt8, BitwiseCopyable {
+        case applicationServer, contact, route
+        /// Another shard goes on with the request.
+        case shard
+    }
     enum State: UInt8, BitwiseCopyable {
         case waiting, sent, answered
         /// Not waited for any longer: what still comes is absorbed.
@@ -60,6 +64,8 @@ struct Branch: BitwiseCopyable {
     var client: SlotID
     var kind: Kind
     var state: State
+    /// Of a request with which another shard goes on: that one.
+    var shard: UInt8 = 0
     /// Of a contact: the binding, and the number of those that are tried together with it.
     var binding = BindingID(rawValue: .max)
     var group: UInt16 = 0

@@ -81,6 +81,11 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         passBack(id, response, essentials, from: kind, at: now, into: &effects)
+        settle(id, at: now, into: &effects)
+    }
+
+    /// A 2xx has gone back: only further ones are still of use, to an INVITE.
+    mutating func settle(_ id: SlotID, at now: Now, into effects: inout Effects) {
         guard contexts[id.index].method == .invite else { return close(id) }
         guard !contexts[id.index].isSettled else { return }
         contexts[id.index].isSettled = true
@@ -160,7 +165,7 @@ extension ServingCSCF {
         let context = contexts[id.index]
         if response.status == 408, context.method != .invite {
             // RFC 4320 §4.2: a 408 to another method than INVITE is never sent.
-            return transactions.abandon(context.server)
+            return transactions.leaveUnanswered(context.server, into: &effects.wire)
         }
         let isOverload = response.status == 503
         let status = isOverload ? 500 : response.status
@@ -227,7 +232,7 @@ extension ServingCSCF {
         let context = contexts[id.index]
         let status: UInt16 = context.isCancelled ? 487 : context.bestStatus == 503 ? 500 : context.bestStatus
         close(id)
-        if status == 408, request.method != .invite { return transactions.abandon(arrival.server) }
+        if status == 408, request.method != .invite { return transactions.leaveUnanswered(arrival.server, into: &effects.wire) }
         answer(arrival, request, status, at: now, into: &effects)
     }
 

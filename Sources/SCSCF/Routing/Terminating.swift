@@ -31,6 +31,9 @@ extension ServingCSCF {
         guard !directory.isBarred(target) else {
             return refuse(id, arrival, request, 404, warning: "the recipient is barred", at: now, into: &effects)
         }
+        if let shard = otherShard(of: target.subscriber) {
+            return relay(id, .terminating, contexts[id.index].sender, arrival, request, to: shard, at: now, into: &effects)
+        }
         let isRegistered = registrar.isRegistered(target.subscriber)
         contexts[id.index].served = target
         contexts[id.index].isRegistered = isRegistered

@@ -1,7 +1,7 @@
 // Client transactions: opening one, finding one for a response (RFC 3261 §17.1.3), and what both client machines share.
 //
-// A branch of ours is `z9hG4bK`, eight digits of the slot and sixteen of a random number that only the peer has seen,
-// and, where the layer above wants to know its own Via again, a full stop and sixteen digits of its choice.
+// A branch of ours is `z9hG4bK`, eight digits of the slot, with its shard's number in the upper bits, and sixteen of a
+// random number that only the peer has seen, and, where the layer above wants to know its own Via again, a full stop and sixteen digits of its choice.
 
 public import SIPMessage
 public import SansIO
@@ -32,7 +32,7 @@ extension TransactionLayer {
         bytes.append(" ")
         bytes.append(listener.advertised)
         bytes.append(";branch=z9hG4bK")
-        bytes.appendHex(UInt64(id.index), digits: 8)
+        bytes.appendHex(UInt64(id.marked(with: place.number).index), digits: 8)
         bytes.appendHex(slab[id.index].key.low)
         if loopToken != 0 {
             bytes.append(byte: 0x2E)
@@ -91,10 +91,10 @@ extension TransactionLayer {
     /// By branch and CSeq method: a CANCEL shares its branch with the INVITE that it is for.
     private func clientTransaction(_ response: borrowing Message, _ essentials: Essentials) -> SlotID? {
         let branch = response[essentials.via.branch]
-        guard branch.byteCount >= 31, branch.part(0, 7).equalsIgnoringCase("z9hg4bk"), let index = branch.hexadecimal(7, 8),
-            let check = branch.hexadecimal(15, 16), slab.isInUse(UInt32(truncatingIfNeeded: index))
+        guard let slot = branch.ownBranchSlot, slot.shardMark == place.number, let check = branch.hexadecimal(15, 16),
+            slab.isInUse(slot.unmarked.index)
         else { return nil }
-        var id = slab.id(of: UInt32(truncatingIfNeeded: index))
+        var id = slab.id(of: slot.unmarked.index)
         guard !slab[id.index].kind.isServer, slab[id.index].key.low == check, slab[id.index].state != .reserved else { return nil }
         if essentials.method == .cancel, slab[id.index].kind == .inviteClient {
             id = slab[id.index].companion
@@ -140,15 +140,5 @@ extension TransactionLayer {
 }
 
 extension RawSpan {
-    /// `count` hexadecimal digits as a number.
-    fileprivate func hexadecimal(_ start: Int, _ count: Int) -> UInt64? {
-        var value: UInt64 = 0
-        for i in start..<(start + count) {
-            guard let digit = self[i].hexDigitValue else { return nil }
-            value = value << 4 | UInt64(digit)
-        }
-        return value
-    }
-
     fileprivate var lineFeedOffset: Int { firstOffset(of: 0x0A) ?? byteCount - 1 }
 }

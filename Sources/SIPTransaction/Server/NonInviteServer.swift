@@ -10,15 +10,16 @@ public import SansIO
 
 extension TransactionLayer {
     /// Tells that the final response will not come in this tick: keeps the 100 that RFC 4320 §4.1 asks for, over every
-    /// transport, and sets the timer for it.
+    /// transport, and sets the timer for it. Only the first time: the client's timers run since it sent the request.
     public mutating func awaitResponse(
         _ id: SlotID, to request: borrowing Message, _ essentials: Essentials, from source: Endpoint, at now: Instant
     ) {
-        guard slab.contains(id), slab[id.index].kind == .nonInviteServer, slab[id.index].state == .trying else { return }
+        guard slab.contains(id), slab[id.index].kind == .nonInviteServer, slab[id.index].state == .trying,
+            slab[id.index].packet.isNone
+        else { return }
         scratch.removeAll()
         scratch.appendResponse(100, to: request, essentials, from: source, toTag: 0)
         scratch.appendEmptyBody()
-        dropPacket(of: id)
         let packet = store(scratch, in: &pool)
         slab[id.index].packet = packet
         setDeadline(id, now + timers.delayBefore100)

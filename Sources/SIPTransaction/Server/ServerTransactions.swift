@@ -34,7 +34,7 @@ extension TransactionLayer {
     ///
     /// - Parameter start: where the response begins in `wire.bytes`; it is the last thing written there.
     public mutating func respond(_ id: SlotID, _ status: UInt16, from start: Int, at now: Instant, into wire: inout Wire) {
-        guard slab.contains(id) else { return wire.bytes.truncate(to: start) }
+        guard slab.contains(id) else { return respondForeign(id, status, from: start, into: &wire) }
         let transaction = slab[id.index]
         guard acceptsResponse(transaction, status) else { return wire.bytes.truncate(to: start) }
         slab[id.index].lastStatus = status

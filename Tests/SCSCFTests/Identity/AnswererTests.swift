@@ -3,7 +3,7 @@ import SansIO
 import Testing
 
 /// Identities in responses (RFC 3325 §5, TS 24.229 §5.4.3.3).
-@Suite struct AnswererTests {
+@Suite(.overShards) struct AnswererTests {
     private let toBob = "sip:bob@home1.test"
 
     @Test func whoAnswersIsAsserted() {

@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// Whom the core believes, in the order in which it asks.
-@Suite struct BeliefTests {
+@Suite(.overShards) struct BeliefTests {
     private typealias L = Laboratory
     private let message = "MESSAGE"
     private let toBob = "sip:bob@home1.test"

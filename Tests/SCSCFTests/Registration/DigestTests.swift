@@ -3,7 +3,7 @@ import SansIO
 import Testing
 
 /// Digest authentication of REGISTER and of requests (RFC 2617 as TS 24.229 §5.4.1.2.1B uses it).
-@Suite struct DigestTests {
+@Suite(.overShards) struct DigestTests {
     private let password = "wonderland"
 
     private func challenged(_ rig: CoreRig) -> (request: SIPText, challenge: SIPText) {

@@ -3,7 +3,7 @@ import SansIO
 import Testing
 
 /// With a database nothing that depends on a change leaves before the change is safe.
-@Suite struct PersistenceTests {
+@Suite(.overShards) struct PersistenceTests {
     private func rig() -> CoreRig {
         CoreRig {
             $0.isPersistent = true

@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// What others may ask of the core.
-@Suite struct QueryTests {
+@Suite(.overShards) struct QueryTests {
     @Test func aRegistrationIsTold() throws {
         let rig = CoreRig()
         rig.register(

@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// The registrar's answers (RFC 3261 §10.3, TS 24.229 §5.4.1).
-@Suite struct RegisterTests {
+@Suite(.overShards) struct RegisterTests {
     @Test func aUserWithoutPasswordIsRegisteredAtOnce() {
         let rig = CoreRig()
         let answer = rig.register(.carol)

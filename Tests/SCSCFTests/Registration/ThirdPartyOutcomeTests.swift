@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// What the answers of application servers to third-party REGISTER requests lead to (TS 24.229 §5.4.1.7).
-@Suite struct ThirdPartyOutcomeTests {
+@Suite(.overShards) struct ThirdPartyOutcomeTests {
     private typealias L = Laboratory
 
     private func rig(_ handling: DefaultHandling) -> CoreRig {

@@ -5,7 +5,7 @@ import SansIO
 import Testing
 
 /// What application servers are told of registrations (TS 24.229 §5.4.1.7).
-@Suite struct ThirdPartyRegisterTests {
+@Suite(.overShards) struct ThirdPartyRegisterTests {
     private typealias L = Laboratory
 
     /// A core whose alice has these criteria and no password.

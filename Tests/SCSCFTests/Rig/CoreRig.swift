@@ -7,7 +7,8 @@ import SansIO
 
 /// A serving CSCF with a hand on its clock, its store and everything that it sends.
 final class CoreRig {
-    var core: ServingCSCF
+    let core: ShardedCore
+    let division: Division
     private(set) var now: Now
     let configuration: ServingCSCFConfiguration
     /// Whether changes are committed as soon as they are made.
@@ -15,7 +16,9 @@ final class CoreRig {
     /// Whether application servers and contacts answer by themselves, and with what.
     var answers: [String: Int] = [:]
     private(set) var records: [[UInt8]: [UInt8]] = [:]
-    private var pending: [(change: StoreChange, key: [UInt8], value: [UInt8])] = []
+    private var pending: [(shard: Int, change: StoreChange, key: [UInt8], value: [UInt8])] = []
+    /// Whether what shards hand over waits until `deliver` is called.
+    var holdsHandOvers = false
     private var sent: [Sent] = []
     private(set) var notices: [Notice] = []
     private var serial = 0
@@ -25,6 +28,8 @@ final class CoreRig {
         var message: SIPText
         var flow: Flow
         var transaction: UInt64
+        /// The shard that sent it.
+        var shard: Int
         var octets: [UInt8]
         /// The peer whose address and transport it goes to, or the address itself.
         var destination: String {
@@ -34,23 +39,29 @@ final class CoreRig {
     }
 
     init(
-        records: [[UInt8]: [UInt8]] = [:], at seconds: Int64 = 1_700_000_000, _ change: (inout ServingCSCFConfiguration) -> Void = { _ in }
+        records: [[UInt8]: [UInt8]] = [:], at seconds: Int64 = 1_700_000_000, _ division: Division = .current,
+        _ change: (inout ServingCSCFConfiguration) -> Void = { _ in }
     ) {
         var configuration = Laboratory.configuration()
         change(&configuration)
         self.configuration = configuration
         now = Now(monotonic: .zero, wall: WallTime(seconds: seconds))
-        core = ServingCSCF(configuration, at: now)
+        self.division = division
+        core = ShardedCore(configuration, division, at: now)
         self.records = records
         for (key, value) in records {
-            withEffects { precondition(core.restore(key: key.span.bytes, value: value.span.bytes, at: now, into: &$0)) }
+            for shard in 0..<core.count {
+                run(on: shard) { core, effects in
+                    precondition(core.restore(key: key.span.bytes, value: value.span.bytes, at: now, into: &effects))
+                }
+            }
         }
     }
 
     /// The same core after its process died: only the committed records are left.
     func restarted(after span: TimeSpan = .zero) -> CoreRig {
         let configuration = self.configuration
-        return CoreRig(records: records, at: now.wall.seconds + span.wholeSeconds) { $0 = configuration }
+        return CoreRig(records: records, at: now.wall.seconds + span.wholeSeconds, division) { $0 = configuration }
     }
 
     // MARK: Driving
@@ -58,7 +69,7 @@ final class CoreRig {
     func receive(_ text: String, from peer: Peer) { receive(Array(text.utf8), from: peer) }
 
     func receive(_ octets: [UInt8], from peer: Peer) {
-        withEffects { core.receive(octets.span.bytes, over: peer.flow, at: now, into: &$0) }
+        run(on: core.reader()) { $0.receive(octets.span.bytes, over: peer.flow, at: now, into: &$1) }
     }
 
     func receive(_ message: SIPText, from peer: Peer) { receive(message.text, from: peer) }
@@ -70,7 +81,7 @@ final class CoreRig {
         while let next = core.nextDeadline, next <= end, turns < 100_000 {
             turns += 1
             move(to: max(next, now.monotonic))
-            withEffects { core.advance(to: now, into: &$0) }
+            for shard in core.due(at: now.monotonic) { run(on: shard) { $0.advance(to: now, into: &$1) } }
         }
         move(to: end)
     }
@@ -81,48 +92,71 @@ final class CoreRig {
 
     /// Tells that a message could not be sent.
     func fail(_ sent: Sent) {
-        withEffects { core.transmissionFailed(sent.transaction, over: sent.flow, at: now, into: &$0) }
+        run(on: sent.shard) { $0.transmissionFailed(sent.transaction, over: sent.flow, at: now, into: &$1) }
     }
 
     func deregister(_ identity: String) -> Bool {
         var isDone = false
-        withEffects { isDone = core.deregister(identity, at: now, into: &$0) }
+        for shard in 0..<core.count {
+            run(on: shard) { core, effects in if core.deregister(identity, at: now, into: &effects) { isDone = true } }
+        }
         return isDone
     }
 
     /// Reports all changes that wait.
     func commit(succeeded: Bool = true) {
-        while let last = pending.last {
+        while !pending.isEmpty {
             let changes = pending
             pending = []
             if succeeded {
-                for (change, key, value) in changes { records[key] = change.isRemoval ? nil : value }
+                for (_, change, key, value) in changes { records[key] = change.isRemoval ? nil : value }
             }
-            withEffects { core.committed(upTo: last.change.ticket, succeeded: succeeded, at: now, into: &$0) }
+            for shard in 0..<core.count {
+                guard let last = changes.last(where: { $0.shard == shard }) else { continue }
+                run(on: shard) { $0.committed(upTo: last.change.ticket, succeeded: succeeded, at: now, into: &$1) }
+            }
             if !succeeded { return }
         }
     }
 
     var hasPendingChanges: Bool { !pending.isEmpty }
 
-    private func withEffects(_ body: (inout Effects) -> Void) {
-        var effects = Effects()
-        body(&effects)
+    /// Lets some of what shards handed over arrive, or all of it.
+    func deliver(atMost count: Int = .max) {
         var fresh: [Sent] = []
+        var left = count
+        while left > 0, core.hasLetters {
+            left -= 1
+            core.deliver(at: now) { take($1, of: $0, into: &fresh) }
+        }
+        settle(fresh)
+    }
+
+    private func run(on shard: Int, _ body: (inout ServingCSCF, inout Effects) -> Void) {
+        var fresh: [Sent] = []
+        core.tick(shard, body) { take($0, of: shard, into: &fresh) }
+        while !holdsHandOvers, core.hasLetters { core.deliver(at: now) { take($1, of: $0, into: &fresh) } }
+        settle(fresh)
+    }
+
+    private func take(_ effects: borrowing Effects, of shard: Int, into fresh: inout [Sent]) {
         for transmission in effects.wire.transmissions {
             let octets = [UInt8](effects.wire.bytes.bytes(from: transmission.start, count: transmission.count))
             fresh.append(
                 Sent(
                     message: SIPText(String(decoding: octets, as: UTF8.self)), flow: transmission.flow,
-                    transaction: transmission.transaction,
-                    octets: octets))
+                    transaction: transmission.transaction, shard: shard, octets: octets))
         }
         for change in effects.store.changes {
             let key = [UInt8](effects.store.bytes.bytes(from: change.keyStart, count: change.keyCount))
             let value = [UInt8](effects.store.bytes.bytes(from: change.valueStart, count: change.valueCount))
-            pending.append((change, key, value))
+            pending.append((shard, change, key, value))
         }
         notices += effects.notices
+    }
+
+    /// What was sent is there to be looked at; who answers by itself does, and changes are committed.
+    private func settle(_ fresh: [Sent]) {
         sent += fresh
         for one in fresh {
             guard one.message.isRequest, one.message.method != "ACK", let status = answers[one.destination],

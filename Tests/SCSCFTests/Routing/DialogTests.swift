@@ -3,7 +3,7 @@ import SansIO
 import Testing
 
 /// Dialogs through the core: Record-Route, requests within them, ACK and CANCEL (RFC 3261 §16.6, §9, §16.11).
-@Suite struct DialogTests {
+@Suite(.overShards) struct DialogTests {
     private let toBob = "sip:bob@home1.test"
 
     private func within(_ rig: CoreRig, _ method: String, _ uri: String, from peer: Peer, _ headers: [(String, String)] = []) -> SIPText {

@@ -3,7 +3,7 @@ import SansIO
 import Testing
 
 /// Several contacts of one user (RFC 3261 §16.7, RFC 5393).
-@Suite struct ForkingTests {
+@Suite(.overShards) struct ForkingTests {
     private let toBob = "sip:bob@home1.test"
 
     private func rig(_ q1: String = "", _ q2: String = "", _ q3: String? = nil) -> CoreRig {
@@ -60,7 +60,7 @@ import Testing
         let (one, other) = (try #require(sent["bob"]), try #require(sent["bobDesk"]))
         rig.receive(other.response(180), from: .bobDesk)
         rig.receive(one.response(200, tag: "one"), from: .bob)
-        #expect(rig.trace() == ["alice 180 INVITE", "alice 200 INVITE", "bobDesk CANCEL"])
+        #expect(Set(rig.trace()) == ["alice 180 INVITE", "alice 200 INVITE", "bobDesk CANCEL"])
         rig.receive(other.response(487), from: .bobDesk)
         #expect(rig.trace() == ["bobDesk ACK"])
     }

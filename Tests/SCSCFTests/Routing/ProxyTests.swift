@@ -4,7 +4,7 @@ import SIPTransaction
 import Testing
 
 /// What the core does as any proxy does (RFC 3261 §16, RFC 4320).
-@Suite struct ProxyTests {
+@Suite(.overShards) struct ProxyTests {
     private let toBob = "sip:bob@home1.test"
 
     @Test func optionsToTheCoreAreAnsweredWhoeverAsks() {
@@ -129,7 +129,8 @@ import Testing
     }
 
     @Test func tooManyTransactionsAtOnce() {
-        let rig = CoreRig { $0.transactionLimit = 2 }
+        // Of several shards each has its part of what is allowed.
+        let rig = CoreRig(Division()) { $0.transactionLimit = 2 }
         rig.send("OPTIONS", "sip:home1.test", from: .stranger)
         rig.send("OPTIONS", "sip:home1.test", from: .stranger)
         _ = rig.taken()

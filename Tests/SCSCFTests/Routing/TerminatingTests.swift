@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// Towards a user of ours: whose the request is, and how a contact is reached (TS 24.229 §5.4.3.3).
-@Suite struct TerminatingTests {
+@Suite(.overShards) struct TerminatingTests {
     private let toBob = "sip:bob@home1.test"
 
     @Test func anUnknownUserIsNotFound() {

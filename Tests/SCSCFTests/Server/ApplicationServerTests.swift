@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// Requests through application servers (TS 24.229 §5.4.3.2, §5.4.3.3).
-@Suite struct ApplicationServerTests {
+@Suite(.overShards) struct ApplicationServerTests {
     private typealias L = Laboratory
     private let toBob = "sip:bob@home1.test"
     private let tag = [("Accept-Contact", "*;+g.oma.sip-im;require;explicit")]

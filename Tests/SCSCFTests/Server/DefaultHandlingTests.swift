@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// Application servers that fail or are silent (TS 24.229 §5.4.3.2, default handling).
-@Suite struct DefaultHandlingTests {
+@Suite(.overShards) struct DefaultHandlingTests {
     private typealias L = Laboratory
     private let toBob = "sip:bob@home1.test"
 

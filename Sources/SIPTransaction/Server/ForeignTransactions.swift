@@ -1,0 +1,43 @@
+// Server transactions of other shards: a request that this shard works on for another one has its server transaction
+// there, and what is sent here as its response is handed over to the one who gave the request on.
+
+public import SIPMessage
+public import SansIO
+
+extension TransactionLayer {
+    /// Hands a response over; where there is no such transaction any more, it is taken back.
+    mutating func respondForeign(_ id: SlotID, _ status: UInt16, from start: Int, into wire: inout Wire) {
+        guard let shard = id.foreignShard else { return wire.bytes.truncate(to: start) }
+        wire.handOver(
+            HandOver(.response, from: place.number, to: shard, token: id.unmarked.rawValue, note: UInt64(status)), from: start)
+    }
+
+    /// Ends a server transaction without a final response, in whichever shard it is.
+    public mutating func leaveUnanswered(_ id: SlotID, into wire: inout Wire) {
+        guard let shard = id.foreignShard else { return abandon(id) }
+        wire.handOver(HandOver(.silence, from: place.number, to: shard, token: id.unmarked.rawValue), from: wire.bytes.count)
+    }
+
+    /// The shard whose client transaction a response is for, by the branch in its topmost Via; nil: none of ours.
+    public static func shard(of response: borrowing Message, _ essentials: Essentials) -> UInt8? {
+        response[essentials.via.branch].ownBranchSlot?.shardMark
+    }
+}
+
+extension RawSpan {
+    /// The slot in a branch of ours, with the mark of its shard and without generation.
+    var ownBranchSlot: SlotID? {
+        guard byteCount >= 31, part(0, 7).equalsIgnoringCase("z9hg4bk"), let index = hexadecimal(7, 8) else { return nil }
+        return SlotID(index: UInt32(truncatingIfNeeded: index), generation: 0)
+    }
+
+    /// `count` hexadecimal digits as a number.
+    func hexadecimal(_ start: Int, _ count: Int) -> UInt64? {
+        var value: UInt64 = 0
+        for i in start..<(start + count) {
+            guard let digit = self[i].hexDigitValue else { return nil }
+            value = value << 4 | UInt64(digit)
+        }
+        return value
+    }
+}
