@@ -27,7 +27,7 @@ extension ServingCSCF {
 
     func appendWarning(_ text: String, into bytes: inout OctetBuffer) {
         bytes.append("Warning: 399 ")
-        bytes.append(configuration.listeners[0].advertised)
+        transactions.advertised.append(0, into: &bytes)
         bytes.append(" \"")
         for octet in text.utf8 {
             if octet == 0x22 || octet == 0x5C { bytes.append(byte: 0x5C) }

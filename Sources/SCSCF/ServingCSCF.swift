@@ -27,6 +27,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     let place: ShardPlace
     /// Keys what all shards must see alike.
     let commonSecret: HashSecret
+    /// The Route field that leads to each application server.
+    let serverRoutes: TextList
 
     var transactions: TransactionLayer
     var registrar: Registrar
@@ -64,6 +66,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         secret = HashSecret(from: &random)
         directory = SubscriberDirectory(configuration.subscribers, secret: secret)
         criteria = ContiguousArray(configuration.profiles.map { CriterionRoute.routes(of: $0, configuration.applicationServers) })
+        serverRoutes = ServingCSCF.routes(to: configuration.applicationServers)
         // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
         transactions = TransactionLayer(
             listeners: configuration.listeners, timers: configuration.timers,
@@ -79,6 +82,19 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         counters = CoreCounters(applicationServers: configuration.applicationServers.count)
         thirdPartySession = random.next()
         self.random = random
+    }
+
+    private static func routes(to servers: [ServingCSCFConfiguration.ServerPlan]) -> TextList {
+        var routes = TextList()
+        for server in servers {
+            routes.add { text in
+                text.append("Route: <")
+                text.append(server.uri)
+                if !server.uri.span.bytes.hasLooseRouting { text.append(";lr") }
+                text.append(">\r\n")
+            }
+        }
+        return routes
     }
 
     // MARK: SansIONode

@@ -90,6 +90,8 @@ public enum TransactionEvent: BitwiseCopyable, Hashable, Sendable {
     case transportFailed(SlotID, user: UInt64)
     /// Timer C: the branch is to be cancelled (§16.8).
     case timerC(SlotID, user: UInt64)
+    /// A non-INVITE request is worked on for so long that its client must be told: a 100 is due (RFC 4320 §4.1).
+    case answerDelayed(SlotID, user: UInt64)
     /// Timer H: the ACK to a final response never came.
     case acknowledgementMissing(SlotID, user: UInt64)
     /// A stream could not be opened for a large request, which went by datagram instead (§18.1.1).

@@ -16,6 +16,8 @@ public struct TransactionLayer: ~Copyable {
     /// The most transactions that may live at once.
     public let limit: Int
     let listeners: [Listener]
+    /// The listeners as they stand in what we send.
+    public let advertised: TextList
     /// The shard whose transactions these are: its number stands in our branches.
     let place: ShardPlace
 
@@ -39,6 +41,7 @@ public struct TransactionLayer: ~Copyable {
         random: RandomSource, start: Instant
     ) {
         self.listeners = listeners
+        advertised = TextList(advertisedBy: listeners)
         self.place = place
         self.timers = timers
         self.limit = limit
@@ -88,7 +91,7 @@ public struct TransactionLayer: ~Copyable {
             guard slab.contains(id) else { continue }
             switch slab[id.index].kind {
             case .inviteServer: inviteServerTimerFired(id, now, &wire, &events)
-            case .nonInviteServer: nonInviteServerTimerFired(id, now, &wire)
+            case .nonInviteServer: nonInviteServerTimerFired(id, now, &wire, &events)
             case .inviteClient: inviteClientTimerFired(id, now, &wire, &events)
             case .nonInviteClient: nonInviteClientTimerFired(id, now, &wire, &events)
             }

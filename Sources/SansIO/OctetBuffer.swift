@@ -136,8 +136,8 @@ public struct OctetBuffer: ~Copyable, @unchecked Sendable {
 
     /// Eight digits of 32 bits, the first in the highest octet: the half octets are spread out, and all made letters at once
     /// (a tenth of the instructions of sixteen digits one by one, of which each message has two or three).
-    @inline(__always)
-    private static func hexDigits(of value: UInt64) -> UInt64 {
+    @inlinable @inline(__always)
+    static func hexDigits(of value: UInt64) -> UInt64 {
         var spread = (value | value << 16) & 0x0000_FFFF_0000_FFFF
         spread = (spread | spread << 8) & 0x00FF_00FF_00FF_00FF
         spread = (spread | spread << 4) & 0x0F0F_0F0F_0F0F_0F0F

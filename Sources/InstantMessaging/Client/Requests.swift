@@ -223,7 +223,7 @@ extension IMClient {
         switch event {
         case .timedOut(_, let number): (user, status, reason) = (number, 408, "no answer from \(settings.core.text)")
         case .transportFailed(_, let number): (user, status, reason) = (number, 503, "\(settings.core.text) cannot be reached")
-        case .timerC, .acknowledgementMissing, .fellBack: return
+        case .timerC, .acknowledgementMissing, .answerDelayed, .fellBack: return
         }
         guard let lane = Lane(rawValue: Int(user & 3)), exchanges[lane.rawValue]?.request == user >> 2 else { return }
         failed(lane, status, reason, at: now, into: &effects)

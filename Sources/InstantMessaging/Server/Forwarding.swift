@@ -254,6 +254,9 @@ extension IMServer {
         case .timedOut(_, let user): clientFailed(ClientUser(rawValue: user), 408, at: now, into: &effects)
         case .transportFailed(_, let user): clientFailed(ClientUser(rawValue: user), 503, at: now, into: &effects)
         case .timerC(let client, _): transactions.cancel(client, at: now.monotonic, into: &effects.wire)
+        case .answerDelayed:
+            // Each request here is awaited with its 100 written.
+            break
         case .acknowledgementMissing:
             effects.notices.append(Notice(.info, "no ACK came to a final response"))
         case .fellBack(let peer):

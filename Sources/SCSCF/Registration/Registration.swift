@@ -108,12 +108,12 @@ extension ServingCSCF {
         registrar.appendContacts(of: user.subscriber, at: now.monotonic, into: &bytes)
         if usesOutbound { bytes.append("Require: outbound\r\n") }
         bytes.appendFields(of: request, .path)
-        let listener = configuration.listeners[Int(arrival.flow.listener)]
         bytes.append("Service-Route: <sip:orig@")
-        bytes.append(listener.advertised)
-        if listener.transport != .udp {
+        transactions.advertised.append(Int(arrival.flow.listener), into: &bytes)
+        let transport = configuration.listeners[Int(arrival.flow.listener)].transport
+        if transport != .udp {
             bytes.append(";transport=")
-            bytes.append(listener.transport.name)
+            bytes.append(transport.name)
         }
         bytes.append(";lr>\r\nP-Associated-URI: ")
         appendAssociatedURIs(user, into: &bytes)

@@ -104,7 +104,7 @@ extension ServingCSCF {
         text.append("REGISTER sip:")
         text.append(configuration.domain)
         text.append(" SIP/2.0\r\nVia: SIP/2.0/UDP ")
-        text.append(configuration.listeners[0].advertised)
+        transactions.advertised.append(0, into: &text)
         text.append(";branch=z9hG4bKexpiry\r\nMax-Forwards: 70\r\nFrom: <")
         directory.appendPublicIdentity(user, into: &text)
         text.append(">;tag=expiry\r\nTo: <")

@@ -29,6 +29,22 @@ extension ServingCSCF {
         return id
     }
 
+    /// Tells the client of a request that is worked on for long that it is (RFC 4320 §4.1).
+    mutating func answerDelayed(_ server: SlotID, _ context: UInt64, at now: Now, into effects: inout Effects) {
+        let id = SlotID(rawValue: context)
+        guard contexts.contains(id), contexts[id.index].server == server else { return }
+        let octets = [UInt8](pool.bytes(contexts[id.index].original))
+        var scanner = MessageScanner()
+        _ = scanner.scan(octets.span.bytes)
+        let request = scanner.message(octets.span.bytes)
+        // It was sound when it came.
+        guard let essentials = try? request.essentials() else { return }
+        let start = effects.wire.bytes.count
+        effects.wire.bytes.appendResponse(100, to: request, essentials, from: contexts[id.index].source.remote, toTag: 0)
+        effects.wire.bytes.appendEmptyBody()
+        transactions.respond(server, 100, from: start, at: now.monotonic, into: &effects.wire)
+    }
+
     /// Closes a context. Its branches are forgotten: what still comes for them is absorbed by their transactions.
     mutating func close(_ id: SlotID) {
         let context = contexts[id.index]
@@ -78,7 +94,7 @@ extension ServingCSCF {
             into: &effects.wire.bytes)
         transmit(client, from: start, over: flow, loopToken: contexts[id.index].loopToken, at: now, into: &effects)
         if isFirst {
-            transactions.awaitResponse(arrival.server, to: request, arrival.essentials, from: arrival.flow.remote, at: now.monotonic)
+            transactions.awaitResponse(arrival.server, at: now.monotonic)
         }
         return true
     }

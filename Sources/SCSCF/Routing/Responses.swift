@@ -29,6 +29,7 @@ extension ServingCSCF {
         case .transportFailed(_, let user): unanswered(Owner(rawValue: user), 503, at: now, into: &effects)
         case .timerC(let client, _): transactions.cancel(client, at: now.monotonic, into: &effects.wire)
         case .fellBack(let remote): fallbacks.remember(remote, at: now.monotonic)
+        case .answerDelayed(let server, let user): answerDelayed(server, user, at: now, into: &effects)
         case .acknowledgementMissing: break
         }
     }

@@ -111,7 +111,7 @@ extension ServingCSCF {
             appendRecordRoute(inbound: context.source, outbound: flow, into: &bytes)
         }
         bytes.appendFields(of: request, .recordRoute)
-        appendRouteFields(request, essentials, context, routes, hop, extraRoutes, into: &bytes)
+        appendRouteFields(request, essentials, context, routes, hop, extraRoutes, over: flow, into: &bytes)
         bytes.appendMaxForwards(essentials.maxForwards)
         if context.breadth > 0 {
             bytes.appendField(.maxBreadth, decimal: UInt64(context.breadth))
@@ -125,20 +125,16 @@ extension ServingCSCF {
 
     private func appendRouteFields(
         _ request: borrowing Message, _ essentials: Essentials, _ context: RequestContext, _ routes: RouteSet, _ hop: NextHop,
-        _ extraRoutes: RawSpan, into bytes: inout OctetBuffer
+        _ extraRoutes: RawSpan, over flow: Flow, into bytes: inout OctetBuffer
     ) {
         switch hop {
         case .applicationServer(let route, let id):
             // §5.4.3.2: the server first, then ourselves with the original dialog identifier.
-            bytes.append("Route: <")
-            let uri = configuration.applicationServers[Int(route.server)].uri
-            bytes.append(uri)
-            if !uri.span.bytes.hasLooseRouting { bytes.append(";lr") }
-            bytes.append(">\r\nRoute: <sip:")
+            serverRoutes.append(Int(route.server), into: &bytes)
+            bytes.append("Route: <sip:")
             appendDialogIdentifier(id, into: &bytes)
             bytes.append("@")
-            let sending = outgoing(route.destination)
-            bytes.append(configuration.listeners[Int(sending?.listener ?? 0)].advertised)
+            transactions.advertised.append(Int(flow.listener), into: &bytes)
             if route.destination.transport != .udp {
                 bytes.append(";transport=")
                 bytes.append(route.destination.transport.name)
@@ -225,7 +221,7 @@ extension ServingCSCF {
 
     private func appendRecordRouteValue(_ flow: Flow, into bytes: inout OctetBuffer) {
         bytes.append("Record-Route: <sip:")
-        bytes.append(configuration.listeners[Int(flow.listener)].advertised)
+        transactions.advertised.append(Int(flow.listener), into: &bytes)
         if flow.transport != .udp {
             bytes.append(";transport=")
             bytes.append(flow.transport.name)

@@ -2,6 +2,7 @@
 //
 // A subscriber's number is the first number of its plan plus its place in the plan's range. Identities without a hole are
 // in a hash table; those of ranges are matched as text, prefix, digits, suffix, so a million subscribers need no memory.
+// Plans are laid out flat at start, so that a request, which asks a dozen times, neither counts references nor allocates.
 
 import SIPMessage
 import SansIO
@@ -16,10 +17,12 @@ struct IdentityReference: BitwiseCopyable, Equatable {
 }
 
 struct SubscriberDirectory: ~Copyable {
-    private let plans: [SubscriberPlan]
-    /// The first number of each plan.
-    private var bases: ContiguousArray<UInt32> = []
     private let secret: HashSecret
+    private var plans: ContiguousArray<PlanLayout> = []
+    private var templates: ContiguousArray<TemplateLayout> = []
+    /// The literals of all templates, and the octets of these and of the names.
+    private var pieces: ContiguousArray<Slice> = []
+    private var text = OctetBuffer(capacity: 1024)
     private var publicLiterals = KeyTable()
     private var privateLiterals = KeyTable()
     private var references: ContiguousArray<IdentityReference> = []
@@ -27,69 +30,150 @@ struct SubscriberDirectory: ~Copyable {
     private var privatePatterns: ContiguousArray<Pattern> = []
     private(set) var count: UInt32 = 0
 
+    /// A plan without its text.
+    private struct PlanLayout: BitwiseCopyable {
+        /// The number of its first subscriber.
+        var base: UInt32
+        /// Where its public identities, private identities and passwords begin among the templates.
+        var publicStart: UInt32
+        var privateStart: UInt32
+        var passwordStart: UInt32
+        var publicCount: UInt16
+        var privateCount: UInt16
+        var defaultIdentity: UInt16
+        var isAuthenticated: Bool
+        var isRange: Bool
+        var lowest: UInt64
+        var highest: UInt64
+        var width: Int
+        var prefix: Slice
+        var suffix: Slice
+    }
+
+    /// A template without its text, and what is said of a public identity.
+    private struct TemplateLayout: BitwiseCopyable {
+        var firstPiece: UInt32
+        /// 0: there is no such text.
+        var pieceCount: UInt32
+        /// Octets of all pieces.
+        var fixed: UInt32
+        /// Of a public identity: its profile, or -1.
+        var profile: Int32 = -1
+        var isBarred = false
+        var isNumber = false
+    }
+
     /// An identity of a range: which plan, which of its identities.
-    private struct Pattern {
+    private struct Pattern: BitwiseCopyable {
         var plan: Int
         var identity: UInt16
-        var template: IdentityTemplate
+        var template: Int
     }
+
+    // MARK: Laying out
 
     init(_ plans: [SubscriberPlan], secret: HashSecret) {
-        self.plans = plans
         self.secret = secret
-        for (number, plan) in plans.enumerated() {
-            bases.append(count)
-            for (i, template) in plan.publicIdentities.enumerated() where !isPattern(template, plan) {
-                publicLiterals.set(literalKey(template, plan), to: addReference(IdentityReference(subscriber: count, identity: UInt16(i))))
+        self.plans.reserveCapacity(plans.count)
+        for plan in plans { add(plan) }
+    }
+
+    private mutating func add(_ plan: SubscriberPlan) {
+        let number = plans.count
+        let publicStart = templates.count
+        for (i, template) in plan.publicIdentities.enumerated() {
+            var layout = add(template)
+            layout.profile = plan.profiles[i].map { Int32($0) } ?? -1
+            layout.isBarred = plan.isBarred[i]
+            layout.isNumber = template.pieces[0].starts(with: "tel:".utf8)
+            templates.append(layout)
+        }
+        let privateStart = templates.count
+        for template in plan.privateIdentities { templates.append(add(template)) }
+        let passwordStart = templates.count
+        for template in plan.passwords {
+            templates.append(template.map { add($0) } ?? TemplateLayout(firstPiece: 0, pieceCount: 0, fixed: 0))
+        }
+        let prefix = add(plan.namePrefix)
+        let suffix = add(plan.nameSuffix)
+        plans.append(
+            PlanLayout(
+                base: count, publicStart: UInt32(publicStart), privateStart: UInt32(privateStart), passwordStart: UInt32(passwordStart),
+                publicCount: UInt16(plan.publicIdentities.count), privateCount: UInt16(plan.privateIdentities.count),
+                defaultIdentity: UInt16(plan.isBarred.firstIndex(of: false) ?? 0), isAuthenticated: plan.isAuthenticated,
+                isRange: plan.range != nil, lowest: plan.range?.lowerBound ?? 0, highest: plan.range?.upperBound ?? 0, width: plan.width,
+                prefix: prefix, suffix: suffix))
+        index(number)
+        count += UInt32(clamping: plan.count)
+    }
+
+    private mutating func add(_ template: IdentityTemplate) -> TemplateLayout {
+        let first = pieces.count
+        for piece in template.pieces { pieces.append(add(piece)) }
+        return TemplateLayout(
+            firstPiece: UInt32(first), pieceCount: UInt32(template.pieces.count),
+            fixed: UInt32(template.pieces.reduce(0) { $0 + $1.count }))
+    }
+
+    private mutating func add(_ octets: [UInt8]) -> Slice {
+        let start = text.count
+        text.append(octets)
+        return Slice(start, text.count)
+    }
+
+    /// Makes the identities of a plan findable: those of a range that differ by the name as patterns, others by their text.
+    private mutating func index(_ number: Int) {
+        let plan = plans[number]
+        for i in 0..<Int(plan.publicCount) {
+            let template = Int(plan.publicStart) + i
+            if plan.isRange, templates[template].pieceCount > 1 {
+                publicPatterns.append(Pattern(plan: number, identity: UInt16(i), template: template))
+            } else {
+                publicLiterals.set(literalKey(template, plan), to: addReference(plan.base, i))
             }
-            for (i, template) in plan.privateIdentities.enumerated() where !isPattern(template, plan) {
-                privateLiterals.set(literalKey(template, plan), to: addReference(IdentityReference(subscriber: count, identity: UInt16(i))))
+        }
+        for i in 0..<Int(plan.privateCount) {
+            let template = Int(plan.privateStart) + i
+            if plan.isRange, templates[template].pieceCount > 1 {
+                privatePatterns.append(Pattern(plan: number, identity: UInt16(i), template: template))
+            } else {
+                privateLiterals.set(literalKey(template, plan), to: addReference(plan.base, i))
             }
-            publicPatterns += patterns(plan.publicIdentities, number, plan)
-            privatePatterns += patterns(plan.privateIdentities, number, plan)
-            count += UInt32(clamping: plan.count)
         }
     }
 
-    /// Whether the identities of a plan's subscribers differ by their names.
-    private func isPattern(_ template: IdentityTemplate, _ plan: SubscriberPlan) -> Bool {
-        plan.range != nil && template.pieces.count > 1
+    private func literalKey(_ template: Int, _ plan: PlanLayout) -> KeyHash {
+        var filled = OctetBuffer(capacity: 128)
+        fill(templates[template], nameOf: plan.base, plan, into: &filled)
+        return key(filled.bytes)
     }
 
-    private func patterns(_ templates: [IdentityTemplate], _ number: Int, _ plan: SubscriberPlan) -> [Pattern] {
-        templates.enumerated().filter { isPattern($1, plan) }.map { Pattern(plan: number, identity: UInt16($0), template: $1) }
-    }
-
-    private func literalKey(_ template: IdentityTemplate, _ plan: SubscriberPlan) -> KeyHash {
-        var text = OctetBuffer(capacity: 128)
-        for i in 0..<template.pieces.count {
-            if i > 0 { text.append(plan.namePrefix) }
-            text.append(template.pieces[i])
-        }
-        return key(text.bytes)
-    }
-
-    private mutating func addReference(_ reference: IdentityReference) -> UInt32 {
-        references.append(reference)
+    private mutating func addReference(_ subscriber: UInt32, _ identity: Int) -> UInt32 {
+        references.append(IdentityReference(subscriber: subscriber, identity: UInt16(identity)))
         return UInt32(references.count - 1)
     }
 
     // MARK: From an identity to a subscriber
 
     /// Whose public identity this canonical URI is (`OctetBuffer.appendIdentity`).
-    func publicIdentity(_ canonical: RawSpan) -> IdentityReference? { find(canonical, publicLiterals, publicPatterns) }
+    func publicIdentity(_ canonical: RawSpan) -> IdentityReference? {
+        for i in 0..<publicPatterns.count {
+            if let found = identity(canonical, of: publicPatterns[i]) { return found }
+        }
+        return literal(canonical, publicLiterals)
+    }
 
     /// Whose private identity this is; it has its domain.
-    func privateIdentity(_ name: RawSpan) -> IdentityReference? { find(name, privateLiterals, privatePatterns) }
-
-    private func find(_ text: RawSpan, _ table: borrowing KeyTable, _ patterns: ContiguousArray<Pattern>) -> IdentityReference? {
-        if let index = table[key(text)] { return references[Int(index)] }
-        for i in 0..<patterns.count {
-            if let place = place(of: text, in: patterns[i]) {
-                return IdentityReference(subscriber: bases[patterns[i].plan] + place, identity: patterns[i].identity)
-            }
+    func privateIdentity(_ name: RawSpan) -> IdentityReference? {
+        for i in 0..<privatePatterns.count {
+            if let found = identity(name, of: privatePatterns[i]) { return found }
         }
-        return nil
+        return literal(name, privateLiterals)
+    }
+
+    /// A text is one subscriber's only, so the order does not matter; a few patterns are quicker to try than a hash to make.
+    private func literal(_ text: RawSpan, _ table: borrowing KeyTable) -> IdentityReference? {
+        references.isEmpty ? nil : table[key(text)].map { references[Int($0)] }
     }
 
     private func key(_ text: RawSpan) -> KeyHash {
@@ -98,112 +182,115 @@ struct SubscriberDirectory: ~Copyable {
         return hasher.finish()
     }
 
-    /// The place in the range whose name fills the template to this text.
-    private func place(of text: RawSpan, in pattern: Pattern) -> UInt32? {
+    /// The subscriber of a range whose name fills the template to this text.
+    private func identity(_ wanted: RawSpan, of pattern: Pattern) -> IdentityReference? {
         let plan = plans[pattern.plan]
-        guard let range = plan.range else { return nil }
-        let pieces = pattern.template.pieces
-        let fixed = pieces.reduce(0) { $0 + $1.count }
-        let holes = pieces.count - 1
-        guard text.byteCount > fixed, (text.byteCount - fixed) % holes == 0 else { return nil }
-        let nameLength = (text.byteCount - fixed) / holes
-        guard text.hasOctets(pieces[0], at: 0) else { return nil }
-        let nameStart = pieces[0].count
+        let template = templates[pattern.template]
+        let holes = Int(template.pieceCount) - 1
+        let open = wanted.byteCount - Int(template.fixed)
+        guard open > 0 else { return nil }
+        let nameLength = holes == 1 ? open : open / holes
+        guard nameLength * holes == open else { return nil }
+        let firstPiece = Int(template.firstPiece)
+        guard has(wanted, pieces[firstPiece], at: 0) else { return nil }
+        let nameStart = Int(pieces[firstPiece].count)
         var position = nameStart
-        for piece in pieces.dropFirst() {
-            guard text.part(position, nameLength).equals(text.part(nameStart, nameLength)) else { return nil }
+        for i in 1...holes {
+            if i > 1, !wanted.part(position, nameLength).equals(wanted.part(nameStart, nameLength)) { return nil }
             position += nameLength
-            guard text.hasOctets(piece, at: position) else { return nil }
-            position += piece.count
+            guard has(wanted, pieces[firstPiece + i], at: position) else { return nil }
+            position += Int(pieces[firstPiece + i].count)
         }
-        return number(in: text.part(nameStart, nameLength), plan).flatMap { range.contains($0) ? UInt32($0 - range.lowerBound) : nil }
+        guard let number = number(in: wanted.part(nameStart, nameLength), plan), number >= plan.lowest, number <= plan.highest else {
+            return nil
+        }
+        return IdentityReference(subscriber: plan.base + UInt32(number - plan.lowest), identity: pattern.identity)
     }
 
     /// The number in a name, if it is spelt as the range spells it.
-    private func number(in name: RawSpan, _ plan: SubscriberPlan) -> UInt64? {
-        let digits = name.byteCount - plan.namePrefix.count - plan.nameSuffix.count
-        guard digits > 0, digits <= 19, name.hasOctets(plan.namePrefix, at: 0),
-            name.hasOctets(plan.nameSuffix, at: plan.namePrefix.count + digits)
-        else { return nil }
-        let start = plan.namePrefix.count
+    private func number(in name: RawSpan, _ plan: PlanLayout) -> UInt64? {
+        let start = Int(plan.prefix.count)
+        let digits = name.byteCount - start - Int(plan.suffix.count)
+        guard digits > 0, digits <= 19, has(name, plan.prefix, at: 0), has(name, plan.suffix, at: start + digits) else { return nil }
         // A number wider than the range's width has no leading zero; one as wide may.
         if digits < plan.width || (digits > max(plan.width, 1) && name[start] == 0x30) { return nil }
         return name.decimal(Slice(start, start + digits), maximum: .max)
     }
 
+    private func has(_ wanted: RawSpan, _ piece: Slice, at offset: Int) -> Bool {
+        let length = Int(piece.count)
+        guard offset + length <= wanted.byteCount else { return false }
+        return length == 0 || wanted.part(offset, length).equals(text.bytes(from: piece.lower, count: length))
+    }
+
     // MARK: From a subscriber to its identities
 
-    private func plan(of subscriber: UInt32) -> Int {
+    private func plan(of subscriber: UInt32) -> PlanLayout {
         var low = 0
-        var high = bases.count
+        var high = plans.count
         while high - low > 1 {
             let middle = (low + high) / 2
-            if bases[middle] <= subscriber { low = middle } else { high = middle }
+            if plans[middle].base <= subscriber { low = middle } else { high = middle }
         }
-        return low
+        return plans[low]
+    }
+
+    private func template(of reference: IdentityReference) -> TemplateLayout {
+        let plan = plan(of: reference.subscriber)
+        precondition(reference.identity < plan.publicCount, "no such identity")
+        return templates[Int(plan.publicStart) + Int(reference.identity)]
     }
 
     func profile(of reference: IdentityReference) -> Int? {
-        plans[plan(of: reference.subscriber)].profiles[Int(reference.identity)]
+        let profile = template(of: reference).profile
+        return profile < 0 ? nil : Int(profile)
     }
-    func isAuthenticated(_ subscriber: UInt32) -> Bool { plans[plan(of: subscriber)].isAuthenticated }
-    func identityCount(of subscriber: UInt32) -> Int { plans[plan(of: subscriber)].publicIdentities.count }
-    func isBarred(_ reference: IdentityReference) -> Bool { plans[plan(of: reference.subscriber)].isBarred[Int(reference.identity)] }
+    func isAuthenticated(_ subscriber: UInt32) -> Bool { plan(of: subscriber).isAuthenticated }
+    func identityCount(of subscriber: UInt32) -> Int { Int(plan(of: subscriber).publicCount) }
+    func isBarred(_ reference: IdentityReference) -> Bool { template(of: reference).isBarred }
 
     /// Whether an identity is a tel URI.
-    func isNumber(_ reference: IdentityReference) -> Bool {
-        let first = plans[plan(of: reference.subscriber)].publicIdentities[Int(reference.identity)].pieces[0]
-        return first.count >= 4 && first[0] == 0x74
-    }
+    func isNumber(_ reference: IdentityReference) -> Bool { template(of: reference).isNumber }
 
     /// The first identity that is not barred: the default public user identity (TS 23.228 §4.3.3.4).
-    func defaultIdentity(of subscriber: UInt32) -> UInt16 {
-        UInt16(plans[plan(of: subscriber)].isBarred.firstIndex(of: false) ?? 0)
-    }
+    func defaultIdentity(of subscriber: UInt32) -> UInt16 { plan(of: subscriber).defaultIdentity }
 
     func appendPublicIdentity(_ reference: IdentityReference, into buffer: inout OctetBuffer) {
-        let plan = plans[plan(of: reference.subscriber)]
-        fill(plan.publicIdentities[Int(reference.identity)], nameOf: reference.subscriber, plan, into: &buffer)
+        fill(template(of: reference), nameOf: reference.subscriber, plan(of: reference.subscriber), into: &buffer)
     }
 
     func appendPrivateIdentity(_ reference: IdentityReference, into buffer: inout OctetBuffer) {
-        let plan = plans[plan(of: reference.subscriber)]
-        fill(plan.privateIdentities[Int(reference.identity)], nameOf: reference.subscriber, plan, into: &buffer)
+        let plan = plan(of: reference.subscriber)
+        precondition(reference.identity < plan.privateCount, "no such identity")
+        fill(templates[Int(plan.privateStart) + Int(reference.identity)], nameOf: reference.subscriber, plan, into: &buffer)
     }
 
     /// - Returns: false if the private identity has no password.
     func appendPassword(_ reference: IdentityReference, into buffer: inout OctetBuffer) -> Bool {
-        let plan = plans[plan(of: reference.subscriber)]
-        guard let template = plan.passwords[Int(reference.identity)] else { return false }
+        let plan = plan(of: reference.subscriber)
+        precondition(reference.identity < plan.privateCount, "no such identity")
+        let template = templates[Int(plan.passwordStart) + Int(reference.identity)]
+        guard template.pieceCount > 0 else { return false }
         fill(template, nameOf: reference.subscriber, plan, into: &buffer)
         return true
     }
 
-    func appendName(of subscriber: UInt32, into buffer: inout OctetBuffer) {
-        appendName(subscriber, plans[plan(of: subscriber)], into: &buffer)
-    }
-
-    private func appendName(_ subscriber: UInt32, _ plan: SubscriberPlan, into buffer: inout OctetBuffer) {
-        buffer.append(plan.namePrefix)
-        guard let range = plan.range else { return }
-        let place = UInt64(subscriber - bases[self.plan(of: subscriber)])
-        buffer.appendDecimal(range.lowerBound + place, digits: max(plan.width, 1))
-        buffer.append(plan.nameSuffix)
-    }
-
-    private func fill(_ template: IdentityTemplate, nameOf subscriber: UInt32, _ plan: SubscriberPlan, into buffer: inout OctetBuffer) {
-        for i in 0..<template.pieces.count {
+    private func fill(_ template: TemplateLayout, nameOf subscriber: UInt32, _ plan: PlanLayout, into buffer: inout OctetBuffer) {
+        for i in 0..<Int(template.pieceCount) {
             if i > 0 { appendName(subscriber, plan, into: &buffer) }
-            buffer.append(template.pieces[i])
+            append(pieces[Int(template.firstPiece) + i], into: &buffer)
         }
     }
-}
 
-extension RawSpan {
-    fileprivate func hasOctets(_ expected: [UInt8], at offset: Int) -> Bool {
-        guard offset + expected.count <= byteCount else { return false }
-        for i in 0..<expected.count where self[offset + i] != expected[i] { return false }
-        return true
+    private func appendName(_ subscriber: UInt32, _ plan: PlanLayout, into buffer: inout OctetBuffer) {
+        append(plan.prefix, into: &buffer)
+        guard plan.isRange else { return }
+        buffer.appendDecimal(plan.lowest + UInt64(subscriber - plan.base), digits: max(plan.width, 1))
+        append(plan.suffix, into: &buffer)
+    }
+
+    private func append(_ piece: Slice, into buffer: inout OctetBuffer) {
+        if !piece.isEmpty { buffer.append(text.bytes(from: piece.lower, count: Int(piece.count))) }
     }
 }
 

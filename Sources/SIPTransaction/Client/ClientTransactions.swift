@@ -26,11 +26,12 @@ extension TransactionLayer {
     ///
     /// - Parameter loopToken: what the layer above will look for in its own Via values (RFC 5393 §4.2); 0: nothing.
     public func appendVia(_ id: SlotID, over flow: Flow, loopToken: UInt64 = 0, into bytes: inout OctetBuffer) {
-        let listener = listeners[Int(flow.listener)]
-        bytes.append("Via: SIP/2.0/")
-        bytes.append(flow.transport.viaName)
-        bytes.append(" ")
-        bytes.append(listener.advertised)
+        bytes.append(flow.transport == .udp ? "Via: SIP/2.0/UDP " : "Via: SIP/2.0/")
+        if flow.transport != .udp {
+            bytes.append(flow.transport.viaName)
+            bytes.append(" ")
+        }
+        advertised.append(Int(flow.listener), into: &bytes)
         bytes.append(";branch=z9hG4bK")
         bytes.appendHex(UInt64(id.marked(with: place.number).index), digits: 8)
         bytes.appendHex(slab[id.index].key.low)
@@ -46,7 +47,7 @@ extension TransactionLayer {
         bytes.append("Via: SIP/2.0/")
         bytes.append(flow.transport.viaName)
         bytes.append(" ")
-        bytes.append(listeners[Int(flow.listener)].advertised)
+        advertised.append(Int(flow.listener), into: &bytes)
         bytes.append(";branch=z9hG4bK")
         bytes.appendHex(UInt64(UInt32.max), digits: 8)
         bytes.appendHex(random.next())
@@ -91,7 +92,7 @@ extension TransactionLayer {
     /// By branch and CSeq method: a CANCEL shares its branch with the INVITE that it is for.
     private func clientTransaction(_ response: borrowing Message, _ essentials: Essentials) -> SlotID? {
         let branch = response[essentials.via.branch]
-        guard let slot = branch.ownBranchSlot, slot.shardMark == place.number, let check = branch.hexadecimal(15, 16),
+        guard let slot = branch.ownBranchSlot, slot.shardMark == place.number, let check = branch.ownBranchCheck,
             slab.isInUse(slot.unmarked.index)
         else { return nil }
         var id = slab.id(of: slot.unmarked.index)
@@ -130,7 +131,7 @@ extension TransactionLayer {
             while request[viaEnd] != 0x3B { viaEnd += 1 }
             wire.bytes.append(request.part(0, viaStart))
             wire.bytes.append("Via: SIP/2.0/UDP ")
-            wire.bytes.append(listeners[Int(flow.listener)].advertised)
+            advertised.append(Int(flow.listener), into: &wire.bytes)
             wire.bytes.append(request.part(viaEnd, request.byteCount - viaEnd))
         }
         keep(wire.bytes.bytes(from: start, count: wire.bytes.count - start), in: id)

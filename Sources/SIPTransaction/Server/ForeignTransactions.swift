@@ -27,17 +27,13 @@ extension TransactionLayer {
 extension RawSpan {
     /// The slot in a branch of ours, with the mark of its shard and without generation.
     var ownBranchSlot: SlotID? {
-        guard byteCount >= 31, part(0, 7).equalsIgnoringCase("z9hg4bk"), let index = hexadecimal(7, 8) else { return nil }
-        return SlotID(index: UInt32(truncatingIfNeeded: index), generation: 0)
+        guard byteCount >= 31, part(0, 7).equalsIgnoringCase("z9hg4bk"), let index = hexadecimalWord(at: 7) else { return nil }
+        return SlotID(index: index, generation: 0)
     }
 
-    /// `count` hexadecimal digits as a number.
-    func hexadecimal(_ start: Int, _ count: Int) -> UInt64? {
-        var value: UInt64 = 0
-        for i in start..<(start + count) {
-            guard let digit = self[i].hexDigitValue else { return nil }
-            value = value << 4 | UInt64(digit)
-        }
-        return value
+    /// The random number behind it.
+    var ownBranchCheck: UInt64? {
+        guard let high = hexadecimalWord(at: 15), let low = hexadecimalWord(at: 23) else { return nil }
+        return UInt64(high) << 32 | UInt64(low)
     }
 }
