@@ -177,7 +177,9 @@ struct RegistrationRequest: ~Copyable {
     private mutating func readContact(
         _ value: Slice, of request: borrowing Message, interval: UInt32, _ settings: RegistrarSettings
     ) throws(RegistrationRefusal) {
-        guard let address = request.bytes.nameAddress(value) else { throw RegistrationRefusal(400, .contact, .malformedContact) }
+        guard let address = request.bytes.nameAddressBeforeParameters(value) else {
+            throw RegistrationRefusal(400, .contact, .malformedContact)
+        }
         guard address.uri.all.count <= MessageLimit.uri, request.bytes.parts(of: address.uri) <= RegistrationRequest.maximumURIParts else {
             throw RegistrationRefusal(400, .contact, .contactTooLong)
         }
@@ -223,19 +225,17 @@ struct RegistrationRequest: ~Copyable {
         var interval: UInt32?
         var regID: UInt64?
         var isSound = true
-        bytes.forEachParameter(in: parameters) { name, value in
+        var rest = parameters
+        while isSound, let (name, value) = bytes.nextParameter(&rest) {
             switch name.count {
+            case 0: isSound = false
             case 7 where bytes[name].equalsIgnoringCase("expires"):
                 interval = bytes.interval(value)
-                return true
+                continue
             case 8 where bytes[name].equalsIgnoringCase("pub-gruu"), 9 where bytes[name].equalsIgnoringCase("temp-gruu"):
-                return true
+                continue
             case 1 where bytes[name].equalsIgnoringCase("q"):
-                guard let q = bytes.preference(value) else {
-                    isSound = false
-                    return false
-                }
-                text.q = q
+                if let q = bytes.preference(value) { text.q = q } else { isSound = false }
             case 6 where bytes[name].equalsIgnoringCase("reg-id"):
                 regID = bytes.decimal(value, maximum: 0x7FFF_FFFF) ?? 0
             case 13 where bytes[name].equalsIgnoringCase("+sip.instance"):
@@ -250,7 +250,6 @@ struct RegistrationRequest: ~Copyable {
                 buffer.append(byte: 0x3D)
                 append(bytes[value])
             }
-            return true
         }
         if text.instanceCount > 0, honoursFlows, let regID {
             // 1 to 2^31 - 1 (RFC 5626 §4.2.1).

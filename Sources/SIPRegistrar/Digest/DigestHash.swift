@@ -1,6 +1,5 @@
 // The computations of digest authentication (RFC 2617 §3.2.2, RFC 7616 §3.4) with MD5.
 
-import Crypto
 import SansIO
 
 /// A hash as numbers, for MD5 its 128 bits.
@@ -15,13 +14,7 @@ public struct DigestHash: BitwiseCopyable, Hashable, Sendable {
 
     /// MD5 of some octets.
     init(of bytes: RawSpan) {
-        var digest = Insecure.MD5()
-        bytes.withUnsafeBytes { digest.update(bufferPointer: $0) }
-        self = digest.finalize().withUnsafeBytes {
-            DigestHash(
-                high: UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)),
-                low: UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
-        }
+        (high, low) = MD5.hash(bytes)
     }
 
     /// HA1 of `username:realm:password`: what a server may keep in place of a password. User name and realm are taken as
