@@ -109,13 +109,13 @@ extension RawSpan {
         return nil
     }
 
-    /// Eight hexadecimal digits in small letters, as `OctetBuffer.appendHex` writes them; nil for anything else.
+    /// Eight hexadecimal digits of either case as a number; nil for anything else.
     ///
     /// All at once, and proved by writing them again: a third of the instructions of eight digits one by one, of which
     /// each branch that comes back to us has twenty-four.
     @inlinable @inline(__always)
     public func hexadecimalWord(at offset: Int) -> UInt32? {
-        let digits = word(at: offset).byteSwapped
+        let digits = word(at: offset).asciiLowercased.byteSwapped
         let nibbles = (digits & 0x0F0F_0F0F_0F0F_0F0F) &+ ((digits >> 6) & 0x0101_0101_0101_0101) &* 9
         var value = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF
         value = (value | value >> 8) & 0x0000_FFFF_0000_FFFF

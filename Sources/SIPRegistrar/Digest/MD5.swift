@@ -1,7 +1,7 @@
 // MD5 (RFC 1321), for digest authentication alone, where nothing else can be had from most clients (RFC 3261 §22.4).
 //
 // Written here because a REGISTER with credentials takes five hashes of some hundred octets, and a library's objects and
-// calls round each cost more than the hash (GAIN). Tested against that library.
+// calls round each cost more than the hash. Tested against that library.
 
 import SansIO
 
