@@ -37,6 +37,7 @@ struct SubscriberDirectory: ~Copyable {
     init(_ plans: [SubscriberPlan], secret: HashSecret) {
         self.plans = plans
         self.secret = secret
+        bases.reserveCapacity(plans.count)
         for (number, plan) in plans.enumerated() {
             bases.append(count)
             for (i, template) in plan.publicIdentities.enumerated() where !isPattern(template, plan) {
@@ -45,8 +46,10 @@ struct SubscriberDirectory: ~Copyable {
             for (i, template) in plan.privateIdentities.enumerated() where !isPattern(template, plan) {
                 privateLiterals.set(literalKey(template, plan), to: addReference(IdentityReference(subscriber: count, identity: UInt16(i))))
             }
-            publicPatterns += patterns(plan.publicIdentities, number, plan)
-            privatePatterns += patterns(plan.privateIdentities, number, plan)
+            if plan.range != nil {
+                publicPatterns += patterns(plan.publicIdentities, number, plan)
+                privatePatterns += patterns(plan.privateIdentities, number, plan)
+            }
             count += UInt32(clamping: plan.count)
         }
     }
