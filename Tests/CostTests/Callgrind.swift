@@ -34,14 +34,15 @@ struct Callgrind {
         guard let original = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0.path) }) else {
             throw Failure(description: "sipcore-bench is not built; run 'swift build -c release --product sipcore-bench'")
         }
-        try Callgrind.run("strip", ["-g", "-o", executable.path, original.path])
+        try Callgrind.end(Callgrind.begin("strip", ["-g", "-o", executable.path, original.path], executable))
     }
 
     /// What one transaction of a mode costs: the difference of two runs, so that the start and the warm-up are left out.
     func costOfTransaction(in mode: String) throws -> Costs {
         let (few, many) = (500, 2500)
-        let less = try costs(of: mode, transactions: few)
-        let more = try costs(of: mode, transactions: many)
+        let runs = try [few, many].map { try begin(mode, transactions: $0) }
+        let counts = try runs.map { try finish($0) }
+        let (less, more) = (counts[0], counts[1])
         var result = Costs()
         result.instructions = (more.instructions - less.instructions) / (many - few)
         for name in Callgrind.watched {
@@ -52,27 +53,42 @@ struct Callgrind {
         return result
     }
 
-    private func costs(of mode: String, transactions: Int) throws -> Costs {
-        let output = folder.appending(path: "callgrind.\(mode).\(transactions)")
-        try Callgrind.run(
-            "valgrind", ["--tool=callgrind", "--callgrind-out-file=\(output.path)", executable.path, String(transactions), mode])
-        return try CallgrindOutput(String(contentsOf: output, encoding: .utf8)).costs(of: Callgrind.watched)
+    /// A run under way.
+    private struct Run {
+        var process: Process
+        var output: URL
+        var errors: URL
     }
 
-    private static func run(_ program: String, _ arguments: [String]) throws {
+    private func begin(_ mode: String, transactions: Int) throws -> Run {
+        let output = folder.appending(path: "callgrind.\(mode).\(transactions)")
+        return try Callgrind.begin(
+            "valgrind", ["--tool=callgrind", "--callgrind-out-file=\(output.path)", executable.path, String(transactions), mode], output)
+    }
+
+    private func finish(_ run: Run) throws -> Costs {
+        try Callgrind.end(run)
+        return try CallgrindOutput(String(contentsOf: run.output, encoding: .utf8)).costs(of: Callgrind.watched)
+    }
+
+    private static func begin(_ program: String, _ arguments: [String], _ output: URL) throws -> Run {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = [program] + arguments
+        let errors = output.appendingPathExtension("errors")
+        try Data().write(to: errors)
         process.standardOutput = FileHandle.nullDevice
-        let errors = Pipe()
-        process.standardError = errors
+        process.standardError = try FileHandle(forWritingTo: errors)
         try process.run()
-        let said = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(
-                description: "\(program) failed (\(process.terminationStatus)); 'make peers' installs it. It said: "
-                    + String(decoding: said.suffix(500), as: UTF8.self))
+        return Run(process: process, output: output, errors: errors)
+    }
+
+    private static func end(_ run: Run) throws {
+        run.process.waitUntilExit()
+        guard run.process.terminationStatus == 0 else {
+            let said = String(decoding: try Data(contentsOf: run.errors).suffix(500), as: UTF8.self)
+            let program = run.process.arguments?.first ?? ""
+            throw Failure(description: "\(program) failed (\(run.process.terminationStatus)); 'make peers' installs it. It said: \(said)")
         }
     }
 }

@@ -16,7 +16,13 @@ struct ClaimedIdentities {
         var column: Int32
     }
 
-    private var literals: [[UInt8]: Holder] = [:]
+    /// Hashed as a whole, not octet by octet.
+    private struct Literal: Hashable {
+        var octets: [UInt8]
+        func hash(into hasher: inout Hasher) { octets.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    }
+
+    private var literals: [Literal: Holder] = [:]
     private var ranges: [Claim] = []
 
     /// - Parameter count: how many claims are expected.
@@ -24,8 +30,9 @@ struct ClaimedIdentities {
 
     /// The earlier claim that stands in the way of a new one, with a text that both claim; nil if the claim was taken.
     mutating func claim(_ claim: Claim) -> (earlier: Claim, text: String)? {
-        if let literal = claim.pattern.literal {
-            if let holder = literals[literal] { return (self.claim(of: literal, holder), String(decoding: literal, as: UTF8.self)) }
+        if let octets = claim.pattern.literal {
+            let literal = Literal(octets: octets)
+            if let holder = literals[literal] { return (self.claim(of: literal, holder), String(decoding: octets, as: UTF8.self)) }
             if let conflict = conflict(of: claim, with: ranges) { return conflict }
             literals[literal] = Holder(
                 subscriber: Int32(clamping: claim.subscriber), line: Int32(clamping: claim.position.line),
@@ -48,9 +55,9 @@ struct ClaimedIdentities {
         return first
     }
 
-    private func claim(of literal: [UInt8], _ holder: Holder) -> Claim {
+    private func claim(of literal: Literal, _ holder: Holder) -> Claim {
         Claim(
-            pattern: IdentityPattern(literal: literal), subscriber: Int(holder.subscriber),
+            pattern: IdentityPattern(literal: literal.octets), subscriber: Int(holder.subscriber),
             position: Position(line: Int(holder.line), column: Int(holder.column)))
     }
 

@@ -35,7 +35,7 @@ extension Reader {
 
     private func privateIdentity(_ identity: String, _ section: Node) -> PrivateIdentity {
         PrivateIdentity(
-            identity: NameTemplate(identity.utf8.contains(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"),
+            identity: NameTemplate(identity.holds(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"),
             password: section[SubscriberKeys.password].map(NameTemplate.init))
     }
 
