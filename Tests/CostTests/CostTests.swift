@@ -16,7 +16,8 @@ struct Ceiling: Sendable, CustomTestStringConvertible {
     /// One line for each mode of `sipcore-bench`. The benchmark plays the peers too, and its share is in the figures: it
     /// copies each message it delivers (an allocation), and scans the requests that it answers.
     ///
-    /// To lower a ceiling: run the test, take the figures that it prints, add a tenth, and put them here. A ceiling goes up only with a reason in the commit.
+    /// To lower a ceiling: run the test, take the figures that it prints, add a tenth, and put them here. A ceiling goes up
+    /// only with a reason in the commit.
     static let all = [
         Ceiling(mode: "options", instructions: 29_100, allocations: 4, retains: 1, releases: 16),
         Ceiling(mode: "register", instructions: 55_900, allocations: 6, retains: 18, releases: 46),
