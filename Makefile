@@ -41,8 +41,8 @@ format:
 packages:
 	@[ -e /usr/include/sqlite3.h ] || { $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y libsqlite3-dev; }
 
-# Independent programs that the tests speak to; a test fails where one is missing.
+# Independent programs that the tests speak to, and the one that counts their instructions; a test fails where one is missing.
 peers:
-	@missing=; for pair in sipp:sip-tester sipsak:sipsak tshark:tshark; do \
+	@missing=; for pair in sipp:sip-tester sipsak:sipsak tshark:tshark valgrind:valgrind; do \
 		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	[ -z "$$missing" ] || { $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y $$missing; }

@@ -93,6 +93,8 @@ let package = Package(
         tests("LayeringTests", []),
         tests("CommandTests", ["NodeRuntime", "SansIO", "Topology", logging, "SipcoreCommand"]),
         .testTarget(name: "ProcessTests", exclude: ["Scenarios"], swiftSettings: settings),
+        // It runs the benchmark, so that must be built.
+        .testTarget(name: "CostTests", dependencies: ["sipcore-bench"], swiftSettings: settings),
         tests("SansIOTests", ["SansIO"]),
         tests("SIPMessageTests", ["SansIO", "SIPMessage"]),
         tests("SIPTransactionTests", ["SansIO", "SIPMessage", "SIPTransaction"]),

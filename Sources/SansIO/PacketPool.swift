@@ -30,7 +30,8 @@ public struct PacketPool: ~Copyable, @unchecked Sendable {
         var size: Int
         var blocksPerChunk: Int
         var chunks: ContiguousArray<UnsafeMutableRawPointer> = []
-        var free: ContiguousArray<UInt32> = []
+        /// The first free block; each holds the number of the next one.
+        var firstFree: UInt32 = .max
         /// Blocks of the last chunk that were given out.
         var used: Int
     }
@@ -51,12 +52,8 @@ public struct PacketPool: ~Copyable, @unchecked Sendable {
         for sizeClass in classes { for chunk in sizeClass.chunks { chunk.deallocate() } }
     }
 
-    /// Octets of memory that the pool holds: chunks, and the lists of free blocks.
-    public var bytesAllocated: Int {
-        classes.reduce(0) { sum, sizeClass in
-            sum + sizeClass.chunks.count * sizeClass.size * sizeClass.blocksPerChunk + sizeClass.free.capacity * MemoryLayout<UInt32>.stride
-        }
-    }
+    /// Octets of memory that the pool holds; it keeps what it once had.
+    public var bytesAllocated: Int { classes.reduce(0) { $0 + $1.chunks.count * $1.size * $1.blocksPerChunk } }
 
     /// Copies octets in. An empty run needs no block.
     public mutating func store(_ bytes: RawSpan) -> PacketID {
@@ -65,7 +62,7 @@ public struct PacketPool: ~Copyable, @unchecked Sendable {
         precondition(count <= PacketPool.maximumCount, "a packet over the pool's limit")
         let number = PacketPool.sizeClass(for: count)
         bytesInUse += classes[number].size
-        let block = classes[number].free.popLast() ?? newBlock(of: number)
+        let block = takeBlock(of: number)
         bytes.withUnsafeBytes { address(number, block).copyMemory(from: $0.baseAddress!, byteCount: count) }
         return PacketID(block: block, count: UInt32(count))
     }
@@ -75,7 +72,8 @@ public struct PacketPool: ~Copyable, @unchecked Sendable {
         guard id.count > 0 else { return }
         let number = PacketPool.sizeClass(for: Int(id.count))
         bytesInUse -= classes[number].size
-        classes[number].free.append(id.block)
+        address(number, id.block).storeBytes(of: classes[number].firstFree, as: UInt32.self)
+        classes[number].firstFree = id.block
     }
 
     /// What is stored under a number.
@@ -96,7 +94,12 @@ public struct PacketPool: ~Copyable, @unchecked Sendable {
         return 25 + max(0, Int.bitWidth - (count - 1).leadingZeroBitCount - 12)
     }
 
-    private mutating func newBlock(of number: Int) -> UInt32 {
+    private mutating func takeBlock(of number: Int) -> UInt32 {
+        let free = classes[number].firstFree
+        if free != .max {
+            classes[number].firstFree = address(number, free).load(as: UInt32.self)
+            return free
+        }
         let size = classes[number].size
         if classes[number].used == classes[number].blocksPerChunk {
             precondition(classes[number].chunks.count < 1 << (32 - PacketPool.unitBits), "too many packets")

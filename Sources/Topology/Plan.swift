@@ -98,6 +98,8 @@ public struct CoreSettings: Sendable, Equatable {
     public var requestURIScopeIsFull = false
     public var headerContentIgnoresCase = false
     public var shards = 1
+    /// Transactions that may live at once; a request past it is answered 503 with Retry-After.
+    public var transactionLimit = 1_000_000
     /// Fixes all that is random; nil: from the system.
     public var seed: UInt64?
     public init() {}
@@ -255,7 +257,7 @@ public struct NamePattern: Sendable, Equatable {
 public struct NameTemplate: Sendable, Equatable {
     public var pieces: [String]
     public init(pieces: [String]) { self.pieces = pieces }
-    public init(_ text: String) { pieces = text.utf8.contains(UInt8(ascii: "{")) ? NameTemplate.split(text) : [text] }
+    public init(_ text: String) { pieces = text.holds(UInt8(ascii: "{")) ? NameTemplate.split(text) : [text] }
     public func filled(with name: String) -> String { pieces.count == 1 ? pieces[0] : pieces.joined(separator: name) }
 
     private static func split(_ text: String) -> [String] {

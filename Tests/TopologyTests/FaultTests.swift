@@ -150,6 +150,7 @@ import Topology
             "core: {seed: 18446744073709551616}",
             "2:14: error: '18446744073709551616' is not a whole number from 0 to 18446744073709551615; write one"
         ),
+        ("core: {limits: {transactions: 0}}", "2:31: error: '0' is not a whole number from 1 to 100000000; write one"),
         ("core: {trace: [1]}", "2:15: error: 'trace' is one value, not a list; write it without brackets and dashes"),
         ("core: {trace: {a: 1}}", "2:15: error: 'trace' is one value, not a map; write the value alone"),
         ("core: {trace: }", "2:15: error: 'trace' has no value; write one, or leave the key out"),

@@ -25,6 +25,7 @@ import Topology
               trusted: [10.0.0.0/8, "2001:db8::1"]
               request_uri_scope: full
               header_content_case: insensitive
+              limits: {transactions: 5000}
               seed: 18446744073709551615
             application_servers:
               im:
@@ -92,6 +93,7 @@ import Topology
         ]
         core.requestURIScopeIsFull = true
         core.headerContentIgnoresCase = true
+        core.transactionLimit = 5000
         core.seed = .max
         #expect(topology.core == core)
 

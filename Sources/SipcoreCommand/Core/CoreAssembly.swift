@@ -18,7 +18,10 @@ struct CoreAssembly {
 
     private var servers: [ServingCSCFConfiguration.ServerPlan] = []
     private var profiles: [IMSProfile::ServiceProfile] = []
-    private var compiled: [[Topology::FilterCriterion]] = []
+    /// The number of the profile that criteria make.
+    private var compiled: [[Topology::FilterCriterion]: Int] = [:]
+    /// The same by where criteria are stored: subscribers that are planned alike share them, and so they are compared once.
+    private var shared: [UnsafePointer<Topology::FilterCriterion>: Int] = [:]
     /// Criteria that were left out, for the log.
     private(set) var faults: [CriterionFault] = []
 
@@ -38,6 +41,7 @@ struct CoreAssembly {
             maximumExpires: core.maxExpires)
         configuration.authenticationFailures = core.authenticationFailures
         configuration.udpSizeLimit = core.udpSizeLimit
+        configuration.transactionLimit = core.transactionLimit
         configuration.trusted = core.trusted.compactMap { block in
             IPAddress(octets: block.address).map { (network: $0, prefixLength: block.prefixLength) }
         }
@@ -125,6 +129,7 @@ struct CoreAssembly {
         let octets = Array(template.filled(with: hole).utf8)
         var buffer = OctetBuffer(capacity: 128)
         if let uri = octets.span.bytes.uri(Slice(0, octets.count)) { buffer.appendIdentity(uri, in: octets.span.bytes) }
+        if template.pieces.count == 1 { return IdentityTemplate(pieces: [[UInt8](buffer.bytes)]) }
         return IdentityTemplate(pieces: String(octets: buffer.bytes).split(separator: hole).map { Array($0.utf8) })
     }
 
@@ -132,8 +137,19 @@ struct CoreAssembly {
 
     /// The number of the profile that these criteria make; nil for none. Subscribers with the same criteria share one.
     private mutating func profile(_ criteria: [Topology::FilterCriterion]) throws(CommandFailure) -> Int? {
-        guard !criteria.isEmpty else { return nil }
-        if let number = compiled.lastIndex(of: criteria) { return number }
+        // The topology outlives this, so no other criteria can come to lie at the same place.
+        guard let place = criteria.withUnsafeBufferPointer(\.baseAddress), !criteria.isEmpty else { return nil }
+        if let number = shared[place] { return number }
+        if let number = compiled[criteria] {
+            shared[place] = number
+            return number
+        }
+        let number = try compile(criteria)
+        shared[place] = number
+        return number
+    }
+
+    private mutating func compile(_ criteria: [Topology::FilterCriterion]) throws(CommandFailure) -> Int {
         var options = IMSProfile::ServiceProfile.Options()
         options.requestURIScopeIsFull = topology.core.requestURIScopeIsFull
         options.headerContentIgnoresCase = topology.core.headerContentIgnoresCase
@@ -142,8 +158,8 @@ struct CoreAssembly {
             declared.append(try InitialFilterCriterion(criterion, priority: place, server: server(of: criterion)))
         }
         profiles.append(IMSProfile::ServiceProfile(declared, options: options, faults: &faults))
-        compiled.append(criteria)
-        return compiled.count - 1
+        compiled[criteria] = profiles.count - 1
+        return profiles.count - 1
     }
 
     /// The number of a criterion's server; one that only a document names is added.

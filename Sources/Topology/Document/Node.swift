@@ -14,6 +14,9 @@ struct Node: Sendable {
         var key: String
         var position: Position
         var value: Node
+
+        /// Whether this is its key. Nearly all that are not differ in length.
+        func isNamed(_ name: String) -> Bool { key.utf8.count == name.utf8.count && key == name }
     }
 
     var content: Content
@@ -50,7 +53,7 @@ struct Node: Sendable {
 
     func entry(_ key: String) -> Entry? {
         guard case .map(let entries) = content else { return nil }
-        for i in entries.indices where entries[i].key == key { return entries[i] }
+        for i in entries.indices where entries[i].isNamed(key) { return entries[i] }
         return nil
     }
 

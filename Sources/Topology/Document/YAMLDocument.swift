@@ -88,7 +88,9 @@ struct YAMLDocument {
             content = .map(try entries(&events, depth: depth + 1, &own))
             own += 1
         default:
-            content = text(events.text, isPlain: events.isPlain, at: position)
+            let isPlain = events.isPlain
+            content =
+                events.holdsDollar ? text(events.text, isPlain: isPlain, at: position) : .text(events.text, isPlain: isPlain)
         }
         height = max(height, own)
         let node = Node(content: content, position: position)
@@ -191,7 +193,7 @@ struct YAMLDocument {
 
     /// Puts in what `${env:NAME}` stands for.
     private mutating func text(_ text: String, isPlain: Bool, at position: Position) -> Node.Content {
-        guard text.utf8.contains(UInt8(ascii: "$")), text.contains("${env:") else { return .text(text, isPlain: isPlain) }
+        guard text.contains("${env:") else { return .text(text, isPlain: isPlain) }
         var filled = ""
         var rest = text[...]
         while let open = rest.firstRange(of: "${env:") {
@@ -222,7 +224,7 @@ private struct KeyPlaces {
 
     func position(of key: String, in entries: [Node.Entry]) -> Position? {
         if count > KeyPlaces.few { return places[key] }
-        for i in entries.indices where entries[i].key == key { return entries[i].position }
+        for i in entries.indices where entries[i].isNamed(key) { return entries[i].position }
         return nil
     }
 

@@ -75,6 +75,13 @@ struct YAMLEvents: ~Copyable {
         return String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
     }
 
+    /// Whether a scalar may refer to the environment.
+    var holdsDollar: Bool {
+        let scalar = event.pointee.data.scalar
+        for octet in UnsafeBufferPointer(start: scalar.value, count: scalar.length) where octet == UInt8(ascii: "$") { return true }
+        return false
+    }
+
     /// Whether a scalar is without quotes, and no block.
     var isPlain: Bool { event.pointee.data.scalar.style == YAML_PLAIN_SCALAR_STYLE }
 

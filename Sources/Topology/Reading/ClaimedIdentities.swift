@@ -9,29 +9,56 @@ struct ClaimedIdentities {
         var position: Position
     }
 
-    private var literals: [[UInt8]: Claim] = [:]
+    /// The claim of a text, without its pattern: there may be a million.
+    private struct Holder {
+        var subscriber: Int32
+        var line: Int32
+        var column: Int32
+    }
+
+    /// Hashed as a whole, not octet by octet.
+    private struct Literal: Hashable {
+        var octets: [UInt8]
+        func hash(into hasher: inout Hasher) { octets.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    }
+
+    private var literals: [Literal: Holder] = [:]
     private var ranges: [Claim] = []
+
+    /// - Parameter count: how many claims are expected.
+    init(count: Int) { literals.reserveCapacity(count) }
 
     /// The earlier claim that stands in the way of a new one, with a text that both claim; nil if the claim was taken.
     mutating func claim(_ claim: Claim) -> (earlier: Claim, text: String)? {
-        if let literal = claim.pattern.literal {
-            if let earlier = literals[literal] { return (earlier, String(decoding: literal, as: UTF8.self)) }
+        if let octets = claim.pattern.literal {
+            let literal = Literal(octets: octets)
+            if let holder = literals[literal] { return (self.claim(of: literal, holder), String(decoding: octets, as: UTF8.self)) }
             if let conflict = conflict(of: claim, with: ranges) { return conflict }
-            literals[literal] = claim
+            literals[literal] = Holder(
+                subscriber: Int32(clamping: claim.subscriber), line: Int32(clamping: claim.position.line),
+                column: Int32(clamping: claim.position.column))
             return nil
         }
-        if let conflict = conflict(of: claim, with: ranges) ?? firstConflict(of: claim, with: literals.values) { return conflict }
+        if let conflict = conflict(of: claim, with: ranges) ?? firstConflict(of: claim) { return conflict }
         ranges.append(claim)
         return nil
     }
 
     /// Literals in sorted order would not help ranges; there are few ranges, so each is held against every literal.
-    private func firstConflict(of claim: Claim, with earlier: some Sequence<Claim>) -> (earlier: Claim, text: String)? {
+    private func firstConflict(of claim: Claim) -> (earlier: Claim, text: String)? {
         var first: (earlier: Claim, text: String)?
-        for other in earlier where first.map({ other.position < $0.earlier.position }) ?? true {
+        for (literal, holder) in literals {
+            let other = self.claim(of: literal, holder)
+            if let first, first.earlier.position < other.position { continue }
             if let text = claim.pattern.overlap(with: other.pattern) { first = (other, text) }
         }
         return first
+    }
+
+    private func claim(of literal: Literal, _ holder: Holder) -> Claim {
+        Claim(
+            pattern: IdentityPattern(literal: literal.octets), subscriber: Int(holder.subscriber),
+            position: Position(line: Int(holder.line), column: Int(holder.column)))
     }
 
     private func conflict(of claim: Claim, with earlier: [Claim]) -> (earlier: Claim, text: String)? {

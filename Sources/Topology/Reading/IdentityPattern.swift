@@ -17,19 +17,24 @@ struct IdentityPattern: Sendable, Equatable {
         suffix = Array(name.suffix.utf8)
     }
 
+    /// One text.
+    init(literal: [UInt8]) {
+        prefix = literal
+        width = 0
+        suffix = []
+    }
+
     /// What a template becomes for the names of a pattern; nil if a range would stand in it more than once or not at all.
     init?(_ template: NameTemplate, of name: NamePattern) {
         guard name.range != nil else {
-            prefix = IdentityPattern.canonical(template.filled(with: name.prefix + name.suffix))
-            range = nil
-            width = 0
-            suffix = []
+            self.init(
+                literal: IdentityPattern.canonical(template.filled(with: name.suffix.isEmpty ? name.prefix : name.prefix + name.suffix)))
             return
         }
         guard template.pieces.count == 2 else { return nil }
         let text = IdentityPattern.canonical(template.pieces[0] + name.prefix + "\u{1}" + name.suffix + template.pieces[1])
         let halves = text.split(separator: 1, maxSplits: 1, omittingEmptySubsequences: false)
-        self = IdentityPattern(name)
+        self.init(name)
         prefix = Array(halves[0])
         suffix = Array(halves[1])
     }
@@ -37,22 +42,37 @@ struct IdentityPattern: Sendable, Equatable {
     /// Identities are compared without the case of scheme and host, and telephone numbers without visual separators.
     private static func canonical(_ identity: String) -> [UInt8] {
         var octets = Array(identity.utf8)
-        let schemeEnd = octets.firstIndex(of: UInt8(ascii: ":")).map { $0 + 1 } ?? 0
-        let scheme = octets[..<schemeEnd].map(lowercased)
-        if scheme == Array("tel:".utf8) {
-            return octets.filter { ![UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "("), UInt8(ascii: ")")].contains($0) }
-                .map(lowercased)
+        if begins(octets, with: "tel:") {
+            octets.removeAll(where: isVisualSeparator)
+            for i in octets.indices { octets[i] = lowercased(octets[i]) }
+            return octets
         }
         guard let at = octets.lastIndex(of: UInt8(ascii: "@")) else { return octets }
-        if scheme == Array("sip:".utf8) || scheme == Array("sips:".utf8) { octets.replaceSubrange(..<schemeEnd, with: scheme) }
+        if begins(octets, with: "sip:") || begins(octets, with: "sips:") {
+            for i in 0..<4 { octets[i] = lowercased(octets[i]) }
+        }
         for i in at..<octets.count { octets[i] = lowercased(octets[i]) }
         return octets
+    }
+
+    private static func begins(_ octets: [UInt8], with scheme: StaticString) -> Bool {
+        guard octets.count >= scheme.utf8CodeUnitCount else { return false }
+        for i in 0..<scheme.utf8CodeUnitCount where lowercased(octets[i]) != scheme.utf8Start[i] { return false }
+        return true
+    }
+
+    /// `visual-separator` of RFC 3966 §3.
+    private static func isVisualSeparator(_ octet: UInt8) -> Bool {
+        switch octet {
+        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "("), UInt8(ascii: ")"): true
+        default: false
+        }
     }
 
     private static func lowercased(_ octet: UInt8) -> UInt8 { 0x41...0x5A ~= octet ? octet | 0x20 : octet }
 
     /// The only text, where there is no range.
-    var literal: [UInt8]? { range == nil ? prefix + suffix : nil }
+    var literal: [UInt8]? { range != nil ? nil : suffix.isEmpty ? prefix : prefix + suffix }
 
     /// A text that both stand for.
     func overlap(with other: IdentityPattern) -> String? {

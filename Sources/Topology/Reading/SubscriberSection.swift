@@ -2,7 +2,9 @@
 
 extension Reader {
     mutating func readSubscribers(_ node: Node?) {
-        var claims = Claims()
+        let count = node?.entries.count ?? 0
+        topology.subscribers.reserveCapacity(count)
+        var claims = Claims(count: count)
         var plans = CriteriaPlans(topology.applicationServers)
         let codec = Codec<Node>.object(SubscriberKeys.shape)
         for entry in node?.entries ?? [] {
@@ -33,7 +35,7 @@ extension Reader {
 
     private func privateIdentity(_ identity: String, _ section: Node) -> PrivateIdentity {
         PrivateIdentity(
-            identity: NameTemplate(identity.utf8.contains(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"),
+            identity: NameTemplate(identity.holds(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"),
             password: section[SubscriberKeys.password].map(NameTemplate.init))
     }
 
@@ -161,11 +163,17 @@ extension Reader {
     // MARK: Nothing is claimed twice
 
     private struct Claims {
-        var names = ClaimedIdentities()
-        var privateIdentities = ClaimedIdentities()
-        var publicIdentities = ClaimedIdentities()
+        var names: ClaimedIdentities
+        var privateIdentities: ClaimedIdentities
+        var publicIdentities: ClaimedIdentities
         /// Pairs of subscribers that were reported: their default identities would say the same again.
         var reported: Set<[Int]> = []
+
+        init(count: Int) {
+            names = ClaimedIdentities(count: count)
+            privateIdentities = ClaimedIdentities(count: count)
+            publicIdentities = ClaimedIdentities(count: count)
+        }
     }
 
     private mutating func claim(_ subscriber: Subscriber, _ section: Node, at position: Position, _ claims: inout Claims) {

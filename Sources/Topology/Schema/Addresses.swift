@@ -156,3 +156,13 @@ struct ServerURI: Sendable, Equatable {
         }
     }
 }
+
+extension String {
+    /// Whether an ASCII character is in it, found without a look at the text as characters.
+    func holds(_ octet: UInt8) -> Bool {
+        utf8.withContiguousStorageIfAvailable { octets in
+            for i in 0..<octets.count where octets[i] == octet { return true }
+            return false
+        } ?? utf8.contains(octet)
+    }
+}

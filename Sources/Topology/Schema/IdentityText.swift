@@ -99,7 +99,7 @@ extension NamePattern {
     /// `alice`, `u{0000..0999}`, `pbx-{1..20}-door`.
     init(parsing text: String) throws(Wrong) {
         let example = "u{0000..0999}"
-        guard text.utf8.contains(UInt8(ascii: "{")), let open = text.firstIndex(of: "{") else {
+        guard text.holds(UInt8(ascii: "{")), let open = text.firstIndex(of: "{") else {
             try NamePattern.check(text, isWhole: true, in: text)
             self.init(text)
             return

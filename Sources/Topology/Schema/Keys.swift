@@ -65,6 +65,7 @@ enum CoreKeys {
     static let headerContentCase = Key(
         "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case."
     )
+    static let limits = Key("limits", .object(LimitKeys.shape), "How much the core takes on at once.")
     static let shards = Key("shards", .integer(1...256), "Threads that share the work.")
 
     static let shape = ObjectShape(
@@ -72,7 +73,7 @@ enum CoreKeys {
         keys: [
             listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, authenticationFailures.any,
             registrar.any, expires.any, clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
-            udpSizeLimit.any, hosts.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, shards.any,
+            udpSizeLimit.any, hosts.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, limits.any, shards.any,
         ])
 }
 
@@ -82,6 +83,14 @@ enum ExpiresKeys {
     static let max = Key("max", .seconds, "The most that is granted, in seconds.")
 
     static let shape = ObjectShape(what: "expires", keys: [min.any, standard.any, max.any])
+}
+
+enum LimitKeys {
+    static let transactions = Key(
+        "transactions", .integer(1...100_000_000),
+        "Transactions that may live at once, those included that linger after their answer; a request past it is answered 503.")
+
+    static let shape = ObjectShape(what: "limits", keys: [transactions.any])
 }
 
 enum TLSKeys {

@@ -82,7 +82,7 @@ extension Node {
     /// The value of a key as it stands in the file, with its position.
     subscript<Value>(node key: Key<Value>) -> Node? {
         guard case .map(let entries) = content else { return nil }
-        for i in entries.indices where entries[i].key == key.name { return entries[i].value }
+        for i in entries.indices where entries[i].isNamed(key.name) { return entries[i].value }
         return nil
     }
 }

@@ -51,7 +51,7 @@ struct Validation {
         default: return report(node, "'\(name)' is a map; write keys and values below it\(example(of: shape))")
         }
         for entry in entries { check(entry, of: shape) }
-        for i in shape.required where !entries.contains(where: { $0.key == shape.keys[i].name }) {
+        for i in shape.required where !entries.contains(where: { $0.isNamed(shape.keys[i].name) }) {
             let key = shape.keys[i]
             // A key that was written wrong is reported as that.
             let names = shape.keys.map(\.name)
@@ -61,7 +61,7 @@ struct Validation {
     }
 
     private mutating func check(_ entry: Node.Entry, of shape: ObjectShape) {
-        if let i = shape.keys.firstIndex(where: { $0.name == entry.key }) {
+        if let i = shape.keys.firstIndex(where: { entry.isNamed($0.name) }) {
             check(entry.value, against: shape.keys[i].shape, as: shape.keys[i].name)
         } else if let others = shape.others {
             if let fault = others.name.fault(entry.key) { faults.append((entry.position, fault)) }

@@ -65,6 +65,7 @@ final class RegistrarRig {
     var registeredCount: Int { registrar.registeredCount }
     var unconfirmedCount: Int { registrar.unconfirmedCount }
     var bytesKept: Int { registrar.bytesKept }
+    var bytesAllocated: Int { registrar.bytesAllocated }
 
     func bindings(of subscriber: UInt32 = 7) -> [BindingCopy] {
         var copies: [BindingCopy] = []

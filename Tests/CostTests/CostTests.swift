@@ -1,0 +1,47 @@
+// What a transaction may cost in the core, in instructions and calls. Times of a run say little on a machine that others
+// use as well; these say the same everywhere.
+
+import Foundation
+import Testing
+
+/// The most that a transaction of one mode may cost.
+struct Ceiling: Sendable, CustomTestStringConvertible {
+    var mode: String
+    var instructions: Int
+    var allocations: Int
+    var retains: Int
+    var releases: Int
+    var testDescription: String { mode }
+
+    /// One line for each mode of `sipcore-bench`. The benchmark plays the peers too, and its share is in the figures: it
+    /// copies each message it delivers (an allocation), and scans the requests that it answers.
+    ///
+    /// To lower a ceiling: run the test, take the figures that it prints, add a tenth, and put them here. A ceiling goes up
+    /// only with a reason in the commit.
+    static let all = [
+        Ceiling(mode: "options", instructions: 29_100, allocations: 4, retains: 1, releases: 16),
+        Ceiling(mode: "register", instructions: 55_900, allocations: 6, retains: 18, releases: 46),
+        Ceiling(mode: "reregister", instructions: 54_800, allocations: 6, retains: 18, releases: 46),
+        Ceiling(mode: "publish", instructions: 116_400, allocations: 14, retains: 30, releases: 61),
+        Ceiling(mode: "message", instructions: 113_200, allocations: 15, retains: 29, releases: 62),
+        Ceiling(mode: "thirdreg", instructions: 112_800, allocations: 14, retains: 31, releases: 72),
+    ]
+}
+
+@Suite(.serialized) struct CostTests {
+    @Test(arguments: Ceiling.all)
+    func `a transaction stays under its ceiling`(_ ceiling: Ceiling) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "sipcore-cost-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let cost = try Callgrind(folder: folder).costOfTransaction(in: ceiling.mode)
+        let calls = { cost.calls[$0] ?? 0 }
+        print(
+            "\(ceiling.mode): \(cost.instructions) instructions, \(calls("malloc")) allocations, \(calls("swift_retain")) retains, "
+                + "\(calls("swift_release")) releases a transaction")
+        #expect(cost.instructions <= ceiling.instructions)
+        #expect(calls("malloc") <= ceiling.allocations)
+        #expect(calls("swift_retain") <= ceiling.retains)
+        #expect(calls("swift_release") <= ceiling.releases)
+    }
+}
