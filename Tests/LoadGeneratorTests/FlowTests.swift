@@ -87,7 +87,7 @@ import Testing
         let answer = request.answer(200, "Contact: <sip:x@127.0.0.1:15061>;expires=3600")
         if isFirst { rig.deliver(thirdParty, to: .server) } else { rig.deliver(answer, to: .user) }
         rig.advance(2)
-        #expect(!rig.generator.isFinished)
+        #expect(rig.generator.isFinished == false)
         if isFirst { rig.deliver(answer, to: .user) } else { rig.deliver(thirdParty, to: .server) }
         rig.advance(0)
         #expect(rig.generator.isFinished && rig.generator.tally.completed == 1)
@@ -122,7 +122,7 @@ import Testing
         var rig = try Rig(mode)
         rig.deliver(try #require(rig.sent().first).text.answer(200, "SIP-ETag: x"), to: .user)
         rig.advance(0)
-        #expect(rig.generator.isFinished)
+        #expect(rig.generator.isFinished == true)
         #expect(rig.generator.tally.failures == [mode == .publish ? .missingAtServer : .missingAtCalled: 1])
     }
 

@@ -49,7 +49,9 @@ import Testing
         var octets = OctetBuffer()
         octets.append(7, of: users)
         #expect(String(octets: octets.bytes) == "u0017x")
-        for (name, user) in [("u0010x", 0), ("u0999x", 989), ("u0009x", nil), ("u1000x", nil), ("u017x", nil), ("v0017x", nil), ("u0017", nil)] as [(String, Int?)] {
+        for (name, user) in [
+            ("u0010x", 0), ("u0999x", 989), ("u0009x", nil), ("u1000x", nil), ("u017x", nil), ("v0017x", nil), ("u0017", nil),
+        ] as [(String, Int?)] {
             let text = Array(name.utf8)
             #expect(users.user(named: text.span.bytes) == user, "\(name)")
         }

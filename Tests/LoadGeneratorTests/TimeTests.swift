@@ -30,7 +30,8 @@ import Testing
     }
 
     @Test func aProvisionalAnswerSlowsOneAndStopsTheOther() throws {
-        var (options, call) = (try Rig(.options), try Rig(.call))
+        var options = try Rig(.options)
+        var call = try Rig(.call)
         options.deliver(try #require(options.sent().first).text.answer(100), to: .user)
         #expect(times(&options, within: 10_000) == [500, 4500, 8500])
         call.deliver(try #require(call.sent().first).text.answer(100), to: .user)
@@ -123,7 +124,7 @@ import Testing
         var rig = try Rig(try Rig.plan("options=1"))
         rig.begin(.probe)
         rig.generator.refused(by: Endpoint(address: .loopback, port: 1))
-        #expect(!rig.generator.isFinished)
+        #expect(rig.generator.isFinished == false)
         rig.generator.refused(by: Rig.core)
         #expect(rig.generator.isFinished && rig.generator.tally.failures == [.unreachable: 1])
     }

@@ -79,7 +79,9 @@ extension LoadGenerator {
         appendContact(request, essentials, into: &outbox.octets)
         outbox.octets.appendSession()
         let isFirst = !exchanges[id.index].seen.contains(.atCalled)
-        if isFirst { keepAnswering(id.index, outbox.octets.bytes(from: start, count: outbox.octets.count - start), to: destination, at: now) }
+        if isFirst {
+            keepAnswering(id.index, outbox.octets.bytes(from: start, count: outbox.octets.count - start), to: destination, at: now)
+        }
         outbox.finish(from: start, at: .called, to: destination)
         note(.atCalled, of: id, .call, at: now)
     }

@@ -159,8 +159,9 @@ extension LoadGenerator {
     // MARK: In a dialog
 
     /// A request of the dialog that a 200 to an INVITE opened (§12.2.1.1). All routers on the way are loose ones.
-    func appendInDialog(_ method: Method, _ response: borrowing Message, _ essentials: Essentials, _ id: SlotID, into octets: inout OctetBuffer)
-    {
+    func appendInDialog(
+        _ method: Method, _ response: borrowing Message, _ essentials: Essentials, _ id: SlotID, into octets: inout OctetBuffer
+    ) {
         octets.append(method.text)
         octets.append(" ")
         if let contact = response.firstValue(.contact), let address = response.bytes.nameAddress(contact) {
@@ -176,7 +177,9 @@ extension LoadGenerator {
     }
 
     /// The ACK of the INVITE's own transaction (§17.1.1.3).
-    func appendAcknowledgement(ofRefusal response: borrowing Message, _ essentials: Essentials, _ id: SlotID, into octets: inout OctetBuffer) {
+    func appendAcknowledgement(
+        ofRefusal response: borrowing Message, _ essentials: Essentials, _ id: SlotID, into octets: inout OctetBuffer
+    ) {
         octets.append("ACK ")
         appendURI(Int(exchanges[id.index].callee), into: &octets)
         appendStart(id, .request, into: &octets)

@@ -59,7 +59,9 @@ struct LoadCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The users' passwords.", valueName: "template"))
     var passwordTemplate = "pw-{name}"
 
-    @Option(help: ArgumentHelp("The home network domain (default: the target's host, or home1.test if that is an address).", valueName: "domain"))
+    @Option(
+        help: ArgumentHelp(
+            "The home network domain (default: the target's host, or home1.test if that is an address).", valueName: "domain"))
     var domain: String?
 
     @Option(help: ArgumentHelp("Where the UEs send from (default: any port).", valueName: "address"))
