@@ -90,7 +90,9 @@ let package = Package(
                 .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
             ]),
         .executableTarget(
-            name: "sipcore-bench", dependencies: ["IMSProfile", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"], swiftSettings: settings),
+            name: "sipcore-bench",
+            dependencies: ["CProcess", "IMSProfile", "LoadDriver", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"],
+            swiftSettings: settings),
 
         tests("LayeringTests", []),
         tests("CommandTests", ["NodeRuntime", "SansIO", "Topology", logging, "SipcoreCommand"]),

@@ -65,6 +65,14 @@ public final class DatagramPort {
 
     // MARK: Receiving
 
+    /// Waits until something has come.
+    /// - Parameter span: how long at most; nil: without end.
+    /// - Returns: false if the time was over, or a signal came first.
+    public func wait(for span: TimeSpan? = nil) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return node_io_wait(&entry, 1, span.map { max(0, $0.nanoseconds) } ?? -1) > 0
+    }
+
     /// Receives what waits, up to a batch.
     /// - Returns: how many datagrams there are; negative: the number of an error.
     public func receive() -> Int {

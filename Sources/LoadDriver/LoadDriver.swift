@@ -23,6 +23,8 @@ public struct LoadOutcome: Sendable {
 
 /// What a server spent.
 public struct ServerFigures: Hashable, Sendable {
+    /// What it had spent before the measured phase.
+    public internal(set) var before = TimeSpan.zero
     /// User and system time while the measured phase lasted.
     public internal(set) var busy = TimeSpan.zero
     /// The same, with what it spent while it settled: what it had put off.
@@ -71,7 +73,8 @@ public struct LoadDriver: ~Copyable {
             run(phase)
             guard goesOn(after: phase) else { break }
             if phase == .measured, let server {
-                outcome.server = ServerFigures(busy: TimeSpan(nanoseconds: server.processorTime.nanoseconds - start.nanoseconds))
+                outcome.server = ServerFigures(
+                    before: start, busy: TimeSpan(nanoseconds: server.processorTime.nanoseconds - start.nanoseconds))
             }
             if server != nil, phase == .warmUp || phase == .measured { serve(for: settling) }
             if let server, outcome.server != nil { takeDown(server, since: start) }

@@ -45,8 +45,9 @@ import Testing
         }
     }
 
-    @Test func aChallengeIsAnswered() throws {
-        var rig = try Rig(.registerAuth)
+    @Test(arguments: [LoadMode.registerAuth, .register, .reregister])
+    func aChallengeIsAnswered(mode: LoadMode) throws {
+        var rig = try Rig(mode)
         let first = try #require(rig.sent().first).text
         #expect(first["Authorization"] == "")
         let challenge = #"WWW-Authenticate: Digest realm="home1.test", nonce="abc", algorithm=MD5, qop="auth""#

@@ -128,7 +128,8 @@ import Testing
     @Test func `failed transactions are counted by kind`() async throws {
         let server = try freePorts(1)[0]
         let core = try await core(authentication: "digest", server: server)
-        let (status, load) = try await load(core.port, server: server, "--mode", "register", "--count", "20", "--json")
+        let (status, load) = try await load(
+            core.port, server: server, "--mode", "register", "--count", "20", "--password-template", "wrong", "--json")
         #expect(status == 1)
         #expect(load.errors == "sipcore: 20 of 20 transactions failed: unexpected_status 20, 20 of status 401\n")
         let report = try report(in: load.output)

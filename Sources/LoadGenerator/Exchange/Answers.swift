@@ -40,7 +40,7 @@ extension LoadGenerator {
         let isChallenge = response.status == 401 || response.status == 407
         if exchange.phase == .probe {
             accepted(response, essentials, id, at: now, into: &outbox)
-        } else if isChallenge, exchange.step == .request, exchange.mode == .registerAuth || exchange.phase == .preload {
+        } else if isChallenge, exchange.step == .request, exchange.mode.registers {
             challenged(response, id, at: now, into: &outbox)
         } else if 200..<300 ~= response.status, exchange.mode != .registerAuth || exchange.seen.contains(.challenged) {
             accepted(response, essentials, id, at: now, into: &outbox)

@@ -29,7 +29,8 @@ public enum LoadMode: UInt8, CaseIterable, BitwiseCopyable, Hashable, Sendable {
     case register
     /// REGISTER that refreshes a binding: same Call-ID, CSeq up (RFC 3261 §10.2.4).
     case reregister
-    /// REGISTER, 401, REGISTER with credentials (RFC 2617, MD5 and qop auth), 200.
+    /// REGISTER, 401, REGISTER with credentials (RFC 2617, MD5 and qop auth), 200. The other modes answer a challenge to
+    /// a REGISTER too; this one asks for it.
     case registerAuth
     /// PUBLISH of a registered user that asks for the feature tag of IM, seen at the application server, 200 with SIP-ETag.
     case publish

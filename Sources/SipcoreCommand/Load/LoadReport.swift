@@ -7,7 +7,7 @@
 // `max`, of those completed), `failures` by kind, `statuses` (answers not awaited, by number), `retransmissions`,
 // `duplicates` (requests that came once more), `strays` (messages of no transaction), `modes` (each with `mode`,
 // `completed`, `failed`, `rate`, `latency_us`, `failures`); `preload` and `warm_up` (`completed`, `failed`), if there were;
-// `server`, if one was watched: `pid`, `busy_us` (processor time while the phase lasted), `cpu_us` (and while it settled),
+// `server`, if one was watched: `pid`, `before_us` (processor time before the phase), `busy_us` (processor time while the phase lasted), `cpu_us` (and while it settled),
 // `cpu_ns_per_transaction`, `resident_kib` (all processes, shared pages once), `peak_resident_kib` (the largest process).
 
 import LoadDriver
@@ -187,7 +187,7 @@ struct LoadReport {
 
     private func json(of server: ServerProcess, _ figures: ServerFigures, _ completed: Int) -> JSONValue {
         .object([
-            .init("pid", Int(server.pid)), .init("busy_us", Int(figures.busy.nanoseconds / 1000)),
+            .init("pid", Int(server.pid)), .init("before_us", Int(figures.before.nanoseconds / 1000)), .init("busy_us", Int(figures.busy.nanoseconds / 1000)),
             .init("cpu_us", Int(figures.processorTime.nanoseconds / 1000)),
             .init("cpu_ns_per_transaction", completed > 0 ? Int(figures.processorTime.nanoseconds) / completed : 0),
             .init("resident_kib", figures.residentKiB), .init("peak_resident_kib", figures.peakResidentKiB),
