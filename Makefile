@@ -1,6 +1,6 @@
 # make lab    builds and runs the main job: a lab of core, IM Server and two IM Clients, with its scenario
 # make test   builds and runs all tests; installs the independent SIP programs that they run against
-# make bench  measures whole processes over loopback, Kamailio too if it is installed, and prints the README's table (15 minutes)
+# make bench  measures whole processes over loopback, Kamailio too if it is installed, and prints a table (ten minutes)
 # make bench-core  measures the core without sockets
 # make format rewrites the sources to the checked-in format
 #

@@ -77,7 +77,8 @@ let package = Package(
         module(
             "SipcoreCommand",
             [
-                "CProcess", "ControlHTTP", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver", "LoadGenerator", "NodeRuntime", "SCSCF", "SIPMessage", "SIPRegistrar",
+                "CProcess", "ControlHTTP", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver", "LoadGenerator", "NodeRuntime", "SCSCF",
+                "SIPMessage", "SIPRegistrar",
                 "SIPTrace", "SIPTransaction", "SansIO", "Store", "Topology", argumentParser, logging,
             ]),
         .executableTarget(

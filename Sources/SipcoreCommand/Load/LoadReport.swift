@@ -187,7 +187,8 @@ struct LoadReport {
 
     private func json(of server: ServerProcess, _ figures: ServerFigures, _ completed: Int) -> JSONValue {
         .object([
-            .init("pid", Int(server.pid)), .init("before_us", Int(figures.before.nanoseconds / 1000)), .init("busy_us", Int(figures.busy.nanoseconds / 1000)),
+            .init("pid", Int(server.pid)), .init("before_us", Int(figures.before.nanoseconds / 1000)),
+            .init("busy_us", Int(figures.busy.nanoseconds / 1000)),
             .init("cpu_us", Int(figures.processorTime.nanoseconds / 1000)),
             .init("cpu_ns_per_transaction", completed > 0 ? Int(figures.processorTime.nanoseconds) / completed : 0),
             .init("resident_kib", figures.residentKiB), .init("peak_resident_kib", figures.peakResidentKiB),
