@@ -29,9 +29,14 @@ enum Echo {
         while true {
             guard port.wait() else { continue }
             let count = port.receive()
+            // What ICMP says of a peer that is gone would else wake us without end.
+            guard count > 0 else {
+                port.takeReports { _ in }
+                continue
+            }
             answers.removeAll()
             var ends: [(start: Int, end: Int, to: Endpoint)] = []
-            for i in 0..<max(count, 0) {
+            for i in 0..<count {
                 let octets = port.octets(i)
                 guard octets.byteCount > 12 else { continue }
                 let start = answers.count

@@ -59,7 +59,7 @@ struct LoadReport {
     // MARK: The table
 
     var table: String {
-        guard let measured = outcome.tallies[.measured] else { return "" }
+        guard let measured = outcome.tallies[.measured] else { return outcome.wasStopped ? "stopped before anything was counted\n" : "" }
         var text = "\(heading), \(decimal(measured.elapsed.nanoseconds, 1_000_000_000)) s\n"
         var rows = [["mode", "completed", "failed", "rate/s", "p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "max µs"]]
         for mode in plan.mix.modes { rows.append(row(mode.name, measured[mode], measured.elapsed)) }

@@ -80,8 +80,8 @@ struct Comparison {
                 for kind in kinds where kind.measures(workload) { try measure(kind, workload) }
             }
         }
-        let footprint = try Footprint.measure(options, in: folder)
         try readSettled(all: true)
+        let footprint = try Footprint.measure(options, in: folder)
         print(ComparisonTable(options: options, results: results, footprint: footprint).markdown, terminator: "")
         return results.contains { $0.failed > 0 } ? 1 : 0
     }
