@@ -207,3 +207,23 @@ import Testing
         #expect(rig.generator.tally.failures == [.malformed: 1])
     }
 }
+
+@Suite struct ExchangeTokenTests {
+    @Test func aTokenIsReadAsItWasWritten() throws {
+        let prefix = Array("z9hG4bK".utf8)
+        var random = RandomSource(seed: 5)
+        for _ in 0..<1000 {
+            let id = SlotID(rawValue: random.next() >> (random.next() % 64))
+            var octets = OctetBuffer()
+            octets.append(prefix)
+            ExchangeToken.append(id, to: &octets)
+            octets.append("3")
+            let (read, rest) = try #require(ExchangeToken.read(octets.bytes, behind: prefix))
+            #expect(read == id && rest.count == 1)
+        }
+        for text in ["", "z9hG4bK", "z9hG4bK000000000000000", "z9hG4bK000000000000000g", "y9hG4bK0000000000000000"] {
+            let octets = Array(text.utf8)
+            #expect(ExchangeToken.read(octets.span.bytes, behind: prefix) == nil)
+        }
+    }
+}
