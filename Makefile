@@ -1,6 +1,7 @@
 # make lab    builds and runs the main job: a lab of core, IM Server and two IM Clients, with its scenario
 # make test   builds and runs all tests; installs the independent SIP programs that they run against
-# make bench  measures the core without sockets, in instructions and nanoseconds a request
+# make bench  measures whole processes over loopback, Kamailio too if it is installed, and prints a table (ten minutes)
+# make bench-core  measures the core without sockets
 # make format rewrites the sources to the checked-in format
 #
 # A fresh Debian 12 with a Swift 6.3 toolchain is enough: each target installs what it misses, as root or with sudo.
@@ -14,7 +15,7 @@ WAITING := LabTests|ProcessTests|NodeRuntimeTests|ControlHTTPTests
 BINARY  := .build/release/sipcore
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: lab test bench build format lint packages peers
+.PHONY: lab test bench bench-build bench-core build format lint packages peers
 
 lab: build
 	$(BINARY) lab topologies/im-settings.yaml --scenarios
@@ -27,9 +28,14 @@ test: packages peers lint
 	$(SWIFT) test $(FLAGS) --skip-build --skip '$(WAITING)'
 	$(SWIFT) test $(FLAGS) --skip-build --no-parallel --filter '$(WAITING)'
 
-bench: packages
+bench: build bench-build
+	.build/release/sipcore-bench compare --results .build/bench.jsonl
+
+bench-core: bench-build
+	.build/release/sipcore-bench core
+
+bench-build: packages
 	$(SWIFT) build $(FLAGS) --product sipcore-bench
-	.build/release/sipcore-bench
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

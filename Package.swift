@@ -59,6 +59,7 @@ let package = Package(
         module("SCSCF", ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile"]),
         module("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
         module("SIPTrace", ["SansIO"]),
+        module("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
 
         // Shells: files, sockets, processes, HTTP. They do not import one another.
         module("XMLTree"),
@@ -67,6 +68,7 @@ let package = Package(
         .target(name: "CNodeIO"),
         module("NodeRuntime", ["CNodeIO", "SansIO", "SIPTrace", logging, nioCore, nioPosix]),
         module("ControlHTTP", ["SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
+        module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
         module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore]),
 
@@ -75,7 +77,8 @@ let package = Package(
         module(
             "SipcoreCommand",
             [
-                "CProcess", "ControlHTTP", "IMSProfile", "InstantMessaging", "Lab", "NodeRuntime", "SCSCF", "SIPMessage", "SIPRegistrar",
+                "CProcess", "ControlHTTP", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver", "LoadGenerator", "NodeRuntime", "SCSCF",
+                "SIPMessage", "SIPRegistrar",
                 "SIPTrace", "SIPTransaction", "SansIO", "Store", "Topology", argumentParser, logging,
             ]),
         .executableTarget(
@@ -88,7 +91,9 @@ let package = Package(
                 .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
             ]),
         .executableTarget(
-            name: "sipcore-bench", dependencies: ["IMSProfile", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"], swiftSettings: settings),
+            name: "sipcore-bench",
+            dependencies: ["CProcess", "IMSProfile", "LoadDriver", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"],
+            swiftSettings: settings),
 
         tests("LayeringTests", []),
         tests("CommandTests", ["NodeRuntime", "SansIO", "Topology", logging, "SipcoreCommand"]),
@@ -104,6 +109,7 @@ let package = Package(
         tests("SIPRegistrarTests", ["SansIO", "SIPMessage", "SIPRegistrar", crypto]),
         tests("InstantMessagingTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree", "InstantMessaging"]),
         tests("SIPTraceTests", ["SIPTrace", "SansIO"]),
+        tests("LoadGeneratorTests", ["LoadGenerator", "SansIO", "SIPMessage"]),
         tests("XMLTreeTests", ["XMLTree"]),
         tests("TopologyTests", ["Topology", "XMLTree"]),
         tests("StoreTests", ["Store", "SansIO", grdb]),

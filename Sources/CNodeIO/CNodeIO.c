@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 // After the others: it uses their types without including them.
 #include <linux/errqueue.h>
@@ -45,6 +47,16 @@ int node_io_take_report(int descriptor, struct node_io_report *report) {
         report->error = (int)error.ee_errno;
     }
     return 1;
+}
+
+int node_io_wait(struct pollfd *descriptors, unsigned int count, long long nanoseconds) {
+    struct timespec span = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    int ready = ppoll(descriptors, count, nanoseconds < 0 ? NULL : &span, NULL);
+    return ready < 0 ? -errno : ready;
+}
+
+void node_io_sharpen_timers(void) {
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 }
 
 void node_io_name_thread(const char *name) {

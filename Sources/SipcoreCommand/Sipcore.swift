@@ -20,7 +20,8 @@ public struct Sipcore: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            LabCommand.self, CoreCommand.self, IMServerCommand.self, IMClientCommand.self, CheckCommand.self, SchemaCommand.self,
+            LabCommand.self, CoreCommand.self, IMServerCommand.self, IMClientCommand.self, LoadCommand.self, CheckCommand.self,
+            SchemaCommand.self,
         ])
 
     /// Runs the command that the process's arguments name, and ends the process with its status.

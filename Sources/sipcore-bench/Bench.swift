@@ -1,4 +1,4 @@
-// `sipcore-bench`: what the core costs a request, without sockets and without a kernel. Each mode feeds texts to a serving
+// `sipcore-bench core`: what the core costs a request, without sockets and without a kernel. Each mode feeds texts to a serving
 // CSCF and plays the peers; the result is nanoseconds a transaction, and under `perf stat` or callgrind instructions.
 
 import IMSProfile
@@ -7,16 +7,13 @@ import SIPMessage
 import SIPRegistrar
 import SansIO
 
-@main
 struct Bench {
-    static func main() {
-        let arguments = CommandLine.arguments.dropFirst()
-        if arguments.first == "scale" { return Scale.run(arguments.dropFirst().compactMap { Int($0) }.first ?? 1_000_000) }
+    static func run(_ arguments: [String]) {
         let count = arguments.compactMap { Int($0) }.first ?? 200_000
         let wanted = arguments.filter { Int($0) == nil }
         let modes = wanted.isEmpty ? Mode.allCases : Mode.allCases.filter { wanted.contains($0.rawValue) }
         guard !modes.isEmpty else {
-            print("usage: sipcore-bench [TRANSACTIONS] [\(Mode.allCases.map(\.rawValue).joined(separator: " | "))]...")
+            print("usage: sipcore-bench core [TRANSACTIONS] [\(Mode.allCases.map(\.rawValue).joined(separator: " | "))]...")
             return
         }
         for mode in modes { run(mode, count) }

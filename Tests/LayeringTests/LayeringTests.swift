@@ -17,8 +17,9 @@ import Testing
         ("XMLTree", []),
         ("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
         ("SIPTrace", ["SansIO"]),
+        ("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
     ]
-    private static let shells = ["Topology", "Store", "NodeRuntime", "ControlHTTP", "Lab"]
+    private static let shells = ["Topology", "Store", "NodeRuntime", "ControlHTTP", "Lab", "LoadDriver"]
 
     private static let sources = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Sources")

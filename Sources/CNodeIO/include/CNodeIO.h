@@ -4,6 +4,7 @@
 #define CNODEIO_H
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -42,6 +43,13 @@ struct node_io_report {
 
 /// Takes the oldest report from the socket's error queue (IP_RECVERR): 1 if there was one, 0 if there was none.
 int node_io_take_report(int descriptor, struct node_io_report *report);
+
+/// ppoll(2): waits until a descriptor is ready or the time is over, to the nanosecond; negative: without end. The number of
+/// descriptors that are ready, or the negative error number.
+int node_io_wait(struct pollfd *descriptors, unsigned int count, long long nanoseconds);
+
+/// Has the calling thread woken as close to its time as the system can, in place of up to 50 us later.
+void node_io_sharpen_timers(void);
 
 /// Names the calling thread for the system's tools; at most 15 octets.
 void node_io_name_thread(const char *name);

@@ -42,6 +42,14 @@ extension NodeRuntime.ListenAddress {
 }
 
 extension Endpoint {
+    /// Reads `127.0.0.1:5080`; a host name is resolved, port 0 asks for any free one.
+    init(argument text: String, of option: String) throws(CommandFailure) {
+        guard let (host, port) = splitHostAndPort(text[...]), let port, let endpoint = HostResolver.resolve(host, port: port) else {
+            throw CommandFailure(status: 2, text: "\(option) \(text): no address; write 127.0.0.1:5080")
+        }
+        self = endpoint
+    }
+
     /// Reads `127.0.0.1:8080`, with or without `http://`; a host name is resolved.
     init(httpArgument text: String) throws(CommandFailure) {
         let address = text.hasPrefix("http://") ? text.dropFirst(7) : text[...]
@@ -59,9 +67,10 @@ struct CoreAddress: Equatable {
     var endpoint: Endpoint
     var transport: Transport
 
-    init(argument text: String) throws(CommandFailure) {
+    /// - Parameter option: what the address was given as, for what is said of a wrong one.
+    init(argument text: String, of option: String = "--core") throws(CommandFailure) {
         func wrong(_ what: String) -> CommandFailure {
-            CommandFailure(status: 2, text: "--core \(text): \(what); write sip:127.0.0.1:5060 or sip:127.0.0.1:5060;transport=tcp")
+            CommandFailure(status: 2, text: "\(option) \(text): \(what); write sip:127.0.0.1:5060 or sip:127.0.0.1:5060;transport=tcp")
         }
         let octets = Array(text.utf8)
         let bytes = octets.span.bytes
@@ -71,7 +80,7 @@ struct CoreAddress: Equatable {
         guard word == "udp" || word == "tcp" else { throw wrong("the transport \(word) is not supported yet") }
         let host = String(octets: bytes[uri.host])
         guard let endpoint = HostResolver.resolve(host, port: uri.port == 0 ? 5060 : uri.port) else {
-            throw CommandFailure(status: 3, text: "--core \(text): the host '\(host)' is not known")
+            throw CommandFailure(status: 3, text: "\(option) \(text): the host '\(host)' is not known")
         }
         self.uri = text
         self.endpoint = endpoint

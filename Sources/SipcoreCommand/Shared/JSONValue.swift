@@ -3,6 +3,7 @@
 enum JSONValue: Equatable {
     case text(String)
     case integer(Int64)
+    case boolean(Bool)
     case list([JSONValue])
     case object([Member])
 
@@ -26,6 +27,7 @@ enum JSONValue: Equatable {
         switch self {
         case .text(let text): JSONValue.write(text, to: &output)
         case .integer(let number): output += String(number)
+        case .boolean(let isTrue): output += isTrue ? "true" : "false"
         case .list(let values):
             output += "["
             for (index, value) in values.enumerated() {
