@@ -26,12 +26,14 @@ extension TransactionLayer {
 
 extension RawSpan {
     /// The slot in a branch of ours, with the mark of its shard and without generation.
+    @inline(__always)
     var ownBranchSlot: SlotID? {
         guard byteCount >= 31, part(0, 7).equalsIgnoringCase("z9hg4bk"), let index = hexadecimal(7, 8) else { return nil }
         return SlotID(index: UInt32(truncatingIfNeeded: index), generation: 0)
     }
 
     /// `count` hexadecimal digits as a number.
+    @inline(__always)
     func hexadecimal(_ start: Int, _ count: Int) -> UInt64? {
         var value: UInt64 = 0
         for i in start..<(start + count) {

@@ -65,7 +65,7 @@ enum CoreKeys {
     static let headerContentCase = Key(
         "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case."
     )
-    static let shards = Key("shards", .integer(1...256), "Threads that share the work.")
+    static let shards = Key("shards", .integer(1...64), "Threads that share the work.")
 
     static let shape = ObjectShape(
         what: "the core",
