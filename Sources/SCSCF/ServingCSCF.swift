@@ -67,7 +67,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
         transactions = TransactionLayer(
             listeners: configuration.listeners, timers: configuration.timers,
-            limit: max(1, configuration.transactionLimit / Int(place.count)), place: place, random: RandomSource(seed: random.next()), start: now.monotonic)
+            limit: max(1, configuration.transactionLimit / Int(place.count)), place: place, random: RandomSource(seed: random.next()),
+            start: now.monotonic)
         registrar = Registrar(
             settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random),
             start: now.monotonic)

@@ -145,10 +145,11 @@ final class DatagramSocket {
     private func send() -> Int {
         var done = 0
         var refusals = 0
+        // Before they are sent: another shard may read the report of one before the system has told that it took it.
+        recent.add(UnsafeBufferPointer(start: batch, count: batchCount), by: shard)
         while done < batchCount {
             let result = Int(sendToSystem(descriptor, headers + done, UInt32(batchCount - done)))
             if result > 0 {
-                recent.add(UnsafeBufferPointer(start: batch + done, count: result), by: shard)
                 done += result
                 refusals = 0
                 continue

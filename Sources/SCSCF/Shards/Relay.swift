@@ -114,7 +114,8 @@ extension ServingCSCF {
     mutating func relayedRequestReceived(
         _ handOver: HandOver, _ request: borrowing Message, _ essentials: Essentials, at now: Now, into effects: inout Effects
     ) {
-        guard let received = essentials.requestURI, let stage = RelayStage(rawValue: UInt8(truncatingIfNeeded: handOver.detail >> 16)) else { return }
+        guard let received = essentials.requestURI, let stage = RelayStage(rawValue: UInt8(truncatingIfNeeded: handOver.detail >> 16))
+        else { return }
         let server = SlotID(rawValue: handOver.token).foreign(of: handOver.source)
         var arrival = Arrival(server: server, flow: handOver.flow, essentials: essentials)
         let routes = RouteSet(request, received, own: own)
