@@ -15,8 +15,6 @@ final class RandomLife {
     private var inbox: [CoreRig.Sent] = []
     /// What each peer was told: the instant, and the message without what is random.
     private(set) var told: [String: [(at: Instant, text: String)]] = [:]
-    /// Final responses by the branch of the request that they answer.
-    private(set) var finals: [String: Int] = [:]
 
     static let users = (0..<8).map { Peer("v\($0)", "sip:v\($0)@home1.test", port: 5200 + UInt16($0)) }
 
@@ -116,22 +114,18 @@ final class RandomLife {
     private func react() {
         for _ in 0..<200 {
             inbox = rig.taken()
+            var ordered: [(key: String, message: SIPText, place: String)] = []
             for one in inbox {
-                told[one.destination, default: []].append((rig.now.monotonic, RandomLife.withoutRandomness(one.message)))
-                count(one.message)
+                let text = RandomLife.withoutRandomness(one.message)
+                told[one.destination, default: []].append((rig.now.monotonic, text))
+                ordered.append((one.destination + text, one.message, one.destination))
             }
             if inbox.isEmpty { return }
             // In an order of the peers' own: not in the one in which shards have their turns.
-            for one in inbox.sorted(by: { RandomLife.order($0) < RandomLife.order($1) }) { answer(one.message, at: one.destination) }
+            ordered.sort { $0.key < $1.key }
+            for (_, message, place) in ordered { answer(message, at: place) }
             if rig.holdsHandOvers { rig.deliver(atMost: 2) }
         }
-    }
-
-    private static func order(_ sent: CoreRig.Sent) -> String { sent.destination + withoutRandomness(sent.message) }
-
-    private func count(_ message: SIPText) {
-        guard let status = message.status, status >= 200, message.method != "INVITE" || status >= 300 else { return }
-        finals["\(message["Via"] ?? "") \(message["CSeq"] ?? "")", default: 0] += 1
     }
 
     private func answer(_ message: SIPText, at place: String) {
@@ -140,9 +134,14 @@ final class RandomLife {
         if message.isRequest { receive(message, at: peer) } else { answered(message, at: peer) }
     }
 
-    /// 0 to 99, from the message and the one who got it alone.
+    /// 0 to 99, from the message and the one who got it alone: not from the numbers that a core gives its own requests.
     private func mood(_ message: SIPText, _ peer: Peer) -> Int {
-        let text = "\(seed) \(peer.name) \(message.method) \(message["Call-ID"] ?? "") \(message["CSeq"] ?? "")"
+        var text = "\(seed) \(peer.name) \(message.method) "
+        if message.method == "REGISTER" {
+            text += "\(message["To"] ?? "") \(message["Expires"] ?? "")"
+        } else {
+            text += "\(message["Call-ID"] ?? "") \(message["CSeq"] ?? "")"
+        }
         return Int(text.utf8.reduce(14_695_981_039_346_656_037 as UInt64) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 } >> 33) % 100
     }
 
