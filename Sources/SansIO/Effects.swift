@@ -74,6 +74,8 @@ public struct Transmission: BitwiseCopyable, Hashable, Sendable {
     /// The method's number (of a response, the one in its CSeq) and the status (0: a request), for counting.
     public var method: UInt8
     public var status: UInt16
+    /// The shard that sends it, where a shell carries it beyond that.
+    public var shard: UInt8 = 0
 }
 
 /// Changes of stored state, in order. The shell commits them in groups and reports each ticket.

@@ -46,9 +46,6 @@ extension Reader {
                 error(entry.position, "'\(name)' belongs to a virtual clock, which is not supported yet; leave it out")
             }
         }
-        if let shards = core[CoreKeys.shards], shards > 1, let value = core[node: CoreKeys.shards] {
-            error(value.position, "more than one shard is not supported yet; write 1, or leave it out")
-        }
         if let tls = core.entry(CoreKeys.tls.name) {
             error(tls.position, "TLS is not supported yet; leave 'tls' out and listen on udp:// or tcp://")
         }

@@ -123,10 +123,10 @@ import Testing
         recent.add(2, to: other)
         recent.add(3, to: remote)
         let taken = [recent.take(to: remote), recent.take(to: remote), recent.take(to: remote), recent.take(to: other)]
-        #expect(taken == [3, 1, nil, 2])
+        #expect(taken.map { $0?.transaction } == [3, 1, nil, 2])
         for transaction in 1...5000 as ClosedRange<UInt64> { recent.add(transaction, to: remote) }
         var all: [UInt64] = []
-        while let transaction = recent.take(to: remote) { all.append(transaction) }
+        while let sent = recent.take(to: remote) { all.append(sent.transaction) }
         #expect(all == (905...5000).reversed())
     }
 }

@@ -28,6 +28,28 @@ import Testing
         try await revived.stop()
     }
 
+    @Test func `as many shards as one likes find what others stored`() async throws {
+        let users = (0..<20).map { "u\($0)" }
+        let subscribers = users.map { "      \($0): {password: x}" }.joined(separator: "\n")
+        let core = try await RunningCore(in: folder, settings: "  database: core.sqlite\n  shards: 3", subscribers: subscribers)
+        let peer = try DatagramPeer(to: core.udp)
+        for user in users {
+            let register = SIPRequest(
+                method: "REGISTER", uri: "sip:home1.test", from: "<sip:\(user)@home1.test>", to: "<sip:\(user)@home1.test>",
+                contact: "<sip:\(user)@127.0.0.1:\(peer.port)>", port: peer.port)
+            #expect(try await peer.answer(to: register).status == 200)
+        }
+        #expect(try await metric("sipcore_registrations", port: core.http) == 20)
+        core.process.signal(SIGKILL)
+        _ = try await core.process.end()
+
+        let revived = try await RunningCore(in: folder, settings: "  database: core.sqlite\n  shards: 2", subscribers: subscribers)
+        let kept = try await http("GET", "/api/registrations", port: revived.http).decoded(Registrations.self).registrations
+        // In the order of the topology, whichever shard has them.
+        #expect(kept.map(\.public_identity) == users.map { "sip:\($0)@home1.test" })
+        try await revived.stop()
+    }
+
     @Test func `a deregistration survives the death of the process`() async throws {
         let core = try await RunningCore(in: folder, settings: "  database: core.sqlite")
         let peer = try DatagramPeer(to: core.udp)

@@ -42,9 +42,10 @@ import Testing
         try await expectSuccess(of: client, named: name)
     }
 
-    @Test(arguments: [false, true])
-    func `SIPp registers with digest`(tcp: Bool) async throws {
-        let core = try await RunningCore(in: folder, authentication: "digest", subscribers: Self.users)
+    @Test(arguments: [false, true], [1, 3])
+    func `SIPp registers with digest`(tcp: Bool, shards: Int) async throws {
+        let core = try await RunningCore(
+            in: folder, authentication: "digest", settings: "  shards: \(shards)", subscribers: Self.users)
         let users = (0..<20).map { number in
             let name = "u" + String(repeating: "0", count: number < 10 ? 3 : 2) + "\(number)"
             return (name: name, password: "pw-\(name)")
@@ -57,8 +58,9 @@ import Testing
         try await core.stop()
     }
 
-    @Test func `messages go from one SIPp to another`() async throws {
-        let core = try await RunningCore(in: folder, authentication: "digest")
+    @Test(arguments: [1, 2, 4])
+    func `messages go from one SIPp to another`(shards: Int) async throws {
+        let core = try await RunningCore(in: folder, authentication: "digest", settings: "  shards: \(shards)")
         let ports = try freePorts(2)
         try await register([("alice", "wonderland")], contact: ports[0], from: ports[0], at: core)
         try await register([("bob", "builder")], contact: ports[1], from: ports[1], at: core)
@@ -70,8 +72,9 @@ import Testing
         try await core.stop()
     }
 
-    @Test func `calls go from one SIPp to another`() async throws {
-        let core = try await RunningCore(in: folder, authentication: "digest")
+    @Test(arguments: [1, 2, 4])
+    func `calls go from one SIPp to another`(shards: Int) async throws {
+        let core = try await RunningCore(in: folder, authentication: "digest", settings: "  shards: \(shards)")
         let ports = try freePorts(3)
         // Alice's contact is not where she calls from.
         try await register([("alice", "wonderland")], contact: ports[2], from: ports[2], at: core)

@@ -28,6 +28,15 @@ import Testing
         #expect(lab.output.contains(/─ REGISTER ─+>/))
     }
 
+    @Test(arguments: ["im-settings.yaml", "im-offline.yaml"], [2, 4])
+    func `its scenarios pass with several shards`(name: String, shards: Int) async throws {
+        let folder = try TemporaryFolder()
+        let text = withFreePorts(try shippedTopology(name)).replacing("\ncore:\n", with: "\ncore:\n  shards: \(shards)\n")
+        #expect(text.contains("shards: \(shards)"))
+        let (status, lab) = try await run([sipcore, "lab", try folder.write(name, text), "--scenarios"], named: "lab", in: folder)
+        #expect(status == 0, "\(lab.output)\n\(lab.errors)")
+    }
+
     @Test func `the least topology serves until it is told to end`() async throws {
         let folder = try TemporaryFolder()
         let topology = try folder.write("minimal.yaml", withFreePorts(try shippedTopology("minimal.yaml")))

@@ -280,7 +280,6 @@ import Topology
                 "2:59: error: 'clock_patience' belongs to a virtual clock, which is not supported yet; leave it out",
             ]
         ),
-        ("core: {shards: 2}", ["2:16: error: more than one shard is not supported yet; write 1, or leave it out"]),
         ("application_servers: {im: {uri: 'sips:127.0.0.1'}}", ["2:33: error: tls is not supported yet; write udp or tcp"]),
         ("networks: {b.test: {uri: 'sip:127.0.0.1;transport=ws'}}", ["2:26: error: ws is not supported yet; write udp or tcp"]),
         (

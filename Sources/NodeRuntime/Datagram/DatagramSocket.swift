@@ -10,6 +10,8 @@ struct TransmissionFailure: BitwiseCopyable {
     var transaction: UInt64
     var flow: Flow
     var reason: DropReason
+    /// The shard whose transaction it is.
+    var shard: UInt8 = 0
 }
 
 /// A datagram socket of a shard, used on its thread only.
@@ -31,21 +33,27 @@ final class DatagramSocket {
     private let names: UnsafeMutablePointer<sockaddr_in6>
     private let batch: UnsafeMutablePointer<Transmission>
     private var batchCount = 0
-    private var recent = RecentTransmissions()
+    private let shard: UInt8
+    private let recent: SentDatagrams
 
     /// What the system did not take: octets, and transmissions that point into them.
     private var pendingOctets = OctetBuffer(capacity: 64)
     private var pending: [Transmission] = []
     private var pendingSent = 0
 
-    /// - Parameter sendToSystem: `node_io_send`, or what stands for it in a test.
+    /// - Parameters:
+    ///   - shard: whose socket it is.
+    ///   - recent: what all shards have sent by this listener lately.
+    ///   - sendToSystem: `node_io_send`, or what stands for it in a test.
     init(
-        descriptor: Int32, number: UInt8, local: Endpoint,
+        descriptor: Int32, number: UInt8, local: Endpoint, shard: UInt8 = 0, recent: SentDatagrams = SentDatagrams(),
         sendToSystem: @escaping @Sendable (Int32, UnsafeMutablePointer<node_io_datagram>, UInt32) -> Int32 = {
             node_io_send($0, $1, $2)
         }
     ) {
         self.sendToSystem = sendToSystem
+        self.shard = shard
+        self.recent = recent
         self.descriptor = descriptor
         self.number = number
         self.local = local
@@ -113,7 +121,8 @@ final class DatagramSocket {
             let remote = withUnsafeBytes(of: &report.destination) { $0.baseAddress.map(SystemAddress.read) } ?? .none
             let flow = Flow(transport: .udp, listener: number, remote: remote)
             let reason: DropReason = report.error == EMSGSIZE ? .datagramTooLarge : .datagramRefused
-            failures.append(TransmissionFailure(transaction: recent.take(to: remote) ?? 0, flow: flow, reason: reason))
+            let sent = recent.take(to: remote) ?? (transaction: 0, shard: shard)
+            failures.append(TransmissionFailure(transaction: sent.transaction, flow: flow, reason: reason, shard: sent.shard))
         }
     }
 
@@ -136,12 +145,11 @@ final class DatagramSocket {
     private func send() -> Int {
         var done = 0
         var refusals = 0
+        // Before they are sent: another shard may read the report of one before the system has told that it took it.
+        recent.add(UnsafeBufferPointer(start: batch, count: batchCount), by: shard)
         while done < batchCount {
             let result = Int(sendToSystem(descriptor, headers + done, UInt32(batchCount - done)))
             if result > 0 {
-                for i in done..<(done + result) where batch[i].transaction != 0 {
-                    recent.add(batch[i].transaction, to: batch[i].flow.remote)
-                }
                 done += result
                 refusals = 0
                 continue
@@ -174,7 +182,7 @@ final class DatagramSocket {
     }
 
     private func fail(_ transmission: Transmission, _ reason: DropReason) {
-        failures.append(TransmissionFailure(transaction: transmission.transaction, flow: transmission.flow, reason: reason))
+        failures.append(TransmissionFailure(transaction: transmission.transaction, flow: transmission.flow, reason: reason, shard: shard))
     }
 }
 

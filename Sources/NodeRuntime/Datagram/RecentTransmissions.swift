@@ -1,17 +1,35 @@
 import SansIO
+import Synchronization
+
+/// The last datagrams of a listener, over all shards that send by it: they share the socket, and so the queue of reports.
+final class SentDatagrams: Sendable {
+    private let recent = Mutex(RecentTransmissions())
+
+    /// Adds those of a batch that a transaction wants to hear about.
+    func add(_ batch: UnsafeBufferPointer<Transmission>, by shard: UInt8) {
+        recent.withLock { recent in
+            for transmission in batch where transmission.transaction != 0 {
+                recent.add(transmission.transaction, to: transmission.flow.remote, by: shard)
+            }
+        }
+    }
+
+    func take(to remote: Endpoint) -> (transaction: UInt64, shard: UInt8)? { recent.withLock { $0.take(to: remote) } }
+}
 
 /// The last datagrams sent that a transaction wants to hear about, for when ICMP tells that one did not arrive.
 ///
 /// ICMP names the destination, and how much of the datagram it returns is up to the routers. So a report stands for the
 /// newest datagram to that destination that has none yet: a peer that is gone reports each datagram once, and what it
 /// received while it lived is older. Over a slow path reports of datagrams to one peer may change places.
-struct RecentTransmissions: ~Copyable {
+struct RecentTransmissions: ~Copyable, @unchecked Sendable {
     private struct Entry: BitwiseCopyable {
         var high: UInt64
         var low: UInt64
         var transaction: UInt64
         var port: UInt16
         var isIPv6: Bool
+        var shard: UInt8
     }
 
     /// A power of two.
@@ -25,16 +43,17 @@ struct RecentTransmissions: ~Copyable {
 
     deinit { entries.deallocate() }
 
-    mutating func add(_ transaction: UInt64, to remote: Endpoint) {
+    mutating func add(_ transaction: UInt64, to remote: Endpoint, by shard: UInt8 = 0) {
         let entry = Entry(
             high: remote.address.high, low: remote.address.low, transaction: transaction, port: remote.port,
-            isIPv6: remote.address.isIPv6)
+            isIPv6: remote.address.isIPv6, shard: shard)
         (entries + (next & (RecentTransmissions.capacity - 1))).initialize(to: entry)
         next += 1
     }
 
-    /// The transaction of the newest datagram to `remote` not taken before; nil if none is remembered.
-    mutating func take(to remote: Endpoint) -> UInt64? {
+    /// The transaction of the newest datagram to `remote` not taken before, and the shard that sent it; nil if none is
+    /// remembered.
+    mutating func take(to remote: Endpoint) -> (transaction: UInt64, shard: UInt8)? {
         for age in 1...RecentTransmissions.capacity where age <= next {
             let index = (next - age) & (RecentTransmissions.capacity - 1)
             let entry = entries[index]
@@ -42,7 +61,7 @@ struct RecentTransmissions: ~Copyable {
                 entry.high == remote.address.high, entry.isIPv6 == remote.address.isIPv6
             else { continue }
             entries[index].transaction = 0
-            return entry.transaction
+            return (entry.transaction, entry.shard)
         }
         return nil
     }

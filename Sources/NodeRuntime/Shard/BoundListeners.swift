@@ -52,6 +52,25 @@ public struct BoundListeners: ~Copyable, Sendable {
 
     deinit { for descriptor in descriptors { close(descriptor) } }
 
+    /// Further descriptors of the same sockets, one for each of `listeners`; -1 for one of streams.
+    borrowing func duplicates() throws(SystemFailure) -> [Int32] {
+        var copies: [Int32] = []
+        for (number, descriptor) in descriptors.enumerated() {
+            guard listeners[number].transport == .udp else {
+                copies.append(-1)
+                continue
+            }
+            let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+            if copy < 0 {
+                let code = errno
+                for opened in copies where opened >= 0 { close(opened) }
+                throw SystemFailure(call: "fcntl", code: code)
+            }
+            copies.append(copy)
+        }
+        return copies
+    }
+
     /// Gives the descriptors away, one for each of `listeners`.
     consuming func release() -> [Int32] {
         let released = descriptors

@@ -29,11 +29,14 @@ final class Mailbox<Letter: Sendable>: Sendable {
             contents.letters.append(letter)
             return (true, contents.letters.count == 1)
         }
-        if isFirst {
-            var one: UInt64 = 1
-            _ = write(descriptor, &one, 8)
-        }
+        if isFirst { wake() }
         return isPosted
+    }
+
+    /// Ends the reader's sleep.
+    func wake() {
+        var one: UInt64 = 1
+        _ = write(descriptor, &one, 8)
     }
 
     /// Takes all letters that wait, into an array that is empty: the two change places, so both keep their memory.

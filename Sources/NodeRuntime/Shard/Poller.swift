@@ -29,13 +29,25 @@ struct Poller: ~Copyable {
         events.deallocate()
     }
 
-    func watch(_ descriptor: Int32, number: Int) throws(SystemFailure) {
-        _ = try SystemFailure.check("epoll_ctl", control(EPOLL_CTL_ADD, descriptor, number, readable: true, writable: false))
+    /// - Parameter isShared: whether other shards wait for the same descriptor: then one of them is woken, not all.
+    func watch(_ descriptor: Int32, number: Int, isShared: Bool = false) throws(SystemFailure) {
+        _ = try SystemFailure.check(
+            "epoll_ctl", control(EPOLL_CTL_ADD, descriptor, number, readable: true, writable: false, isShared: isShared))
     }
 
     /// Changes what a descriptor that is watched is waited for; errors always are.
-    func change(_ descriptor: Int32, number: Int, readable: Bool, writable: Bool) {
-        let result = control(EPOLL_CTL_MOD, descriptor, number, readable: readable, writable: writable)
+    func change(_ descriptor: Int32, number: Int, readable: Bool, writable: Bool, isShared: Bool = false) {
+        var result: Int32 = 0
+        if isShared {
+            // What is waited for exclusively cannot be changed.
+            var none = epoll_event()
+            result = epoll_ctl(self.descriptor, EPOLL_CTL_DEL, descriptor, &none)
+        }
+        if result == 0 {
+            result = control(
+                isShared ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, number, readable: readable, writable: writable,
+                isShared: isShared)
+        }
         precondition(result == 0, "a descriptor that is not watched")
     }
 
@@ -55,9 +67,12 @@ struct Poller: ~Copyable {
             isWritable: event.events & UInt32(NODE_IO_WRITABLE) != 0, hasFailed: event.events & UInt32(NODE_IO_FAILED) != 0)
     }
 
-    private func control(_ operation: Int32, _ watched: Int32, _ number: Int, readable: Bool, writable: Bool) -> Int32 {
+    private func control(
+        _ operation: Int32, _ watched: Int32, _ number: Int, readable: Bool, writable: Bool, isShared: Bool
+    ) -> Int32 {
         var event = epoll_event()
         event.events = (readable ? UInt32(NODE_IO_READABLE) : 0) | (writable ? UInt32(NODE_IO_WRITABLE) : 0)
+        if isShared { event.events |= UInt32(NODE_IO_EXCLUSIVE) }
         event.data.u32 = UInt32(number)
         return epoll_ctl(descriptor, operation, watched, &event)
     }

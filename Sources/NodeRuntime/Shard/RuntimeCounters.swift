@@ -24,6 +24,8 @@ public enum DropReason: String, BitwiseCopyable, CaseIterable, Hashable, Sendabl
     case connectQueueFull = "connect_queue_full"
     /// The stream ended before the message was written.
     case streamLost = "stream_lost"
+    /// More waits for the shard that it belongs to than may.
+    case handOverQueueFull = "hand_over_queue_full"
     /// The start of a message on a stream that ended before the rest came.
     case streamIncomplete = "stream_incomplete"
     /// The shard was ending.
@@ -64,6 +66,11 @@ public struct RuntimeCounters: Sendable {
     public struct Traffic: BitwiseCopyable, Hashable, Sendable {
         public var messages: UInt64 = 0
         public var octets: UInt64 = 0
+
+        mutating func add(_ other: Traffic) {
+            messages += other.messages
+            octets += other.octets
+        }
     }
 
     /// Messages of one kind that were sent.
@@ -109,6 +116,19 @@ public struct RuntimeCounters: Sendable {
         sentKinds.count(transport, transmission.method, transmission.status)
     }
 
+    /// Adds what another shard of the same node has counted.
+    public mutating func add(_ other: RuntimeCounters) {
+        for i in 0..<receivedTraffic.count {
+            receivedTraffic[i].add(other.receivedTraffic[i])
+            sentTraffic[i].add(other.sentTraffic[i])
+        }
+        sentKinds.add(other.sentKinds)
+        for i in drops.indices { drops[i] += other.drops[i] }
+        for i in endings.indices { endings[i] += other.endings[i] }
+        streamsOpened += other.streamsOpened
+        streamsOpen += other.streamsOpen
+    }
+
     mutating func count(_ reason: DropReason) { drops[reason.index] += 1 }
     mutating func count(_ ending: StreamEnding) { endings[ending.index] += 1 }
 }
@@ -139,13 +159,20 @@ private struct KindTable: Sendable {
     }
 
     mutating func count(_ transport: Transport, _ method: UInt8, _ status: UInt16) {
-        let key = 1 << 31 | UInt32(transport.rawValue) << 24 | UInt32(method) << 16 | UInt32(status)
+        count(1 << 31 | UInt32(transport.rawValue) << 24 | UInt32(method) << 16 | UInt32(status), 1)
+    }
+
+    mutating func add(_ other: KindTable) {
+        for entry in other.entries where entry.key != 0 { count(entry.key, entry.count) }
+    }
+
+    private mutating func count(_ key: UInt32, _ messages: UInt64) {
         let slot = slot(for: key)
         if entries[slot].key == 0 {
             entries[slot].key = key
             used += 1
         }
-        entries[slot].count += 1
+        entries[slot].count += messages
         if used * 2 > entries.count { grow() }
     }
 

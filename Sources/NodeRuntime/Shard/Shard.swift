@@ -27,28 +27,44 @@ public final class Shard<Node: SansIONode & SendableMetatype & ~Copyable>: Senda
 
     private enum Phase { case new, started }
 
+    /// The shard of a node that has no other, or one of several.
+    let number: Int
+
     /// The listeners bound, in the order of the topology.
     public let listeners: [Listener]
     private let mailbox: Mailbox<Letter>
+    private let box: HandOverBox
     private let loop: Mutex<ShardLoop<Node>>
     private let phase = Mutex(Phase.new)
     private let waiters = Atomic<UInt64>(0)
 
-    init(
+    convenience init(
         _ node: consuming sending Node, on bound: consuming BoundListeners, _ configuration: ShardConfiguration,
         openStreams: @escaping StreamOpener
     ) throws(SystemFailure) {
-        listeners = bound.listeners
-        mailbox = try Mailbox()
+        let listeners = bound.listeners
+        let hub = try ShardHub<Node>(shards: 1, listeners: listeners.count, configuration)
+        try self.init(node, 0, listeners, descriptors: bound.release(), hub, configuration, openStreams: openStreams)
+    }
+
+    /// - Parameter descriptors: one for each listener, its own from now on; of a shard but the first the ones of streams are
+    ///   not looked at.
+    init(
+        _ node: consuming sending Node, _ number: Int, _ listeners: [Listener], descriptors: [Int32], _ hub: ShardHub<Node>,
+        _ configuration: ShardConfiguration, openStreams: @escaping StreamOpener
+    ) throws(SystemFailure) {
+        self.number = number
+        self.listeners = listeners
+        mailbox = hub.mailboxes[number]
+        box = hub.boxes[number]
         let mailbox = mailbox
         let wiring = ShardWiring(
-            configuration: configuration, listeners: listeners, mailbox: mailbox.descriptor,
+            configuration: configuration, listeners: listeners, number: number, hub: hub,
             openStreams: { listeners in
                 try openStreams(listeners) { report in mailbox.post { $0.streamsReported(report) } }
             },
-            streamsStopped: { mailbox.post { $0.streamsStopped() } },
-            takeLetters: { mailbox.takeAll(into: &$0) })
-        loop = Mutex(try ShardLoop(node, wiring, descriptors: bound.release()))
+            streamsStopped: { mailbox.post { $0.streamsStopped() } })
+        loop = Mutex(try ShardLoop(node, wiring, descriptors: descriptors))
     }
 
     /// Starts the thread. A second call does nothing.
@@ -72,6 +88,7 @@ public final class Shard<Node: SansIONode & SendableMetatype & ~Copyable>: Senda
     private func run(_ store: StoreSink?) {
         loop.withLock { loop in
             loop.run(store: store)
+            box.close()
             // Letters that came too late for a tick are read too: whoever wrote one may wait for an answer.
             for letter in mailbox.close() { letter(&loop) }
             loop.finish()
@@ -86,6 +103,9 @@ public final class Shard<Node: SansIONode & SendableMetatype & ~Copyable>: Senda
             if !mailbox.post({ $0.stop(continuation) }) { continuation.resume() }
         }
     }
+
+    /// Reads no more datagrams; all else goes on.
+    func fallQuiet() { mailbox.post { $0.fallQuiet() } }
 
     /// Runs a closure on the shard's thread between two batches, and acts on the effects that it appends. Before
     /// `start` it waits for it; after `stop` it runs at once, and its effects lead to nothing.
@@ -111,7 +131,7 @@ public final class Shard<Node: SansIONode & SendableMetatype & ~Copyable>: Senda
 
     /// Looks at the trace, or resets it, on the shard's thread; so it should not look long.
     public func withTrace<R: Sendable>(_ body: @Sendable @escaping (_ trace: inout TraceRing) -> R) async -> R {
-        await onLoop { body(&$0.trace) }
+        await onLoop { $0.trace.withRing(body) }
     }
 
     /// Waits until the trace has a message with a number over `sequence`.

@@ -14,6 +14,11 @@ extension ShardLoop where Node: ~Copyable {
             reportFailures()
         }
         if !waiters.isEmpty { wakeWaiters() }
+        if hasRecorded {
+            hasRecorded = false
+            // The first shard is the one that others wait by.
+            if wiring.number != 0, trace.isAwaited { wiring.hub.mailboxes[0].wake() }
+        }
     }
 
     private mutating func carryOutEffects() {
@@ -21,6 +26,7 @@ extension ShardLoop where Node: ~Copyable {
             if !effects.wire.transmissions.isEmpty { transmit() }
             if !effects.wire.closings.isEmpty { closings.append(contentsOf: effects.wire.closings) }
             if !effects.notices.isEmpty { logNotices() }
+            if !effects.wire.handOvers.isEmpty { handOver() }
             effects.wire.removeAll()
             effects.notices.removeAll(keepingCapacity: true)
             // Without a store a change is committed by this, and what waited for it is sent in the next turn.
@@ -31,26 +37,25 @@ extension ShardLoop where Node: ~Copyable {
 
     var hasEffects: Bool {
         !effects.wire.transmissions.isEmpty || !effects.wire.closings.isEmpty || !effects.store.changes.isEmpty
-            || !effects.notices.isEmpty
+            || !effects.notices.isEmpty || !effects.wire.handOvers.isEmpty
     }
 
     private mutating func transmit() {
         // Nothing writes to the buffer before all of this batch is with the system or copied.
         guard let octets = effects.wire.bytes.start else { return }
+        if trace.isRecording { recordOutgoing(octets) }
         for transmission in effects.wire.transmissions {
             counters.countSent(transmission)
             let flow = transmission.flow
             let number = Int(flow.listener)
-            if trace.isRecording {
-                let message = RawSpan(_unsafeStart: octets + transmission.start, byteCount: transmission.count)
-                trace.record(message, .outgoing, over: flow, local: localEndpoint(flow), at: now.wall)
-            }
             if flow.transport != .udp {
                 addToStreamBatch(transmission, UnsafeRawBufferPointer(start: octets + transmission.start, count: transmission.count))
             } else if number < socketOfListener.count, socketOfListener[number] >= 0 {
                 sockets[socketOfListener[number]].add(transmission, in: octets)
             } else {
-                failures.append(TransmissionFailure(transaction: transmission.transaction, flow: flow, reason: .noListener))
+                failures.append(
+                    TransmissionFailure(
+                        transaction: transmission.transaction, flow: flow, reason: .noListener, shard: UInt8(wiring.number)))
             }
         }
         for socket in sockets {
@@ -59,6 +64,19 @@ extension ShardLoop where Node: ~Copyable {
             watch(socket)
             takeFailures(of: socket)
         }
+    }
+
+    private mutating func recordOutgoing(_ octets: UnsafeRawPointer) {
+        let (transmissions, listeners, time) = (effects.wire.transmissions, wiring.listeners, now.wall)
+        trace.withRing { ring in
+            for transmission in transmissions {
+                let message = RawSpan(_unsafeStart: octets + transmission.start, byteCount: transmission.count)
+                let number = Int(transmission.flow.listener)
+                let local = number < listeners.count ? listeners[number].local : .none
+                ring.record(message, .outgoing, over: transmission.flow, local: local, at: time)
+            }
+        }
+        hasRecorded = true
     }
 
     func localEndpoint(_ flow: Flow) -> Endpoint {
@@ -74,21 +92,20 @@ extension ShardLoop where Node: ~Copyable {
     private mutating func addToStreamBatch(_ transmission: Transmission, _ octets: UnsafeRawBufferPointer) {
         var moved = transmission
         moved.start = streamBatch.octets.count
+        moved.shard = UInt8(wiring.number)
         streamBatch.octets.append(contentsOf: octets)
         streamBatch.transmissions.append(moved)
     }
 
     private mutating func transmitOnStreams() {
-        if streams == nil { openStreams() }
         streamBatch.closings = closings
         closings = []
         let batch = streamBatch
         streamBatch = StreamBatch()
-        if let streams { return streams.transmit(batch) }
-        for transmission in batch.transmissions {
-            failures.append(
-                TransmissionFailure(transaction: transmission.transaction, flow: transmission.flow, reason: .transportNotSupported))
-        }
+        if wiring.number == 0 { return transmit(batch) }
+        let isPosted = wiring.hub.mailboxes[0].post { $0.transmit(batch) }
+        guard !isPosted else { return }
+        for transmission in batch.transmissions { drop(.stopped, transmission.flow) }
     }
 
     mutating func openStreams() {
@@ -128,6 +145,11 @@ extension ShardLoop where Node: ~Copyable {
         let reported = failures
         failures.removeAll(keepingCapacity: true)
         for failure in reported {
+            guard failure.shard == UInt8(wiring.number) else {
+                // That of a shard that has ended is of no use to anybody.
+                wiring.hub.mailboxes[Int(failure.shard)].post { $0.failures.append(failure) }
+                continue
+            }
             drop(failure.reason, failure.flow)
             guard failure.transaction != 0 else { continue }
             node.transmissionFailed(failure.transaction, over: failure.flow, at: now, into: &effects)
@@ -140,11 +162,13 @@ extension ShardLoop where Node: ~Copyable {
     }
 
     private mutating func wakeWaiters() {
+        let newest = trace.withRing { $0.nextSequence - 1 }
         waiters.removeAll { waiter in
-            let isMet = trace.nextSequence > 1 && trace.nextSequence - 1 > waiter.after
+            let isMet = newest > waiter.after
             guard isMet || waiter.deadline <= now.monotonic else { return false }
             waiter.continuation.resume(returning: isMet)
             return true
         }
+        trace.isAwaited = !waiters.isEmpty
     }
 }

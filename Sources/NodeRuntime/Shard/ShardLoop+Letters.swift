@@ -17,7 +17,10 @@ extension ShardLoop where Node: ~Copyable {
         node.committed(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
     }
 
-    mutating func wait(_ waiter: TraceWaiter) { waiters.append(waiter) }
+    mutating func wait(_ waiter: TraceWaiter) {
+        waiters.append(waiter)
+        trace.isAwaited = true
+    }
 
     mutating func cancelWait(_ id: UInt64) {
         guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
@@ -50,7 +53,9 @@ extension ShardLoop where Node: ~Copyable {
     private mutating func receive(_ message: RawSpan, over flow: Flow) {
         counters.countReceived(1, octets: message.byteCount, over: flow.transport)
         if trace.isRecording {
-            trace.record(message, .incoming, over: flow, local: localEndpoint(flow), at: now.wall)
+            let (local, time) = (localEndpoint(flow), now.wall)
+            trace.withRing { $0.record(message, .incoming, over: flow, local: local, at: time) }
+            hasRecorded = true
         }
         node.receive(message, over: flow, at: now, into: &effects)
     }
@@ -63,7 +68,46 @@ extension ShardLoop where Node: ~Copyable {
             logger.debug("closed stream: \(reason.rawValue) (with \(flow.remote.text))")
         default: dropLog.note(reason, flow.remote, at: now.monotonic)
         }
-        node.flowClosed(flow, at: now, into: &effects)
+        closed(flow)
+        for other in wiring.hub.mailboxes.dropFirst() { other.post { $0.closed(flow) } }
+    }
+
+    private mutating func closed(_ flow: Flow) { node.flowClosed(flow, at: now, into: &effects) }
+}
+
+// MARK: Other shards
+
+extension ShardLoop where Node: ~Copyable {
+    /// Hands to the others what the core has for them, one batch for each.
+    mutating func handOver() {
+        for (target, box) in wiring.hub.boxes.enumerated() where target != wiring.number {
+            let (isFirst, lost) = box.post(effects.wire.handOvers, in: effects.wire.bytes, to: target)
+            if isFirst { wiring.hub.mailboxes[target].wake() }
+            for flow in lost { drop(ending == nil && !isQuiet ? .handOverQueueFull : .stopped, flow) }
+        }
+    }
+
+    mutating func takeHandOvers() {
+        var batch = HandOverBox.Batch()
+        swap(&batch, &handedOver)
+        wiring.hub.boxes[wiring.number].takeAll(into: &batch)
+        for entry in batch.entries {
+            node.handedOver(entry, batch.octets.bytes(from: entry.start, count: entry.count), at: now, into: &effects)
+        }
+        batch.removeAll()
+        swap(&batch, &handedOver)
+    }
+
+    /// Sends on streams what another shard has for them; a failure goes back there.
+    mutating func transmit(_ batch: StreamBatch) {
+        if streams == nil { openStreams() }
+        if let streams { return streams.transmit(batch) }
+        for transmission in batch.transmissions {
+            failures.append(
+                TransmissionFailure(
+                    transaction: transmission.transaction, flow: transmission.flow, reason: .transportNotSupported,
+                    shard: transmission.shard))
+        }
     }
 }
 
@@ -75,7 +119,14 @@ extension ShardLoop where Node: ~Copyable {
             ending?.continuations.append(continuation)
             return
         }
+        isQuiet = true
         ending = Ending(deadline: now.monotonic + Self.patienceOfStop, continuations: [continuation])
+        for socket in sockets { watch(socket) }
+    }
+
+    /// Reads no more datagrams; what was read before is worked on.
+    mutating func fallQuiet() {
+        isQuiet = true
         for socket in sockets { watch(socket) }
     }
 

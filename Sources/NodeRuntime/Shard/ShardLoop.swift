@@ -15,11 +15,15 @@ struct ShardWiring<Node: SansIONode & SendableMetatype & ~Copyable>: Sendable {
 
     var configuration: ShardConfiguration
     var listeners: [Listener]
-    /// Readable while letters wait.
-    var mailbox: Int32
+    /// Which of the node's shards this is, and what they share.
+    var number: Int
+    var hub: ShardHub<Node>
     var openStreams: @Sendable ([StreamListener]) throws -> StreamGate
     var streamsStopped: @Sendable () -> Void
-    var takeLetters: @Sendable (inout [Letter]) -> Void
+
+    var mailbox: Mailbox<Letter> { hub.mailboxes[number] }
+    var trace: TraceRecorder { hub.trace }
+    var isOneOfSeveral: Bool { hub.mailboxes.count > 1 }
 }
 
 /// Someone who waits for the trace to grow.
@@ -63,25 +67,35 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
     var storeFailuresReported: UInt64 = 0
     var failures: [TransmissionFailure] = []
     var letters: [ShardWiring<Node>.Letter] = []
+    var handedOver = HandOverBox.Batch()
     var waiters: [TraceWaiter] = []
     var dropLog: DropLog
     var ending: Ending?
+    /// Whether datagrams are read no more: the node is about to end.
+    var isQuiet = false
     var now = SystemClock.now
     var counters = RuntimeCounters()
-    var trace: TraceRing
+    let trace: TraceRecorder
+    /// Whether something was recorded in this tick.
+    var hasRecorded = false
     var effects = Effects()
     var node: Node
 
     init(_ node: consuming Node, _ wiring: ShardWiring<Node>, descriptors: [Int32]) throws(SystemFailure) {
         let poller = try Poller()
-        try poller.watch(wiring.mailbox, number: wiring.listeners.count)
+        try poller.watch(wiring.mailbox.descriptor, number: wiring.listeners.count)
         for (number, listener) in wiring.listeners.enumerated() {
             if listener.transport == .udp {
                 socketOfListener.append(sockets.count)
-                sockets.append(DatagramSocket(descriptor: descriptors[number], number: UInt8(number), local: listener.local))
-                try poller.watch(descriptors[number], number: number)
+                sockets.append(
+                    DatagramSocket(
+                        descriptor: descriptors[number], number: UInt8(number), local: listener.local, shard: UInt8(wiring.number),
+                        recent: wiring.hub.sentDatagrams[number]))
+                try poller.watch(descriptors[number], number: number, isShared: wiring.isOneOfSeveral)
             } else {
                 socketOfListener.append(-1)
+                // Streams are the first shard's.
+                guard wiring.number == 0 else { continue }
                 streamListeners.append(StreamListener(number: UInt8(number), listener: listener, descriptor: descriptors[number]))
             }
         }
@@ -91,7 +105,7 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
         self.wiring = wiring
         logger = wiring.configuration.logger
         dropLog = DropLog(logger)
-        trace = TraceRing(messageLimit: wiring.configuration.traceMessages, octetLimit: wiring.configuration.traceOctets)
+        trace = wiring.trace
     }
 
     /// Runs until the shard was asked to stop and has carried out what it must.
@@ -162,6 +176,7 @@ extension ShardLoop where Node: ~Copyable {
     /// Hands a batch to the core.
     private mutating func handOver(_ count: Int, from socket: DatagramSocket) {
         let inbox = inbox
+        if trace.isRecording { record(count, from: socket) }
         var octets = 0
         for i in 0..<count {
             let flow = Flow(transport: .udp, listener: socket.number, remote: inbox.source(i))
@@ -171,10 +186,20 @@ extension ShardLoop where Node: ~Copyable {
                 drop(.emptyDatagram, flow)
                 continue
             }
-            if trace.isRecording { trace.record(inbox.octets(i), .incoming, over: flow, local: socket.local, at: now.wall) }
             node.receive(inbox.octets(i), over: flow, at: now, into: &effects)
         }
         counters.countReceived(count, octets: octets, over: .udp)
+    }
+
+    private mutating func record(_ count: Int, from socket: DatagramSocket) {
+        let (inbox, now) = (inbox, now)
+        trace.withRing { ring in
+            for i in 0..<count where inbox.octets(i).byteCount > 0 {
+                let flow = Flow(transport: .udp, listener: socket.number, remote: inbox.source(i))
+                ring.record(inbox.octets(i), .incoming, over: flow, local: socket.local, at: now.wall)
+            }
+        }
+        hasRecorded = true
     }
 
     private mutating func takeReports(of socket: DatagramSocket) {
@@ -189,16 +214,19 @@ extension ShardLoop where Node: ~Copyable {
     }
 
     func watch(_ socket: DatagramSocket) {
-        poller.change(socket.descriptor, number: Int(socket.number), readable: ending == nil, writable: socket.isWaiting)
+        poller.change(
+            socket.descriptor, number: Int(socket.number), readable: ending == nil && !isQuiet, writable: socket.isWaiting,
+            isShared: wiring.isOneOfSeveral)
     }
 
     private mutating func readLetters() {
         var batch: [ShardWiring<Node>.Letter] = []
         swap(&batch, &letters)
-        wiring.takeLetters(&batch)
+        wiring.mailbox.takeAll(into: &batch)
         for letter in batch { letter(&self) }
         batch.removeAll(keepingCapacity: true)
         swap(&batch, &letters)
+        if wiring.isOneOfSeveral { takeHandOvers() }
     }
 
     private mutating func advanceIfDue() {

@@ -6,10 +6,22 @@ extension Shard where Node: ~Copyable {
     public convenience init(
         _ node: consuming sending Node, on bound: consuming BoundListeners, _ configuration: ShardConfiguration
     ) throws(SystemFailure) {
-        let limits = configuration.streamLimits
-        let logger = configuration.logger
-        try self.init(node, on: bound, configuration) { listeners, report in
-            StreamDriver.open(listeners, limits, logger, report: report)
-        }
+        try self.init(node, on: bound, configuration, openStreams: StreamDriver.opener(configuration))
+    }
+
+    /// The same for a shard of a group.
+    convenience init(
+        _ node: consuming sending Node, _ number: Int, _ listeners: [Listener], descriptors: [Int32], _ hub: ShardHub<Node>,
+        streamsOn configuration: ShardConfiguration
+    ) throws(SystemFailure) {
+        try self.init(
+            node, number, listeners, descriptors: descriptors, hub, configuration, openStreams: StreamDriver.opener(configuration))
+    }
+}
+
+extension StreamDriver {
+    fileprivate static func opener(_ configuration: ShardConfiguration) -> StreamOpener {
+        let (limits, logger) = (configuration.streamLimits, configuration.logger)
+        return { listeners, report in open(listeners, limits, logger, report: report) }
     }
 }

@@ -226,7 +226,10 @@ extension StreamDriver {
     }
 
     func fail(_ transmission: Transmission, _ reason: DropReason) {
-        tell(.failed(TransmissionFailure(transaction: transmission.transaction, flow: transmission.flow, reason: reason)))
+        tell(
+            .failed(
+                TransmissionFailure(
+                    transaction: transmission.transaction, flow: transmission.flow, reason: reason, shard: transmission.shard)))
     }
 }
 

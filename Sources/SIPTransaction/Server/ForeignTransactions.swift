@@ -26,6 +26,7 @@ extension TransactionLayer {
 
 extension RawSpan {
     /// The slot in a branch of ours, with the mark of its shard and without generation.
+    @inline(__always)
     var ownBranchSlot: SlotID? {
         guard byteCount >= 31, part(0, 7).equalsIgnoringCase("z9hg4bk"), let index = hexadecimalWord(at: 7) else { return nil }
         return SlotID(index: index, generation: 0)

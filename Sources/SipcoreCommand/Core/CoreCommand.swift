@@ -85,7 +85,7 @@ extension Topology {
 struct CoreProcess {
     private let topology: Topology
     private let logger: Logger
-    private let shard: Shard<ServingCSCF>
+    private let shards: ShardGroup<ServingCSCF>
     private let store: Store?
 
     init(_ topology: Topology, _ logger: Logger) throws(CommandFailure) {
@@ -98,15 +98,18 @@ struct CoreProcess {
         for fault in assembly.faults { logger.warning("left out: \(fault)") }
         store = try CoreProcess.openStore(topology, logger)
         let entries = try CoreProcess.load(store)
-        let node = ServingCSCF(configuration, at: SystemClock.now)
         var settings = ShardConfiguration(logger: logger)
         settings.traceMessages = topology.core.trace
         settings.traceOctets = topology.core.traceBytes
         do throws(SystemFailure) {
-            shard = try Shard(node, on: bound, settings)
+            shards = try ShardGroup(topology.core.shards, on: bound, settings) { place in
+                var mine = configuration
+                mine.place = place
+                return ServingCSCF(mine, at: SystemClock.now)
+            }
             // Posted before the start, so that it waits for the first tick already.
-            CoreProcess.restore(entries, into: shard, logger)
-            try shard.start(name: "core", committingTo: store)
+            CoreProcess.restore(entries, into: shards, logger)
+            try shards.start(name: "core", committingTo: store)
         } catch {
             throw CommandFailure(status: 3, text: "cannot start: \(error)")
         }
@@ -141,9 +144,10 @@ struct CoreProcess {
         }
     }
 
-    private static func restore(_ entries: [Store.Entry], into shard: Shard<ServingCSCF>, _ logger: Logger) {
+    private static func restore(_ entries: [Store.Entry], into shards: ShardGroup<ServingCSCF>, _ logger: Logger) {
         guard !entries.isEmpty else { return }
-        shard.post { node, now, effects in
+        // Each shard takes those of its own users.
+        shards.post { node, now, effects in
             var lost = 0
             for entry in entries where !node.restore(key: entry.key.span.bytes, value: entry.value.span.bytes, at: now, into: &effects) {
                 lost += 1
@@ -156,10 +160,10 @@ struct CoreProcess {
 
     func run(until signals: TerminationSignals, readyFile: String?) async throws {
         let control = try await serve()
-        try ReadyLine.announce(role: "core", sip: shard.listeners, http: control?.address, readyFile: readyFile)
+        try ReadyLine.announce(role: "core", sip: shards.listeners, http: control?.address, readyFile: readyFile)
         await signals.wait()
         await control?.stop()
-        await shard.stop()
+        await shards.stop()
         do throws(StoreFailure) { try await store?.close() } catch {
             throw CommandFailure(status: 3, text: "the database could not be closed: \(error)")
         }
@@ -171,6 +175,6 @@ struct CoreProcess {
             throw CommandFailure(status: 3, text: "core.http: the host '\(http.host)' is not known")
         }
         return try await .start(
-            .core(CoreNode(topology, shard)), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
+            .core(CoreNode(topology, shards)), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
     }
 }

@@ -9,9 +9,9 @@ import SansIO
 
 /// What the core itself counts, taken in one go.
 struct CoreFigures: Sendable {
-    let registered: Int
-    let transactions: [(kind: TransactionKind, count: Int)]
-    let counters: CoreCounters
+    private(set) var registered: Int
+    private(set) var transactions: [(kind: TransactionKind, count: Int)]
+    private(set) var counters: CoreCounters
     let servers: [String]
 
     init(_ node: borrowing ServingCSCF) {
@@ -21,6 +21,16 @@ struct CoreFigures: Sendable {
         self.transactions = transactions
         counters = node.counters
         servers = node.applicationServerNames
+    }
+
+    /// Those of all shards together; there is one at least.
+    init(_ shards: [CoreFigures]) {
+        self = shards[0]
+        for other in shards.dropFirst() {
+            registered += other.registered
+            for i in transactions.indices { transactions[i].count += other.transactions[i].count }
+            counters.add(other.counters)
+        }
     }
 
     var families: [MetricFamily] {

@@ -1,4 +1,5 @@
-// The core as its HTTP interface sees it: questions go to the shard's thread, answers come back as plain values.
+// The core as its HTTP interface sees it: questions go to the shards' threads, answers come back as plain values and are put
+// together.
 
 import ControlHTTP
 import NodeRuntime
@@ -10,13 +11,13 @@ import SansIO
 import Topology
 
 struct CoreNode: CoreBacking {
-    private let shard: Shard<ServingCSCF>
+    private let shards: ShardGroup<ServingCSCF>
     private let started = SystemClock.now.monotonic
     /// Names of application servers and networks by their address.
     private let names: [Endpoint: String]
 
-    init(_ topology: Topology, _ shard: Shard<ServingCSCF>) {
-        self.shard = shard
+    init(_ topology: Topology, _ shards: ShardGroup<ServingCSCF>) {
+        self.shards = shards
         var names: [Endpoint: String] = [:]
         let peers = topology.applicationServers.map { ($0.name, $0.uri) } + topology.networks.map { ($0.domain, $0.uri) }
         for (name, uri) in peers {
@@ -37,31 +38,37 @@ struct CoreNode: CoreBacking {
     func health() async -> Health {
         Health(
             role: "core", version: Sipcore.version, uptime: SystemClock.now.monotonic - started,
-            listeners: shard.listeners.map { "\($0.transport.name)://\($0.local.text)" })
+            listeners: shards.listeners.map { "\($0.transport.name)://\($0.local.text)" })
     }
 
     // MARK: Registrations
 
     func registrations() async -> [Registration] {
-        await shard.perform { node, now, _ in node.registeredIdentities(at: now.monotonic).map { Registration($0, at: now) } }
+        let found = await shards.perform { node, now, _ in
+            node.registeredIdentities(at: now.monotonic).map { (place: $0.place, registration: Registration($0, at: now)) }
+        }
+        return found.flatMap { $0 }.sorted { $0.place < $1.place }.map(\.registration)
     }
 
     func registration(of identity: String) async -> Registration? {
-        await shard.perform { node, now, _ in node.registeredIdentity(identity, at: now.monotonic).map { Registration($0, at: now) } }
+        let found = await shards.perform { node, now, _ in
+            node.registeredIdentity(identity, at: now.monotonic).map { Registration($0, at: now) }
+        }
+        return found.compactMap { $0 }.first
     }
 
     func deregister(_ identity: String) async throws -> Bool {
-        await shard.perform { node, now, effects in node.deregister(identity, at: now, into: &effects) }
+        await shards.perform { node, now, effects in node.deregister(identity, at: now, into: &effects) }.contains(true)
     }
 
     // MARK: Messages
 
     func recordedMessages(after sequence: UInt64, limit: Int) async -> RecordedMessages {
-        await shard.withTrace { $0.messages(after: sequence, limit: limit) }
+        await shards.withTrace { $0.messages(after: sequence, limit: limit) }
     }
 
     func waitForMessages(after sequence: UInt64, for patience: TimeSpan) async {
-        _ = await shard.waitForMessages(after: sequence, until: SystemClock.now.monotonic + patience)
+        _ = await shards.waitForMessages(after: sequence, until: SystemClock.now.monotonic + patience)
     }
 
     func nodeName(of message: RecordedMessage) -> String? { names[message.remote] }
@@ -69,8 +76,8 @@ struct CoreNode: CoreBacking {
     // MARK: Metrics
 
     func metrics() async -> [MetricFamily] {
-        let runtime = await shard.counters()
-        let core = await shard.perform { node, _, _ in CoreFigures(node) }
+        let runtime = await shards.counters()
+        let core = CoreFigures(await shards.perform { node, _, _ in CoreFigures(node) })
         return core.families + CoreMetrics.families(of: runtime, core)
     }
 }

@@ -66,7 +66,7 @@ enum CoreKeys {
         "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case."
     )
     static let limits = Key("limits", .object(LimitKeys.shape), "How much the core takes on at once.")
-    static let shards = Key("shards", .integer(1...256), "Threads that share the work.")
+    static let shards = Key("shards", .integer(1...64), "Threads that share the work.")
 
     static let shape = ObjectShape(
         what: "the core",
