@@ -1,5 +1,6 @@
 // The messages of each mode, against a proxy and registrar that the test plays step by step.
 
+import SIPMessage
 import SansIO
 import Testing
 
@@ -205,5 +206,26 @@ import Testing
         rig.deliver(try #require(rig.sent().first).text.answer(200), to: .user)
         rig.advance(0)
         #expect(rig.generator.tally.failures == [.malformed: 1])
+    }
+}
+
+@Suite struct ExchangeTokenTests {
+    @Test func aTokenIsReadAsItWasWritten() {
+        let prefix = Array("z9hG4bK".utf8)
+        var random = RandomSource(seed: 5)
+        for _ in 0..<1000 {
+            let id = SlotID(rawValue: random.next() >> (random.next() % 64))
+            var octets = OctetBuffer()
+            octets.append(prefix)
+            ExchangeToken.append(id, to: &octets)
+            octets.append("3")
+            let token = ExchangeToken.read(octets.bytes, behind: prefix)
+            #expect(token?.id == id && token?.rest.count == 1)
+        }
+        for text in ["", "z9hG4bK", "z9hG4bK000000000000000", "z9hG4bK000000000000000g", "y9hG4bK0000000000000000"] {
+            let octets = Array(text.utf8)
+            let token = ExchangeToken.read(octets.span.bytes, behind: prefix)
+            #expect(token == nil)
+        }
     }
 }

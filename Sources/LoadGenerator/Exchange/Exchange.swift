@@ -40,11 +40,25 @@ struct Exchange: BitwiseCopyable {
 }
 
 /// Where a message says which exchange it is of: in the branch and, since a proxy lets that pass, in the Call-ID.
+///
+/// The number is turned into one that looks drawn, and back: a server's hash may treat Call-IDs that differ in a few digits
+/// badly, and those of real UEs do not.
 enum ExchangeToken {
     /// The digits of a slot and its generation.
     private static let digits = 16
 
-    static func append(_ id: SlotID, to octets: inout OctetBuffer) { octets.appendHex(id.rawValue, digits: digits) }
+    /// Odd, so that a multiplication can be undone by one with its inverse modulo 2^64.
+    private static let factor: UInt64 = 0x9E37_79B9_7F4A_7C15
+    private static let inverse: UInt64 = 0xF1DE_83E1_9937_733D
+
+    static func append(_ id: SlotID, to octets: inout OctetBuffer) {
+        octets.appendHex(turned(id.rawValue, by: factor), digits: digits)
+    }
+
+    private static func turned(_ value: UInt64, by factor: UInt64) -> UInt64 {
+        let product = (value ^ value >> 32) &* factor
+        return product ^ product >> 32
+    }
 
     /// The exchange that stands behind a prefix, and what stands behind it; nil: the text is none of ours.
     static func read(_ text: RawSpan, behind prefix: [UInt8]) -> (id: SlotID, rest: Slice)? {
@@ -55,7 +69,7 @@ enum ExchangeToken {
             guard let digit = text[i].hexDigitValue else { return nil }
             value = value << 4 | UInt64(digit)
         }
-        return (SlotID(rawValue: value), Slice(end, text.byteCount))
+        return (SlotID(rawValue: turned(value, by: inverse)), Slice(end, text.byteCount))
     }
 }
 
