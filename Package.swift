@@ -85,7 +85,7 @@ let package = Package(
             name: "sipcore", dependencies: ["SipcoreCommand"], swiftSettings: settings,
             // The executable carries its standard library: it starts faster and runs where no toolchain is.
             linkerSettings: [
-                .unsafeFlags(["-static-stdlib"]),
+                .unsafeFlags(["-static-stdlib", "-Xlinker", "--strip-debug"]),
                 // What Foundation's static archives need beside themselves.
                 .linkedLibrary("_CFXMLInterface"), .linkedLibrary("CoreFoundation"), .linkedLibrary("_FoundationICU"),
                 .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),

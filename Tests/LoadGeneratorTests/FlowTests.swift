@@ -1,5 +1,6 @@
 // The messages of each mode, against a proxy and registrar that the test plays step by step.
 
+import SIPMessage
 import SansIO
 import Testing
 
@@ -209,7 +210,7 @@ import Testing
 }
 
 @Suite struct ExchangeTokenTests {
-    @Test func aTokenIsReadAsItWasWritten() throws {
+    @Test func aTokenIsReadAsItWasWritten() {
         let prefix = Array("z9hG4bK".utf8)
         var random = RandomSource(seed: 5)
         for _ in 0..<1000 {
@@ -218,12 +219,13 @@ import Testing
             octets.append(prefix)
             ExchangeToken.append(id, to: &octets)
             octets.append("3")
-            let (read, rest) = try #require(ExchangeToken.read(octets.bytes, behind: prefix))
-            #expect(read == id && rest.count == 1)
+            let token = ExchangeToken.read(octets.bytes, behind: prefix)
+            #expect(token?.id == id && token?.rest.count == 1)
         }
         for text in ["", "z9hG4bK", "z9hG4bK000000000000000", "z9hG4bK000000000000000g", "y9hG4bK0000000000000000"] {
             let octets = Array(text.utf8)
-            #expect(ExchangeToken.read(octets.span.bytes, behind: prefix) == nil)
+            let token = ExchangeToken.read(octets.span.bytes, behind: prefix)
+            #expect(token == nil)
         }
     }
 }
