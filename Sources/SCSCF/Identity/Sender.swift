@@ -51,8 +51,14 @@ extension ServingCSCF {
         if let named, registrar.hasBinding(of: named.subscriber, on: arrival.flow) {
             return originating(named.subscriber, preferred, from, .registeredFlow)
         }
-        guard let use = use ?? knownUse(of: arrival.flow) else { return .undecided }
-        if let subscriber = use.soleSubscriber {
+        let sole: UInt32?
+        if place.hasOthers {
+            guard let use = use ?? knownUse(of: arrival.flow) else { return .undecided }
+            sole = use.soleSubscriber
+        } else {
+            sole = registrar.soleSubscriber(on: arrival.flow)
+        }
+        if let subscriber = sole {
             return originating(subscriber, preferred, nil, .registeredFlow)
         }
         guard let named else { return believeForeign(arrival, request) }

@@ -48,10 +48,10 @@ struct Questions {
 }
 
 extension ServingCSCF {
-    /// What is known without asking; nil: it depends on the others.
+    /// What is known of several shards without asking; nil: it depends on the others.
     func knownUse(of flow: Flow) -> FlowUse? {
         let use = useHere(of: flow)
-        return !place.hasOthers || use.subscribers > 1 ? use : nil
+        return use.subscribers > 1 ? use : nil
     }
 
     private func useHere(of flow: Flow) -> FlowUse {
