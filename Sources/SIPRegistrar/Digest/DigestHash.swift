@@ -127,6 +127,10 @@ extension OctetBuffer {
 extension RawSpan {
     /// At most 16 hexadecimal digits of either case as a number; nil: anything else.
     var hexadecimalNumber: UInt64? {
+        if byteCount == 16 {
+            guard let high = hexadecimalWord(at: 0), let low = hexadecimalWord(at: 8) else { return nil }
+            return UInt64(high) << 32 | UInt64(low)
+        }
         guard (1...16).contains(byteCount) else { return nil }
         var value: UInt64 = 0
         for i in 0..<byteCount {

@@ -47,36 +47,43 @@ struct MD5 {
         add(block)
     }
 
-    /// The four rounds of §3.4.
+    /// The four rounds of §3.4, four steps at a time: so the shifts are constants and nothing moves between the variables.
     private mutating func add(_ block: InlineArray<16, UInt32>) {
-        let before = self
-        for i in 0..<16 { step(b & c | ~b & d, block[i], i, MD5.shift(i, 7, 12, 17, 22)) }
-        for i in 16..<32 { step(d & b | ~d & c, block[(5 &* i &+ 1) & 15], i, MD5.shift(i, 5, 9, 14, 20)) }
-        for i in 32..<48 { step(b ^ c ^ d, block[(3 &* i &+ 5) & 15], i, MD5.shift(i, 4, 11, 16, 23)) }
-        for i in 48..<64 { step(c ^ (b | ~d), block[(7 &* i) & 15], i, MD5.shift(i, 6, 10, 15, 21)) }
-        a &+= before.a
-        b &+= before.b
-        c &+= before.c
-        d &+= before.d
-    }
-
-    @inline(__always)
-    private mutating func step(_ mixed: UInt32, _ word: UInt32, _ i: Int, _ shift: UInt32) {
-        let sum = a &+ mixed &+ word &+ sines[i]
-        a = d
-        d = c
-        c = b
-        b = b &+ (sum &<< shift | sum &>> (32 &- shift))
-    }
-
-    @inline(__always)
-    private static func shift(_ i: Int, _ first: UInt32, _ second: UInt32, _ third: UInt32, _ fourth: UInt32) -> UInt32 {
-        switch i & 3 {
-        case 0: first
-        case 1: second
-        case 2: third
-        default: fourth
+        var (a, b, c, d) = (a, b, c, d)
+        for i in stride(from: 0, to: 16, by: 4) {
+            a = MD5.step(a, b, b & c | ~b & d, block[i], i, 7)
+            d = MD5.step(d, a, a & b | ~a & c, block[i + 1], i + 1, 12)
+            c = MD5.step(c, d, d & a | ~d & b, block[i + 2], i + 2, 17)
+            b = MD5.step(b, c, c & d | ~c & a, block[i + 3], i + 3, 22)
         }
+        for i in stride(from: 16, to: 32, by: 4) {
+            a = MD5.step(a, b, d & b | ~d & c, block[(5 &* i &+ 1) & 15], i, 5)
+            d = MD5.step(d, a, c & a | ~c & b, block[(5 &* i &+ 6) & 15], i + 1, 9)
+            c = MD5.step(c, d, b & d | ~b & a, block[(5 &* i &+ 11) & 15], i + 2, 14)
+            b = MD5.step(b, c, a & c | ~a & d, block[(5 &* i) & 15], i + 3, 20)
+        }
+        for i in stride(from: 32, to: 48, by: 4) {
+            a = MD5.step(a, b, b ^ c ^ d, block[(3 &* i &+ 5) & 15], i, 4)
+            d = MD5.step(d, a, a ^ b ^ c, block[(3 &* i &+ 8) & 15], i + 1, 11)
+            c = MD5.step(c, d, d ^ a ^ b, block[(3 &* i &+ 11) & 15], i + 2, 16)
+            b = MD5.step(b, c, c ^ d ^ a, block[(3 &* i &+ 14) & 15], i + 3, 23)
+        }
+        for i in stride(from: 48, to: 64, by: 4) {
+            a = MD5.step(a, b, c ^ (b | ~d), block[(7 &* i) & 15], i, 6)
+            d = MD5.step(d, a, b ^ (a | ~c), block[(7 &* i &+ 7) & 15], i + 1, 10)
+            c = MD5.step(c, d, a ^ (d | ~b), block[(7 &* i &+ 14) & 15], i + 2, 15)
+            b = MD5.step(b, c, d ^ (c | ~a), block[(7 &* i &+ 21) & 15], i + 3, 21)
+        }
+        self.a &+= a
+        self.b &+= b
+        self.c &+= c
+        self.d &+= d
+    }
+
+    @inline(__always)
+    private static func step(_ a: UInt32, _ b: UInt32, _ mixed: UInt32, _ word: UInt32, _ i: Int, _ shift: UInt32) -> UInt32 {
+        let sum = a &+ mixed &+ word &+ sines[i]
+        return b &+ (sum &<< shift | sum &>> (32 &- shift))
     }
 }
 
