@@ -180,13 +180,10 @@ extension ServingCSCF {
 extension RawSpan {
     /// The slot, with the mark of its shard, and the proof that an original dialog identifier holds.
     var dialogIdentifier: (slot: SlotID, proof: UInt64)? {
-        guard byteCount == 36, part(0, 4).equals("odi_") else { return nil }
-        var words = (UInt64(0), UInt64(0))
-        for i in 0..<32 {
-            guard let digit = self[4 + i].hexDigitValue else { return nil }
-            if i < 16 { words.0 = words.0 << 4 | UInt64(digit) } else { words.1 = words.1 << 4 | UInt64(digit) }
-        }
-        return (SlotID(rawValue: words.0), words.1)
+        guard byteCount == 36, part(0, 4).equals("odi_"), let slotHigh = hexadecimalWord(at: 4), let slotLow = hexadecimalWord(at: 12),
+            let proofHigh = hexadecimalWord(at: 20), let proofLow = hexadecimalWord(at: 28)
+        else { return nil }
+        return (SlotID(index: slotLow, generation: slotHigh), UInt64(proofHigh) << 32 | UInt64(proofLow))
     }
 }
 

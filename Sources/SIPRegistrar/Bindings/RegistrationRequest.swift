@@ -64,7 +64,7 @@ struct RegistrationRequest: ~Copyable {
 
     /// Whether just that is in the pool already.
     func isStored(_ contact: RequestedContact, under id: PacketID, in pool: borrowing PacketPool) -> Bool {
-        pool.bytes(id).isIdentical(to: octets(contact))
+        pool.bytes(id).equals(octets(contact))
     }
 
     mutating func read(_ request: borrowing Message, _ essentials: Essentials, _ settings: RegistrarSettings) throws(RegistrationRefusal) {
@@ -312,22 +312,6 @@ extension RawSpan {
             i += 1
         }
         return false
-    }
-
-    /// As `equals`, eight octets at a time.
-    fileprivate func isIdentical(to other: RawSpan) -> Bool {
-        guard byteCount == other.byteCount else { return false }
-        var i = 0
-        while i + 8 <= byteCount {
-            let mine = unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
-            guard mine == other.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self) else { return false }
-            i += 8
-        }
-        while i < byteCount {
-            guard self[i] == other[i] else { return false }
-            i += 1
-        }
-        return true
     }
 
     /// Seconds of an `expires`; a value past 32 bits is the highest there is, one that is no number 3600 (RFC 3261 §20.10).
