@@ -2,6 +2,7 @@
 #include "CNodeIO.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <poll.h>
 #include <stddef.h>
@@ -22,6 +23,16 @@ int node_io_receive(int descriptor, struct node_io_datagram *datagrams, unsigned
 int node_io_send(int descriptor, struct node_io_datagram *datagrams, unsigned int count) {
     int sent = sendmmsg(descriptor, (struct mmsghdr *)datagrams, count, MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
+}
+
+void node_io_segment(struct msghdr *message, void *control, uint16_t size) {
+    message->msg_control = control;
+    message->msg_controllen = NODE_IO_SEGMENT_ROOM;
+    struct cmsghdr *part = CMSG_FIRSTHDR(message);
+    part->cmsg_level = SOL_UDP;
+    part->cmsg_type = UDP_SEGMENT;
+    part->cmsg_len = CMSG_LEN(sizeof size);
+    memcpy(CMSG_DATA(part), &size, sizeof size);
 }
 
 int node_io_take_report(int descriptor, struct node_io_report *report) {

@@ -30,10 +30,12 @@ public struct Wire: ~Copyable {
 
     /// Sends what was written to `bytes` since `start`.
     public mutating func transmit(
-        from start: Int, over flow: Flow, transaction: UInt64 = 0, method: UInt8 = 0, status: UInt16 = 0
+        from start: Int, over flow: Flow, transaction: UInt64 = 0, method: UInt8 = 0, status: UInt16 = 0, mayOvertake: Bool = false
     ) {
         transmissions.append(
-            Transmission(start: start, count: bytes.count - start, flow: flow, transaction: transaction, method: method, status: status))
+            Transmission(
+                start: start, count: bytes.count - start, flow: flow, transaction: transaction, method: method, status: status,
+                mayOvertake: mayOvertake))
     }
 
     /// Sends octets once more, or octets kept elsewhere.
@@ -74,6 +76,9 @@ public struct Transmission: BitwiseCopyable, Hashable, Sendable {
     /// The method's number (of a response, the one in its CSeq) and the status (0: a request), for counting.
     public var method: UInt8
     public var status: UInt16
+    /// Whether it may be sent before others of the same tick to the same peer: the one response of a transaction may, and
+    /// then more datagrams of one size stand together.
+    public var mayOvertake = false
     /// The shard that sends it, where a shell carries it beyond that.
     public var shard: UInt8 = 0
 }

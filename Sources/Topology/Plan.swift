@@ -98,6 +98,8 @@ public struct CoreSettings: Sendable, Equatable {
     public var requestURIScopeIsFull = false
     public var headerContentIgnoresCase = false
     public var shards = 1
+    /// Whether datagrams may share the way through the system under load.
+    public var udpSegmentation = true
     /// Transactions that may live at once; a request past it is answered 503 with Retry-After.
     public var transactionLimit = 1_000_000
     /// Fixes all that is random; nil: from the system.

@@ -19,7 +19,11 @@ struct Bench {
         for mode in modes { run(mode, count) }
     }
 
-    enum Mode: String, CaseIterable { case options, register, reregister, publish, message, thirdreg }
+    enum Mode: String, CaseIterable {
+        case options, register, reregister
+        case registerWithDigest = "register-auth"
+        case publish, message, thirdreg
+    }
 
     private static func run(_ mode: Mode, _ count: Int) {
         var rig = Rig(mode)
@@ -66,8 +70,8 @@ struct Rig: ~Copyable {
         configuration.profiles = [ServiceProfile([Rig.criterion(for: mode, uri)], faults: &faults)]
         var plan = SubscriberPlan(
             name: "u", publicIdentities: [IdentityTemplate(pieces: [Array("sip:".utf8), Array("@ims.test".utf8)])],
-            privateIdentities: [IdentityTemplate(pieces: [[], Array("@ims.test".utf8)])], passwords: [nil], isAuthenticated: false,
-            profile: 0)
+            privateIdentities: [IdentityTemplate(pieces: [[], Array("@ims.test".utf8)])],
+            passwords: [IdentityTemplate(pieces: [Array("pw-".utf8), []])], isAuthenticated: mode == .registerWithDigest, profile: 0)
         plan.range = 0...9_999_999
         plan.width = 7
         configuration.subscribers = [plan]
@@ -85,7 +89,7 @@ struct Rig: ~Copyable {
 
     /// Users that others call, or that send on, are registered first.
     mutating func warmUp() {
-        for number in 0..<10_000 { register(number, sequence: 1) }
+        for number in 0..<10_000 where mode != .registerWithDigest { register(number, sequence: 1) }
         sent = 0
     }
 
@@ -95,6 +99,7 @@ struct Rig: ~Copyable {
         switch mode {
         case .options: options(number)
         case .register, .thirdreg: register(10_000 + number, sequence: 1)
+        case .registerWithDigest: registerWithDigest(number)
         case .reregister: register(number % 10_000, sequence: 2 + number / 10_000)
         case .publish: publish(number)
         case .message: message(number)
@@ -134,6 +139,48 @@ struct Rig: ~Copyable {
     }
 
     private mutating func register(_ number: Int, sequence: Int) {
+        writeRegister(number, sequence: sequence)
+        text.appendEmptyBody()
+        deliver(over: user)
+        drain()
+    }
+
+    /// As a client does that has no challenge yet: it is refused, and answers the challenge of the refusal.
+    private mutating func registerWithDigest(_ number: Int) {
+        writeRegister(number, sequence: 1)
+        text.appendEmptyBody()
+        deliver(over: user)
+        guard let refusal = effects.wire.transmissions.first, refusal.status == 401 else { fatalError("the core asks for no password") }
+        let octets = [UInt8](effects.wire.bytes.bytes(from: refusal.start, count: refusal.count))
+        effects.removeAll()
+        guard var scanner = scanner.take() else { return }
+        var credentials = OctetBuffer(capacity: 512)
+        _ = scanner.scan(octets.span.bytes)
+        Rig.appendCredentials(number, answering: scanner.message(octets.span.bytes), into: &credentials)
+        self.scanner = consume scanner
+        writeRegister(number, sequence: 2)
+        text.append(credentials.bytes)
+        text.appendEmptyBody()
+        deliver(over: user)
+        guard effects.wire.transmissions.first?.status == 200 else { fatalError("the core does not take the password") }
+    }
+
+    private static func appendCredentials(_ number: Int, answering refusal: borrowing Message, into buffer: inout OctetBuffer) {
+        guard let value = refusal.value(.wwwAuthenticate), let challenge = refusal.bytes.digestParameters(value) else {
+            fatalError("a challenge that cannot be read")
+        }
+        var names = OctetBuffer(capacity: 64)
+        names.append("pw-u")
+        names.appendDecimal(UInt64(number), digits: 7)
+        names.append("@ims.test")
+        let isWritten = DigestClient.appendAuthorization(
+            .authorization, answering: challenge, in: refusal.bytes, username: names.bytes(from: 3, count: 17),
+            password: names.bytes(from: 0, count: 11), method: Array("REGISTER".utf8).span.bytes,
+            uri: Array("sip:ims.test".utf8).span.bytes, nonceCount: 1, cnonce: 7, into: &buffer)
+        precondition(isWritten, "a challenge that cannot be answered")
+    }
+
+    private mutating func writeRegister(_ number: Int, sequence: Int) {
         begin("REGISTER sip:ims.test SIP/2.0\r\n", number &* 4096 &+ sequence)
         text.append("From: <")
         appendUser(number)
@@ -147,9 +194,7 @@ struct Rig: ~Copyable {
         text.appendDecimal(UInt64(number), digits: 7)
         text.append("@127.0.0.1:15061>;+g.oma.sip-im;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-0000000000")
         text.appendDecimal(UInt64(number % 100), digits: 2)
-        text.append(">\"\r\nExpires: 3600\r\nSupported: path\r\nUser-Agent: bench-ue/1\r\nContent-Length: 0\r\n\r\n")
-        deliver(over: user)
-        drain()
+        text.append(">\"\r\nExpires: 3600\r\nSupported: path\r\nUser-Agent: bench-ue/1\r\n")
     }
 
     private mutating func publish(_ number: Int) {

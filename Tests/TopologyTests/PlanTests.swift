@@ -21,6 +21,7 @@ import Topology
               trace_bytes: 2MiB
               advertise: 192.0.2.7
               udp_size_limit: 0
+              udp_segmentation: false
               hosts: {IM.home1.test: 127.0.0.1:5080}
               trusted: [10.0.0.0/8, "2001:db8::1"]
               request_uri_scope: full
@@ -86,6 +87,7 @@ import Topology
         core.traceBytes = 2 << 20
         core.advertise = "192.0.2.7"
         core.udpSizeLimit = 0
+        core.udpSegmentation = false
         core.hosts = ["im.home1.test": HostPort(host: "127.0.0.1", port: 5080)]
         core.trusted = [
             AddressBlock(address: [10, 0, 0, 0], prefixLength: 8),
@@ -172,7 +174,9 @@ import Topology
         let topology = try #require(result.topology)
         #expect(result.faults.isEmpty)
         #expect(topology.core.listen == [.udp, .tcp].map { ListenAddress(transport: $0, host: "127.0.0.1", port: 5060) })
-        #expect(topology.core.trace == 20_000 && topology.core.traceBytes == 64 << 20 && topology.core.udpSizeLimit == 1300)
+        #expect(
+            topology.core.trace == 20_000 && topology.core.traceBytes == 64 << 20 && topology.core.udpSizeLimit == 1300
+                && topology.core.udpSegmentation)
         #expect(topology.core.minExpires == 60 && topology.core.defaultExpires == 3600 && topology.core.maxExpires == 600_000)
         #expect(
             topology.core.authentication == .digest && topology.core.digestAlgorithms == [.md5] && topology.core.authenticationFailures == 3

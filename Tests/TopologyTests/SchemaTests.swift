@@ -28,7 +28,7 @@ import Topology
             try properties("core").keys.sorted() == [
                 "advertise", "authentication", "authentication_failures", "clock", "clock_patience", "clock_start", "database",
                 "digest_algorithms", "expires", "header_content_case", "hosts", "http", "http_token", "limits", "listen", "registrar",
-                "request_uri_scope", "seed", "shards", "tls", "trace", "trace_bytes", "trusted", "udp_size_limit",
+                "request_uri_scope", "seed", "shards", "tls", "trace", "trace_bytes", "trusted", "udp_segmentation", "udp_size_limit",
             ])
         #expect(
             try properties("subscribers", "additionalProperties").keys.sorted() == [

@@ -35,6 +35,15 @@ int node_io_receive(int descriptor, struct node_io_datagram *datagrams, unsigned
 /// sendmmsg(2) without waiting: the number of datagrams sent, or the negative number of the first one's error.
 int node_io_send(int descriptor, struct node_io_datagram *datagrams, unsigned int count);
 
+enum {
+    /// Room for what node_io_segment writes.
+    NODE_IO_SEGMENT_ROOM = CMSG_SPACE(sizeof(uint16_t)),
+};
+
+/// Has the system cut a message into datagrams of `size` octets, the last one maybe shorter (UDP_SEGMENT, Linux 4.18).
+/// `control` stays in use until the message is sent.
+void node_io_segment(struct msghdr *message, void *control, uint16_t size);
+
 /// What ICMP reported about a datagram sent earlier.
 struct node_io_report {
     /// Where that datagram was sent to.

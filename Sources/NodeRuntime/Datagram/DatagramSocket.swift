@@ -16,9 +16,12 @@ struct TransmissionFailure: BitwiseCopyable {
 
 /// A datagram socket of a shard, used on its thread only.
 final class DatagramSocket {
-    static let batchCapacity = 64
     /// Octets that may wait for the system to take them.
     static let pendingLimit = 4 << 20
+    /// Datagrams share messages only under load that lasts: somebody who watches a lab with a packet sniffer on the
+    /// loopback interface, where nothing is cut before the receiver, sees one datagram for each SIP message.
+    static let busyBatch = 4
+    static let busyBatchesBeforeSharing = 32
 
     let descriptor: Int32
     /// The number of the listener.
@@ -28,11 +31,10 @@ final class DatagramSocket {
     var failures: [TransmissionFailure] = []
 
     private let sendToSystem: @Sendable (Int32, UnsafeMutablePointer<node_io_datagram>, UInt32) -> Int32
-    private let headers: UnsafeMutablePointer<node_io_datagram>
-    private let vectors: UnsafeMutablePointer<iovec>
-    private let names: UnsafeMutablePointer<sockaddr_in6>
-    private let batch: UnsafeMutablePointer<Transmission>
-    private var batchCount = 0
+    private var batch = OutboundBatch()
+    /// Batches without a smaller one between them that had `busyBatch` datagrams or more.
+    private var busyBatches = 0
+    private var mayShare: Bool
     private let shard: UInt8
     private let recent: SentDatagrams
 
@@ -43,42 +45,26 @@ final class DatagramSocket {
 
     /// - Parameters:
     ///   - shard: whose socket it is.
+    ///   - maySegment: whether datagrams may share a message that the system cuts.
     ///   - recent: what all shards have sent by this listener lately.
     ///   - sendToSystem: `node_io_send`, or what stands for it in a test.
     init(
-        descriptor: Int32, number: UInt8, local: Endpoint, shard: UInt8 = 0, recent: SentDatagrams = SentDatagrams(),
+        descriptor: Int32, number: UInt8, local: Endpoint, shard: UInt8 = 0, maySegment: Bool = true,
+        recent: SentDatagrams = SentDatagrams(),
         sendToSystem: @escaping @Sendable (Int32, UnsafeMutablePointer<node_io_datagram>, UInt32) -> Int32 = {
             node_io_send($0, $1, $2)
         }
     ) {
         self.sendToSystem = sendToSystem
         self.shard = shard
+        mayShare = maySegment
         self.recent = recent
         self.descriptor = descriptor
         self.number = number
         self.local = local
-        let capacity = DatagramSocket.batchCapacity
-        headers = .allocate(capacity: capacity)
-        vectors = .allocate(capacity: capacity)
-        names = .allocate(capacity: capacity)
-        batch = .allocate(capacity: capacity)
-        headers.initialize(repeating: node_io_datagram(), count: capacity)
-        vectors.initialize(repeating: iovec(), count: capacity)
-        names.initialize(repeating: sockaddr_in6(), count: capacity)
-        for i in 0..<capacity {
-            headers[i].header.msg_name = UnsafeMutableRawPointer(names + i)
-            headers[i].header.msg_iov = vectors + i
-            headers[i].header.msg_iovlen = 1
-        }
     }
 
-    deinit {
-        close(descriptor)
-        headers.deallocate()
-        vectors.deallocate()
-        names.deallocate()
-        batch.deallocate()
-    }
+    deinit { close(descriptor) }
 
     /// Whether datagrams wait until the socket is writable.
     var isWaiting: Bool { pendingSent < pending.count }
@@ -88,13 +74,13 @@ final class DatagramSocket {
     func add(_ transmission: Transmission, in octets: UnsafeRawPointer) {
         guard transmission.flow.remote.address.isIPv6 == local.address.isIPv6 else { return fail(transmission, .noListener) }
         guard !isWaiting else { return keep(transmission, in: octets) }
-        place(transmission, in: octets)
-        if batchCount == DatagramSocket.batchCapacity { sendBatch(in: octets) }
+        batch.add(transmission, in: octets)
+        if batch.count == OutboundBatch.capacity { sendBatch(in: octets) }
     }
 
     /// Sends what was added.
     func flush(in octets: UnsafeRawPointer) {
-        if batchCount > 0 { sendBatch(in: octets) }
+        if batch.count > 0 { sendBatch(in: octets) }
     }
 
     /// Sends what waited, now that the socket is writable.
@@ -102,10 +88,12 @@ final class DatagramSocket {
         // Nothing is added to the buffer before it is emptied below.
         guard let octets = pendingOctets.start else { return }
         while isWaiting {
-            let count = min(pending.count - pendingSent, DatagramSocket.batchCapacity)
-            for transmission in pending[pendingSent..<(pendingSent + count)] { place(transmission, in: octets) }
-            let sent = send()
-            batchCount = 0
+            let count = min(pending.count - pendingSent, OutboundBatch.capacity)
+            for transmission in pending[pendingSent..<(pendingSent + count)] { batch.add(transmission, in: octets) }
+            // One by one: what is left then is what was added last.
+            batch.arrangeSingly()
+            let sent = count - send()
+            batch.removeAll()
             pendingSent += sent
             if sent < count { return }
         }
@@ -121,34 +109,35 @@ final class DatagramSocket {
             let remote = withUnsafeBytes(of: &report.destination) { $0.baseAddress.map(SystemAddress.read) } ?? .none
             let flow = Flow(transport: .udp, listener: number, remote: remote)
             let reason: DropReason = report.error == EMSGSIZE ? .datagramTooLarge : .datagramRefused
-            let sent = recent.take(to: remote) ?? (transaction: 0, shard: shard)
-            failures.append(TransmissionFailure(transaction: sent.transaction, flow: flow, reason: reason, shard: sent.shard))
+            var sent = recent.take(to: remote)
+            if sent.isEmpty { sent = [(transaction: 0, shard: shard)] }
+            for (transaction, shard) in sent {
+                failures.append(TransmissionFailure(transaction: transaction, flow: flow, reason: reason, shard: shard))
+            }
         }
     }
 
-    private func place(_ transmission: Transmission, in octets: UnsafeRawPointer) {
-        let i = batchCount
-        vectors[i].iov_base = UnsafeMutableRawPointer(mutating: octets + transmission.start)
-        vectors[i].iov_len = transmission.count
-        headers[i].header.msg_namelen = SystemAddress.write(transmission.flow.remote, to: UnsafeMutableRawPointer(names + i))
-        (batch + i).initialize(to: transmission)
-        batchCount += 1
-    }
-
     private func sendBatch(in octets: UnsafeRawPointer) {
-        let sent = send()
-        for i in sent..<batchCount { keep(batch[i], in: octets) }
-        batchCount = 0
+        busyBatches = batch.count >= DatagramSocket.busyBatch ? busyBatches + 1 : 0
+        if mayShare, busyBatches > DatagramSocket.busyBatchesBeforeSharing {
+            batch.arrangeInRuns()
+        } else {
+            batch.arrangeSingly()
+        }
+        let left = send()
+        for place in (batch.count - left)..<batch.count { keep(batch.transmission(at: place), in: octets) }
+        batch.removeAll()
     }
 
-    /// Sends the batch until the system takes no more, and says how many are done with, sent or failed.
+    /// Sends the batch until the system takes no more, and says how many datagrams at its end are left; the others are
+    /// done with, sent or failed.
     private func send() -> Int {
         var done = 0
         var refusals = 0
         // Before they are sent: another shard may read the report of one before the system has told that it took it.
-        recent.add(UnsafeBufferPointer(start: batch, count: batchCount), by: shard)
-        while done < batchCount {
-            let result = Int(sendToSystem(descriptor, headers + done, UInt32(batchCount - done)))
+        recent.add(batch, by: shard)
+        while done < batch.messageCount {
+            let result = Int(sendToSystem(descriptor, batch.messages(from: done), UInt32(batch.messageCount - done)))
             if result > 0 {
                 done += result
                 refusals = 0
@@ -156,19 +145,27 @@ final class DatagramSocket {
             }
             switch Int32(-result) {
             case EINTR: continue
-            case EAGAIN, ENOBUFS: return done
+            case EAGAIN, ENOBUFS: return batch.count - batch.place(of: done)
             default:
                 // A socket tells first what ICMP said about an earlier datagram, once for each report. The error is this
-                // datagram's own when it comes back.
+                // message's own when it comes back.
                 takeReports()
                 refusals += 1
                 guard refusals > 3 else { continue }
-                fail(batch[done], Int32(-result) == EMSGSIZE ? .datagramTooLarge : .datagramNotSent)
-                done += 1
                 refusals = 0
+                let places = batch.places(of: done)
+                if places.count > 1 {
+                    // The path cannot cut messages.
+                    mayShare = false
+                    batch.arrangeSingly(from: places.lowerBound)
+                    done = 0
+                    continue
+                }
+                fail(batch.transmission(at: places.lowerBound), Int32(-result) == EMSGSIZE ? .datagramTooLarge : .datagramNotSent)
+                done += 1
             }
         }
-        return done
+        return 0
     }
 
     private func keep(_ transmission: Transmission, in octets: UnsafeRawPointer) {

@@ -90,7 +90,7 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
                 sockets.append(
                     DatagramSocket(
                         descriptor: descriptors[number], number: UInt8(number), local: listener.local, shard: UInt8(wiring.number),
-                        recent: wiring.hub.sentDatagrams[number]))
+                        maySegment: wiring.configuration.segmentsDatagrams, recent: wiring.hub.sentDatagrams[number]))
                 try poller.watch(descriptors[number], number: number, isShared: wiring.isOneOfSeveral)
             } else {
                 socketOfListener.append(-1)

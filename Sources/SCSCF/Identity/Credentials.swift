@@ -9,10 +9,16 @@ import SIPTransaction
 import SansIO
 
 enum CredentialCheck {
-    /// With the number of the private identity that they belong to, and its HA1 if they were checked.
-    case accepted(device: UInt16, ha1: DigestHash?)
+    /// With the number of the private identity that they belong to, and what proved it if they were checked.
+    case accepted(device: UInt16, proof: DigestProof?)
     case challenge(isStale: Bool)
     case refused(UInt16, String)
+}
+
+/// Credentials that were found right.
+struct DigestProof: BitwiseCopyable {
+    var credentials: DigestParameters
+    var ha1: DigestHash
 }
 
 extension ServingCSCF {
@@ -38,7 +44,7 @@ extension ServingCSCF {
         switch digest.verify(
             credentials, in: bytes, method: request[request.shape.methodName], device: deviceKey(device), ha1: ha1, at: now.monotonic)
         {
-        case .accepted: return .accepted(device: device.identity, ha1: ha1)
+        case .accepted: return .accepted(device: device.identity, proof: DigestProof(credentials: credentials, ha1: ha1))
         case .stale: return .challenge(isStale: true)
         case .absent, .wrong: return .challenge(isStale: false)
         case .refused: return .refused(403, "too many wrong answers")

@@ -22,8 +22,8 @@ extension ServingCSCF {
             return answer(arrival, request, 404, warning: "the address-of-record in To is not provisioned", at: now, into: &effects)
         }
         switch authenticate(user, arrival, request, at: now) {
-        case .accepted(let device, let ha1):
-            register(user, device, ha1, arrival, request, at: now, into: &effects)
+        case .accepted(let device, let proof):
+            register(user, device, proof, arrival, request, at: now, into: &effects)
         case .challenge(let isStale):
             let start = effects.wire.bytes.count
             effects.wire.bytes.appendResponse(401, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
@@ -41,17 +41,17 @@ extension ServingCSCF {
     ) -> CredentialCheck {
         guard directory.isAuthenticated(user.subscriber) else {
             guard let given = credentials(.authorization, in: request), !given.username.isEmpty else {
-                return .accepted(device: 0, ha1: nil)
+                return .accepted(device: 0, proof: nil)
             }
-            guard let device = privateIdentity(given.username, in: request.bytes) else { return .accepted(device: 0, ha1: nil) }
+            guard let device = privateIdentity(given.username, in: request.bytes) else { return .accepted(device: 0, proof: nil) }
             return device.subscriber == user.subscriber
-                ? .accepted(device: device.identity, ha1: nil) : .refused(403, "the private identity does not belong to the user")
+                ? .accepted(device: device.identity, proof: nil) : .refused(403, "the private identity does not belong to the user")
         }
         return checkCredentials(.authorization, of: user.subscriber, arrival, request, at: now)
     }
 
     private mutating func register(
-        _ user: IdentityReference, _ device: UInt16, _ ha1: DigestHash?, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        _ user: IdentityReference, _ device: UInt16, _ proof: DigestProof?, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
         into effects: inout Effects
     ) {
         switch registrar.register(
@@ -63,19 +63,19 @@ extension ServingCSCF {
             }
         case .fetched:
             let start = effects.wire.bytes.count
-            appendRegistered(user, ha1, usesOutbound: false, arrival, request, at: now, into: &effects.wire.bytes)
+            appendRegistered(user, proof, usesOutbound: false, arrival, request, at: now, into: &effects.wire.bytes)
             transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
         case .changed(let change):
-            registrationChanged(change, user, device, ha1, arrival, request, at: now, into: &effects)
+            registrationChanged(change, user, device, proof, arrival, request, at: now, into: &effects)
         }
     }
 
     private mutating func registrationChanged(
-        _ change: RegistrationChange, _ user: IdentityReference, _ device: UInt16, _ ha1: DigestHash?, _ arrival: Arrival,
+        _ change: RegistrationChange, _ user: IdentityReference, _ device: UInt16, _ proof: DigestProof?, _ arrival: Arrival,
         _ request: borrowing Message, at now: Now, into effects: inout Effects
     ) {
         let start = effects.wire.bytes.count
-        appendRegistered(user, ha1, usesOutbound: change.usesOutbound, arrival, request, at: now, into: &effects.wire.bytes)
+        appendRegistered(user, proof, usesOutbound: change.usesOutbound, arrival, request, at: now, into: &effects.wire.bytes)
         if !change.isRegistered {
             digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic)
         }
@@ -101,7 +101,7 @@ extension ServingCSCF {
 
     /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings, Path as received, Service-Route, P-Associated-URI.
     private mutating func appendRegistered(
-        _ user: IdentityReference, _ ha1: DigestHash?, usesOutbound: Bool, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        _ user: IdentityReference, _ proof: DigestProof?, usesOutbound: Bool, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
         into bytes: inout OctetBuffer
     ) {
         bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
@@ -118,8 +118,8 @@ extension ServingCSCF {
         bytes.append(";lr>\r\nP-Associated-URI: ")
         appendAssociatedURIs(user, into: &bytes)
         bytes.append("\r\n")
-        if let ha1, let given = credentials(.authorization, in: request) {
-            digest.appendAuthenticationInfo(for: given, in: request.bytes, ha1: ha1, at: now.monotonic, into: &bytes)
+        if let proof {
+            digest.appendAuthenticationInfo(for: proof.credentials, in: request.bytes, ha1: proof.ha1, at: now.monotonic, into: &bytes)
         }
         bytes.appendFields(of: request, .pChargingVector)
         bytes.appendEmptyBody()

@@ -29,41 +29,68 @@ extension RawSpan {
         var parameters = DigestParameters()
         var rest = Slice(value.lower + 7, value.upper)
         while !rest.isEmpty {
+            if let (name, content) = nextPlainPair(&rest) {
+                parameters.set(self[name], to: content)
+                continue
+            }
             let pair = nextListValue(&rest)
             if pair.isEmpty { continue }
             var equals = pair.lower
             while equals < pair.upper, self[equals] != 0x3D { equals += 1 }
             guard equals < pair.upper else { return nil }
-            let name = self[trimmed(Slice(pair.lower, equals))]
-            let content = unquoted(trimmed(Slice(equals + 1, pair.upper)))
-            if name.equalsIgnoringCase("username") {
-                parameters.username = content
-            } else if name.equalsIgnoringCase("realm") {
-                parameters.realm = content
-            } else if name.equalsIgnoringCase("nonce") {
-                parameters.nonce = content
-            } else if name.equalsIgnoringCase("uri") {
-                parameters.uri = content
-            } else if name.equalsIgnoringCase("response") {
-                parameters.response = content
-            } else if name.equalsIgnoringCase("algorithm") {
-                parameters.algorithm = content
-            } else if name.equalsIgnoringCase("qop") {
-                parameters.qop = content
-            } else if name.equalsIgnoringCase("nc") {
-                parameters.nonceCount = content
-            } else if name.equalsIgnoringCase("cnonce") {
-                parameters.cnonce = content
-            } else if name.equalsIgnoringCase("opaque") {
-                parameters.opaque = content
-            } else if name.equalsIgnoringCase("stale") {
-                parameters.stale = content
-            } else if name.equalsIgnoringCase("auts") {
-                parameters.auts = content
-            } else if name.equalsIgnoringCase("integrity-protected") {
-                parameters.integrityProtected = content
-            }
+            parameters.set(self[trimmed(Slice(pair.lower, equals))], to: unquoted(trimmed(Slice(equals + 1, pair.upper))))
         }
         return parameters
+    }
+
+    /// Takes `name=value` or `name="value"` off a list, with white space at most around the comma behind it, as nearly
+    /// every one is written; nil: it is something else. A sixth of what digests cost was spent in looking for the commas first.
+    private func nextPlainPair(_ rest: inout Slice) -> (name: Slice, content: Slice)? {
+        let end = rest.upper
+        let start = run(of: .whiteSpace, from: rest.lower, to: end)
+        let nameEnd = run(of: .token, from: start, to: end)
+        guard nameEnd > start, nameEnd < end, self[nameEnd] == 0x3D else { return nil }
+        let valueStart = nameEnd + 1
+        let isQuoted = valueStart < end && self[valueStart] == 0x22
+        let valueEnd = isQuoted ? skipQuoted(from: valueStart, to: end) : run(of: .token, from: valueStart, to: end)
+        let next = run(of: .whiteSpace, from: valueEnd, to: end)
+        guard next == end || self[next] == 0x2C else { return nil }
+        rest = Slice(min(next + 1, end), end)
+        return (Slice(start, nameEnd), unquoted(Slice(valueStart, valueEnd)))
+    }
+}
+
+extension DigestParameters {
+    /// A parameter of a name that is not known says nothing.
+    fileprivate mutating func set(_ name: RawSpan, to content: Slice) {
+        switch name.byteCount {
+        case 2:
+            if name.equalsIgnoringCase("nc") { nonceCount = content }
+        case 3:
+            if name.equalsIgnoringCase("uri") { uri = content } else if name.equalsIgnoringCase("qop") { qop = content }
+        case 4:
+            if name.equalsIgnoringCase("auts") { auts = content }
+        case 5:
+            if name.equalsIgnoringCase("realm") {
+                realm = content
+            } else if name.equalsIgnoringCase("nonce") {
+                nonce = content
+            } else if name.equalsIgnoringCase("stale") {
+                stale = content
+            }
+        case 6:
+            if name.equalsIgnoringCase("cnonce") { cnonce = content } else if name.equalsIgnoringCase("opaque") { opaque = content }
+        case 8:
+            if name.equalsIgnoringCase("username") {
+                username = content
+            } else if name.equalsIgnoringCase("response") {
+                response = content
+            }
+        case 9:
+            if name.equalsIgnoringCase("algorithm") { algorithm = content }
+        case 19:
+            if name.equalsIgnoringCase("integrity-protected") { integrityProtected = content }
+        default: break
+        }
     }
 }

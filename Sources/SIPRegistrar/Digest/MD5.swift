@@ -47,54 +47,108 @@ struct MD5 {
         add(block)
     }
 
-    /// The four rounds of §3.4, four steps at a time: so the shifts are constants and nothing moves between the variables.
-    private mutating func add(_ block: InlineArray<16, UInt32>) {
+    /// The four rounds of §3.4, each step with its word, its shift and its constant (the integer part of 2^32 times a sine)
+    /// as the RFC writes them: so all of them are constants of the code.
+    private mutating func add(_ x: InlineArray<16, UInt32>) {
         var (a, b, c, d) = (a, b, c, d)
-        for i in stride(from: 0, to: 16, by: 4) {
-            a = MD5.step(a, b, b & c | ~b & d, block[i], i, 7)
-            d = MD5.step(d, a, a & b | ~a & c, block[i + 1], i + 1, 12)
-            c = MD5.step(c, d, d & a | ~d & b, block[i + 2], i + 2, 17)
-            b = MD5.step(b, c, c & d | ~c & a, block[i + 3], i + 3, 22)
-        }
-        for i in stride(from: 16, to: 32, by: 4) {
-            a = MD5.step(a, b, d & b | ~d & c, block[(5 &* i &+ 1) & 15], i, 5)
-            d = MD5.step(d, a, c & a | ~c & b, block[(5 &* i &+ 6) & 15], i + 1, 9)
-            c = MD5.step(c, d, b & d | ~b & a, block[(5 &* i &+ 11) & 15], i + 2, 14)
-            b = MD5.step(b, c, a & c | ~a & d, block[(5 &* i) & 15], i + 3, 20)
-        }
-        for i in stride(from: 32, to: 48, by: 4) {
-            a = MD5.step(a, b, b ^ c ^ d, block[(3 &* i &+ 5) & 15], i, 4)
-            d = MD5.step(d, a, a ^ b ^ c, block[(3 &* i &+ 8) & 15], i + 1, 11)
-            c = MD5.step(c, d, d ^ a ^ b, block[(3 &* i &+ 11) & 15], i + 2, 16)
-            b = MD5.step(b, c, c ^ d ^ a, block[(3 &* i &+ 14) & 15], i + 3, 23)
-        }
-        for i in stride(from: 48, to: 64, by: 4) {
-            a = MD5.step(a, b, c ^ (b | ~d), block[(7 &* i) & 15], i, 6)
-            d = MD5.step(d, a, b ^ (a | ~c), block[(7 &* i &+ 7) & 15], i + 1, 10)
-            c = MD5.step(c, d, a ^ (d | ~b), block[(7 &* i &+ 14) & 15], i + 2, 15)
-            b = MD5.step(b, c, d ^ (c | ~a), block[(7 &* i &+ 21) & 15], i + 3, 21)
-        }
+        // Round 1.
+        a = MD5.f(a, b, c, d, x[0], 7, 0xD76A_A478)
+        d = MD5.f(d, a, b, c, x[1], 12, 0xE8C7_B756)
+        c = MD5.f(c, d, a, b, x[2], 17, 0x2420_70DB)
+        b = MD5.f(b, c, d, a, x[3], 22, 0xC1BD_CEEE)
+        a = MD5.f(a, b, c, d, x[4], 7, 0xF57C_0FAF)
+        d = MD5.f(d, a, b, c, x[5], 12, 0x4787_C62A)
+        c = MD5.f(c, d, a, b, x[6], 17, 0xA830_4613)
+        b = MD5.f(b, c, d, a, x[7], 22, 0xFD46_9501)
+        a = MD5.f(a, b, c, d, x[8], 7, 0x6980_98D8)
+        d = MD5.f(d, a, b, c, x[9], 12, 0x8B44_F7AF)
+        c = MD5.f(c, d, a, b, x[10], 17, 0xFFFF_5BB1)
+        b = MD5.f(b, c, d, a, x[11], 22, 0x895C_D7BE)
+        a = MD5.f(a, b, c, d, x[12], 7, 0x6B90_1122)
+        d = MD5.f(d, a, b, c, x[13], 12, 0xFD98_7193)
+        c = MD5.f(c, d, a, b, x[14], 17, 0xA679_438E)
+        b = MD5.f(b, c, d, a, x[15], 22, 0x49B4_0821)
+        // Round 2.
+        a = MD5.g(a, b, c, d, x[1], 5, 0xF61E_2562)
+        d = MD5.g(d, a, b, c, x[6], 9, 0xC040_B340)
+        c = MD5.g(c, d, a, b, x[11], 14, 0x265E_5A51)
+        b = MD5.g(b, c, d, a, x[0], 20, 0xE9B6_C7AA)
+        a = MD5.g(a, b, c, d, x[5], 5, 0xD62F_105D)
+        d = MD5.g(d, a, b, c, x[10], 9, 0x0244_1453)
+        c = MD5.g(c, d, a, b, x[15], 14, 0xD8A1_E681)
+        b = MD5.g(b, c, d, a, x[4], 20, 0xE7D3_FBC8)
+        a = MD5.g(a, b, c, d, x[9], 5, 0x21E1_CDE6)
+        d = MD5.g(d, a, b, c, x[14], 9, 0xC337_07D6)
+        c = MD5.g(c, d, a, b, x[3], 14, 0xF4D5_0D87)
+        b = MD5.g(b, c, d, a, x[8], 20, 0x455A_14ED)
+        a = MD5.g(a, b, c, d, x[13], 5, 0xA9E3_E905)
+        d = MD5.g(d, a, b, c, x[2], 9, 0xFCEF_A3F8)
+        c = MD5.g(c, d, a, b, x[7], 14, 0x676F_02D9)
+        b = MD5.g(b, c, d, a, x[12], 20, 0x8D2A_4C8A)
+        // Round 3.
+        a = MD5.h(a, b, c, d, x[5], 4, 0xFFFA_3942)
+        d = MD5.h(d, a, b, c, x[8], 11, 0x8771_F681)
+        c = MD5.h(c, d, a, b, x[11], 16, 0x6D9D_6122)
+        b = MD5.h(b, c, d, a, x[14], 23, 0xFDE5_380C)
+        a = MD5.h(a, b, c, d, x[1], 4, 0xA4BE_EA44)
+        d = MD5.h(d, a, b, c, x[4], 11, 0x4BDE_CFA9)
+        c = MD5.h(c, d, a, b, x[7], 16, 0xF6BB_4B60)
+        b = MD5.h(b, c, d, a, x[10], 23, 0xBEBF_BC70)
+        a = MD5.h(a, b, c, d, x[13], 4, 0x289B_7EC6)
+        d = MD5.h(d, a, b, c, x[0], 11, 0xEAA1_27FA)
+        c = MD5.h(c, d, a, b, x[3], 16, 0xD4EF_3085)
+        b = MD5.h(b, c, d, a, x[6], 23, 0x0488_1D05)
+        a = MD5.h(a, b, c, d, x[9], 4, 0xD9D4_D039)
+        d = MD5.h(d, a, b, c, x[12], 11, 0xE6DB_99E5)
+        c = MD5.h(c, d, a, b, x[15], 16, 0x1FA2_7CF8)
+        b = MD5.h(b, c, d, a, x[2], 23, 0xC4AC_5665)
+        // Round 4.
+        a = MD5.i(a, b, c, d, x[0], 6, 0xF429_2244)
+        d = MD5.i(d, a, b, c, x[7], 10, 0x432A_FF97)
+        c = MD5.i(c, d, a, b, x[14], 15, 0xAB94_23A7)
+        b = MD5.i(b, c, d, a, x[5], 21, 0xFC93_A039)
+        a = MD5.i(a, b, c, d, x[12], 6, 0x655B_59C3)
+        d = MD5.i(d, a, b, c, x[3], 10, 0x8F0C_CC92)
+        c = MD5.i(c, d, a, b, x[10], 15, 0xFFEF_F47D)
+        b = MD5.i(b, c, d, a, x[1], 21, 0x8584_5DD1)
+        a = MD5.i(a, b, c, d, x[8], 6, 0x6FA8_7E4F)
+        d = MD5.i(d, a, b, c, x[15], 10, 0xFE2C_E6E0)
+        c = MD5.i(c, d, a, b, x[6], 15, 0xA301_4314)
+        b = MD5.i(b, c, d, a, x[13], 21, 0x4E08_11A1)
+        a = MD5.i(a, b, c, d, x[4], 6, 0xF753_7E82)
+        d = MD5.i(d, a, b, c, x[11], 10, 0xBD3A_F235)
+        c = MD5.i(c, d, a, b, x[2], 15, 0x2AD7_D2BB)
+        b = MD5.i(b, c, d, a, x[9], 21, 0xEB86_D391)
         self.a &+= a
         self.b &+= b
         self.c &+= c
         self.d &+= d
     }
 
+    /// Takes from `c` where `b` has a one, else from `d`.
     @inline(__always)
-    private static func step(_ a: UInt32, _ b: UInt32, _ mixed: UInt32, _ word: UInt32, _ i: Int, _ shift: UInt32) -> UInt32 {
-        let sum = a &+ mixed &+ word &+ sines[i]
-        return b &+ (sum &<< shift | sum &>> (32 &- shift))
+    private static func f(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32, _ word: UInt32, _ shift: UInt32, _ sine: UInt32) -> UInt32 {
+        step(a &+ word &+ sine &+ (d ^ (b & (c ^ d))), b, shift)
+    }
+
+    /// Takes from `b` where `d` has a one, else from `c`.
+    @inline(__always)
+    private static func g(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32, _ word: UInt32, _ shift: UInt32, _ sine: UInt32) -> UInt32 {
+        step(a &+ word &+ sine &+ (c & ~d) &+ (b & d), b, shift)
+    }
+
+    @inline(__always)
+    private static func h(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32, _ word: UInt32, _ shift: UInt32, _ sine: UInt32) -> UInt32 {
+        step(a &+ word &+ sine &+ (b ^ c ^ d), b, shift)
+    }
+
+    @inline(__always)
+    private static func i(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: UInt32, _ word: UInt32, _ shift: UInt32, _ sine: UInt32) -> UInt32 {
+        step(a &+ word &+ sine &+ (c ^ (b | ~d)), b, shift)
+    }
+
+    @inline(__always)
+    private static func step(_ sum: UInt32, _ b: UInt32, _ shift: UInt32) -> UInt32 {
+        b &+ (sum &<< shift | sum &>> (32 &- shift))
     }
 }
-
-/// The integer parts of 2^32 times the sines of 1 to 64 (§3.4).
-private let sines: InlineArray<64, UInt32> = [
-    0xD76A_A478, 0xE8C7_B756, 0x2420_70DB, 0xC1BD_CEEE, 0xF57C_0FAF, 0x4787_C62A, 0xA830_4613, 0xFD46_9501,
-    0x6980_98D8, 0x8B44_F7AF, 0xFFFF_5BB1, 0x895C_D7BE, 0x6B90_1122, 0xFD98_7193, 0xA679_438E, 0x49B4_0821,
-    0xF61E_2562, 0xC040_B340, 0x265E_5A51, 0xE9B6_C7AA, 0xD62F_105D, 0x0244_1453, 0xD8A1_E681, 0xE7D3_FBC8,
-    0x21E1_CDE6, 0xC337_07D6, 0xF4D5_0D87, 0x455A_14ED, 0xA9E3_E905, 0xFCEF_A3F8, 0x676F_02D9, 0x8D2A_4C8A,
-    0xFFFA_3942, 0x8771_F681, 0x6D9D_6122, 0xFDE5_380C, 0xA4BE_EA44, 0x4BDE_CFA9, 0xF6BB_4B60, 0xBEBF_BC70,
-    0x289B_7EC6, 0xEAA1_27FA, 0xD4EF_3085, 0x0488_1D05, 0xD9D4_D039, 0xE6DB_99E5, 0x1FA2_7CF8, 0xC4AC_5665,
-    0xF429_2244, 0x432A_FF97, 0xAB94_23A7, 0xFC93_A039, 0x655B_59C3, 0x8F0C_CC92, 0xFFEF_F47D, 0x8584_5DD1,
-    0x6FA8_7E4F, 0xFE2C_E6E0, 0xA301_4314, 0x4E08_11A1, 0xF753_7E82, 0xBD3A_F235, 0x2AD7_D2BB, 0xEB86_D391,
-]

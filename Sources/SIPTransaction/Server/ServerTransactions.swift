@@ -39,7 +39,8 @@ extension TransactionLayer {
         guard acceptsResponse(transaction, status) else { return wire.bytes.truncate(to: start) }
         slab[id.index].lastStatus = status
         wire.transmit(
-            from: start, over: transaction.flow, transaction: id.rawValue, method: transaction.method.rawValue, status: status)
+            from: start, over: transaction.flow, transaction: id.rawValue, method: transaction.method.rawValue, status: status,
+            mayOvertake: transaction.kind == .nonInviteServer)
         if transaction.kind == .inviteServer {
             inviteServerResponded(id, status, from: start, now, wire)
         } else {
@@ -51,7 +52,9 @@ extension TransactionLayer {
     public func respondStatelessly(
         to request: borrowing Message, _ via: Via, over flow: Flow, _ status: UInt16, from start: Int, into wire: inout Wire
     ) {
-        wire.transmit(from: start, over: responseFlow(request, via, flow), method: request.method.rawValue, status: status)
+        wire.transmit(
+            from: start, over: responseFlow(request, via, flow), method: request.method.rawValue, status: status,
+            mayOvertake: request.method != .invite)
     }
 
     /// Where responses go (§18.2.2, RFC 3581 §4): on a stream back on the connection, and if that is gone to the port

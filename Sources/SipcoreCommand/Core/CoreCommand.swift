@@ -101,6 +101,7 @@ struct CoreProcess {
         var settings = ShardConfiguration(logger: logger)
         settings.traceMessages = topology.core.trace
         settings.traceOctets = topology.core.traceBytes
+        settings.segmentsDatagrams = topology.core.udpSegmentation
         do throws(SystemFailure) {
             shards = try ShardGroup(topology.core.shards, on: bound, settings) { place in
                 var mine = configuration

@@ -22,6 +22,7 @@ extension Reader {
         core.requestURIScopeIsFull = node[CoreKeys.requestURIScope] ?? false
         core.headerContentIgnoresCase = node[CoreKeys.headerContentCase] ?? false
         core.shards = node[CoreKeys.shards] ?? 1
+        core.udpSegmentation = node[CoreKeys.udpSegmentation] ?? true
         core.transactionLimit = node[CoreKeys.limits]?[LimitKeys.transactions] ?? core.transactionLimit
         core.seed = node[CoreKeys.seed]
         for entry in node[CoreKeys.hosts]?.entries ?? [] {

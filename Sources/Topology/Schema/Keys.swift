@@ -66,6 +66,10 @@ enum CoreKeys {
         "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case."
     )
     static let limits = Key("limits", .object(LimitKeys.shape), "How much the core takes on at once.")
+    static let udpSegmentation = Key(
+        "udp_segmentation", .bool,
+        "Whether datagrams of one size to one peer may share the way through the system under load; "
+            + "a sniffer on the loopback interface then sees several as one. By default true.")
     static let shards = Key("shards", .integer(1...64), "Threads that share the work.")
 
     static let shape = ObjectShape(
@@ -74,6 +78,7 @@ enum CoreKeys {
             listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, authenticationFailures.any,
             registrar.any, expires.any, clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
             udpSizeLimit.any, hosts.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, limits.any, shards.any,
+            udpSegmentation.any,
         ])
 }
 
