@@ -153,19 +153,22 @@ import Testing
 
     /// Enough small batches that the next may be cut.
     private func keepBusy(_ socket: DatagramSocket) {
-        for _ in 0...DatagramSocket.busyBatchesBeforeSharing {
-            send((0..<DatagramSocket.busyBatch).map { "busy \($0)" }, on: socket)
-        }
+        for _ in 0..<DatagramSocket.batchMemory { send((0..<8).map { "busy \($0)" }, on: socket) }
     }
 
     @Test func aBurstIsSentOneByOne() {
         let system = System([])
         let socket = socket(system)
-        for _ in 0..<DatagramSocket.busyBatchesBeforeSharing { send(["a", "b", "c", "d"], on: socket) }
-        #expect(system.messages.withLock { $0 } == DatagramSocket.busyBatchesBeforeSharing * 4)
-        send(["a", "b", "c"], on: socket)
-        send(["a", "b", "c", "d"], on: socket)
-        #expect(system.messages.withLock { $0 } == DatagramSocket.busyBatchesBeforeSharing * 4 + 7)
+        send((0..<64).map { _ in "a" }, on: socket)
+        send((0..<64).map { _ in "b" }, on: socket)
+        #expect(system.messages.withLock { $0 } == 128)
+    }
+
+    @Test func smallBatchesAreSentOneByOneForEver() {
+        let system = System([])
+        let socket = socket(system)
+        for _ in 0..<1000 { send(["a", "b", "c"], on: socket) }
+        #expect(system.messages.withLock { $0 } == 3000)
     }
 
     @Test func loadThatLastsSharesMessages() {
@@ -211,7 +214,7 @@ import Testing
         let sender = TestSocket.datagram()
         let socket = DatagramSocket(descriptor: dup(sender.descriptor), number: 0, local: sender.local)
         let flow = Flow(transport: .udp, listener: 0, remote: peer.local)
-        for round in 0..<(DatagramSocket.busyBatchesBeforeSharing + 3) {
+        for round in 0..<40 {
             var wire = Wire()
             let texts = (0..<20).map { "\(round) \(String(repeating: "x", count: $0 < 12 ? 300 : 200)) \($0 % 10)" }
             for text in texts { wire.transmit(copyOf: Array(text.utf8).span.bytes, over: flow) }
@@ -230,9 +233,9 @@ import Testing
         setsockopt(sender.descriptor, Int32(IPPROTO_IP), IP_RECVERR, &yes, socklen_t(MemoryLayout<Int32>.size))
         let socket = DatagramSocket(descriptor: dup(sender.descriptor), number: 0, local: sender.local)
         let peer = TestSocket.datagram()
-        for _ in 0...DatagramSocket.busyBatchesBeforeSharing {
+        for _ in 0..<DatagramSocket.batchMemory {
             var wire = Wire()
-            for _ in 0..<4 {
+            for _ in 0..<8 {
                 wire.transmit(copyOf: Array("busy".utf8).span.bytes, over: Flow(transport: .udp, listener: 0, remote: peer.local))
             }
             send(wire, on: socket)

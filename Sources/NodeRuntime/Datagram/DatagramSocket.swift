@@ -21,7 +21,8 @@ final class DatagramSocket {
     /// Datagrams share messages only under load that lasts: somebody who watches a lab with a packet sniffer on the
     /// loopback interface, where nothing is cut before the receiver, sees one datagram for each SIP message.
     static let busyBatch = 4
-    static let busyBatchesBeforeSharing = 32
+    /// Over how many batches their mean size is taken.
+    static let batchMemory = 32
 
     let descriptor: Int32
     /// The number of the listener.
@@ -32,8 +33,9 @@ final class DatagramSocket {
 
     private let sendToSystem: @Sendable (Int32, UnsafeMutablePointer<node_io_datagram>, UInt32) -> Int32
     private var batch = OutboundBatch()
-    /// Batches without a smaller one between them that had `busyBatch` datagrams or more.
-    private var busyBatches = 0
+    /// The mean size of the last batches, times `batchMemory`. A single small one says nothing: where messages are shared,
+    /// batches get smaller, because they are done with sooner.
+    private var load = 0
     private var mayShare: Bool
     private let shard: UInt8
     private let recent: SentDatagrams
@@ -118,8 +120,9 @@ final class DatagramSocket {
     }
 
     private func sendBatch(in octets: UnsafeRawPointer) {
-        busyBatches = batch.count >= DatagramSocket.busyBatch ? busyBatches + 1 : 0
-        if mayShare, busyBatches > DatagramSocket.busyBatchesBeforeSharing {
+        let isBusy = load >= DatagramSocket.busyBatch * DatagramSocket.batchMemory
+        load += batch.count - load / DatagramSocket.batchMemory
+        if mayShare, isBusy {
             batch.arrangeInRuns()
         } else {
             batch.arrangeSingly()
