@@ -31,13 +31,15 @@ struct ClaimedIdentities {
     /// The earlier claim that stands in the way of a new one, with a text that both claim; nil if the claim was taken.
     mutating func claim(_ claim: Claim) -> (earlier: Claim, text: String)? {
         if let octets = claim.pattern.literal {
-            let literal = Literal(octets: octets)
-            if let holder = literals[literal] { return (self.claim(of: literal, holder), String(decoding: octets, as: UTF8.self)) }
             if let conflict = conflict(of: claim, with: ranges) { return conflict }
-            literals[literal] = Holder(
+            let literal = Literal(octets: octets)
+            let holder = Holder(
                 subscriber: Int32(clamping: claim.subscriber), line: Int32(clamping: claim.position.line),
                 column: Int32(clamping: claim.position.column))
-            return nil
+            // One search, for what is nearly always new; the first holder keeps it.
+            guard let earlier = literals.updateValue(holder, forKey: literal) else { return nil }
+            literals[literal] = earlier
+            return (self.claim(of: literal, earlier), String(decoding: octets, as: UTF8.self))
         }
         if let conflict = conflict(of: claim, with: ranges) ?? firstConflict(of: claim) { return conflict }
         ranges.append(claim)

@@ -15,7 +15,7 @@ let sipcore: String = {
 
 /// A program by others that the tests speak to.
 enum Peer: String {
-    case sipp, sipsak, tshark, dumpcap
+    case sipp, sipsak, tshark, dumpcap, baresip, linphonec
 
     /// - Throws: if it is not installed: a test that cannot ask its peer has not passed.
     var path: String {
@@ -28,6 +28,15 @@ enum Peer: String {
         }
     }
 }
+
+/// The Python of the folder that `make peers` fills with SIP libraries.
+func peerPython() throws -> String {
+    let path = tests.deletingLastPathComponent().deletingLastPathComponent().appending(path: ".build/peers/bin/python").path
+    guard FileManager.default.isExecutableFile(atPath: path) else { throw Failure("\(path) is not there; run `make peers`") }
+    return path
+}
+
+func peerPath(_ name: String) -> String { tests.appending(path: "Peers/\(name)").path }
 
 /// What ends a test early.
 struct Failure: Error, CustomStringConvertible {

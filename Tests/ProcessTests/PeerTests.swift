@@ -1,0 +1,66 @@
+// The core between SIP programs that people use: baresip, linphone, PJSUA2 and sippy. Each registers, and messages or calls,
+// as its own script in the folder Peers has it.
+
+import Testing
+
+@Suite struct PeerTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// Runs a script against a core and has Wireshark look at what went over the wire.
+    private func run(_ command: [String], named name: String, against core: RunningCore, over transport: String) async throws {
+        let capture = try await Capture(of: [transport == "udp" ? core.udp : core.tcp], markedAt: core.udp, in: folder)
+        let (status, child) = try await ProcessTests.run(command, named: name, in: folder)
+        #expect(status == 0, "\(child.output)\n\(child.errors)\n\(core.process.errors)")
+        try await capture.end()
+        #expect(try await capture.count("_ws.malformed || _ws.expert.severity == error") == 0)
+        #expect(try await capture.count("sip.CSeq.method == \"REGISTER\" && sip.Status-Code == 200") >= 1)
+    }
+
+    /// Whether a contact answered a MESSAGE with 200.
+    private func messageArrived(_ core: RunningCore) async throws -> Bool {
+        let messages = try await http("GET", "/api/messages?method=MESSAGE", port: core.http).decoded(Messages.self).messages
+        return messages.contains { $0.direction == "in" && $0.start_line.hasPrefix("SIP/2.0 200 ") }
+    }
+
+    @Test(arguments: ["udp", "tcp"])
+    func `PJSUA2 registers, messages and calls`(transport: String) async throws {
+        let core = try await RunningCore(in: folder, authentication: "digest")
+        let command = [try peerPython(), peerPath("pjsua2_pair.py"), transport, "\(transport == "udp" ? core.udp : core.tcp)"]
+        try await run(command, named: "pjsua2", against: core, over: transport)
+        try await core.stop()
+    }
+
+    @Test(arguments: ["udp", "tcp"])
+    func `baresip registers, messages and calls`(transport: String) async throws {
+        let core = try await RunningCore(in: folder, authentication: "digest")
+        _ = try Peer.baresip.path
+        let port = transport == "udp" ? core.udp : core.tcp
+        let command = [try peerPython(), peerPath("baresip_pair.py"), transport, "\(port)", folder.path]
+        try await run(command, named: "baresip", against: core, over: transport)
+        #expect(try await messageArrived(core))
+        try await core.stop()
+    }
+
+    @Test(arguments: ["udp", "tcp"])
+    func `linphone registers and messages`(transport: String) async throws {
+        let core = try await RunningCore(in: folder, authentication: "digest")
+        _ = try Peer.linphonec.path
+        let port = transport == "udp" ? core.udp : core.tcp
+        let command = [try peerPython(), peerPath("linphone_user.py"), transport, "\(port)", folder.path]
+        try await run(command, named: "linphone", against: core, over: transport)
+        #expect(try await messageArrived(core))
+        try await core.stop()
+    }
+
+    @Test func `sippy registers and calls`() async throws {
+        let core = try await RunningCore(in: folder, authentication: "digest")
+        let script = [try peerPython(), peerPath("sippy_user.py"), "\(core.udp)"]
+        let bob = try Child(script + ["bob", "builder"], named: "bob", in: folder)
+        #expect(await eventually { bob.output.contains("registered") || bob.exitStatus != nil }, "\(bob.errors)")
+        try await run(script + ["alice", "wonderland", "bob"], named: "alice", against: core, over: "udp")
+        #expect(try await bob.end() == 0, "\(bob.output)\n\(bob.errors)")
+        try await core.stop()
+    }
+}
