@@ -1,5 +1,6 @@
 # make lab    builds and runs the main job: a lab of core, IM Server and two IM Clients, with its scenario
 # make test   builds and runs all tests; installs the independent SIP programs that they run against
+# make fuzz TARGET=scanner SECONDS=600  gives the parsers hostile input (Tests/Fuzzing); make test does so for some seconds each
 # make bench  measures whole processes over loopback, Kamailio too if it is installed, and prints a table (ten minutes)
 # make bench-core  measures the core without sockets
 # make format rewrites the sources to the checked-in format
@@ -15,7 +16,13 @@ WAITING := LabTests|ProcessTests|NodeRuntimeTests|ControlHTTPTests
 BINARY  := .build/release/sipcore
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: lab test bench bench-build bench-core build format lint packages peers
+# The fuzz targets, and how long `make test` and `make fuzz` run each.
+FUZZED  := scanner uri headers multipart framing
+BRIEFLY := 10
+TARGET  ?= $(FUZZED)
+SECONDS ?= 600
+
+.PHONY: lab test fuzz bench bench-build bench-core build format lint packages peers
 
 lab: build
 	$(BINARY) lab topologies/im-settings.yaml --scenarios
@@ -27,6 +34,10 @@ test: packages peers lint
 	$(SWIFT) build $(FLAGS) --build-tests
 	$(SWIFT) test $(FLAGS) --skip-build --skip '$(WAITING)'
 	$(SWIFT) test $(FLAGS) --skip-build --no-parallel --filter '$(WAITING)'
+	@for target in $(FUZZED); do Tests/Fuzzing/fuzz $$target $(BRIEFLY) || exit 1; done
+
+fuzz:
+	@for target in $(TARGET); do Tests/Fuzzing/fuzz $$target $(SECONDS) || exit 1; done
 
 bench: build bench-build
 	.build/release/sipcore-bench compare --results .build/bench.jsonl

@@ -40,13 +40,14 @@ extension RawSpan {
         return parts.isEmpty ? nil : parts
     }
 
-    /// Whether a line is `--boundary`, or `--boundary--`, which ends the last part.
+    /// Whether a line is `--boundary`, or `--boundary--`, which ends the last part; white space may follow, but not precede
+    /// (RFC 2046 §5.1.1).
     private func delimiter(_ line: Slice, _ boundary: Slice) -> Bool? {
-        let line = trimmed(line)
-        guard line.count >= boundary.count + 2, self[line.lower] == 0x2D, self[line.lower + 1] == 0x2D,
-            self[Slice(line.lower + 2, line.lower + 2 + Int(boundary.count))].equals(self[boundary])
+        let marks = Int(boundary.count) + 2
+        guard line.count >= marks, self[line.lower] == 0x2D, self[line.lower + 1] == 0x2D,
+            self[Slice(line.lower + 2, line.lower + marks)].equals(self[boundary])
         else { return nil }
-        let rest = self[Slice(line.lower + 2 + Int(boundary.count), line.upper)]
+        let rest = self[trimmed(Slice(line.lower + marks, line.upper))]
         if rest.byteCount == 0 { return false }
         return rest.equals("--") ? true : nil
     }

@@ -31,7 +31,10 @@ extension RawSpan {
     }
 
     /// The offset after the quoted string that begins at `start`, or `end` if it is not closed.
-    public func skipQuoted(from start: Int, to end: Int) -> Int {
+    public func skipQuoted(from start: Int, to end: Int) -> Int { endOfQuoted(from: start, to: end) ?? end }
+
+    /// The offset after the quoted string that begins at `start`; nil: it is not closed.
+    func endOfQuoted(from start: Int, to end: Int) -> Int? {
         var i = start + 1
         while i < end {
             i = next(.quoteMark, from: i, to: end)
@@ -39,7 +42,7 @@ extension RawSpan {
             if self[i] == 0x22 { return i + 1 }
             i += 2
         }
-        return end
+        return nil
     }
 
     /// The value of a parameter in `;name=value;name`, or an empty slice for one without a value; nil: it is not there.
@@ -64,7 +67,8 @@ extension RawSpan {
     }
 
     /// Takes the first parameter off a list: its name and its value (empty: none). The name is empty if nothing is
-    /// between two semicolons or behind the last. The rest begins at the next semicolon.
+    /// between two semicolons or behind the last, or if a quote is not closed: then all of it is the value. The rest begins
+    /// at the next semicolon.
     public func nextParameter(_ rest: inout Slice) -> (name: Slice, value: Slice)? {
         let end = rest.upper
         guard rest.lower < end else { return nil }
@@ -79,8 +83,11 @@ extension RawSpan {
         }
         guard self[nameEnd] == 0x3D else { return nextUnusualParameter(&rest) }
         let valueStart = nameEnd + 1
-        let isQuoted = valueStart < end && self[valueStart] == 0x22
-        let valueEnd = isQuoted ? skipQuoted(from: valueStart, to: end) : next(.parameterMark, from: valueStart, to: end)
+        var valueEnd = next(.parameterMark, from: valueStart, to: end)
+        if valueEnd == valueStart, valueEnd < end, self[valueEnd] == 0x22 {
+            guard let close = endOfQuoted(from: valueStart, to: end) else { return nextUnusualParameter(&rest) }
+            valueEnd = close
+        }
         guard valueEnd == end || self[valueEnd] == 0x3B else { return nextUnusualParameter(&rest) }
         rest = Slice(valueEnd, end)
         return (name, Slice(valueStart, valueEnd))
@@ -95,7 +102,11 @@ extension RawSpan {
         var equals = -1
         while i < end, self[i] != 0x3B {
             if self[i] == 0x22 {
-                i = skipQuoted(from: i, to: end)
+                guard let close = endOfQuoted(from: i, to: end) else {
+                    rest = Slice(end, end)
+                    return (Slice(start, start), Slice(start, end))
+                }
+                i = close
                 continue
             }
             if self[i] == 0x3D, equals < 0 { equals = i }
@@ -132,5 +143,34 @@ extension RawSpan {
             value = sum
         }
         return value
+    }
+
+    /// `delta-seconds` (RFC 3261 §25.1) that fill the slice: a number past 32 bits is the highest there is, it never wraps
+    /// round. Nil: no number.
+    public func deltaSeconds(_ slice: Slice) -> UInt32? {
+        guard !slice.isEmpty else { return nil }
+        for i in slice.lower..<slice.upper where !self[i].isASCIIDigit { return nil }
+        return decimal(slice).map { UInt32($0) } ?? .max
+    }
+
+    /// Whether the slice is a token (RFC 3261 §25.1).
+    func isToken(_ slice: Slice) -> Bool { !slice.isEmpty && run(of: .token, from: slice.lower, to: slice.upper) == slice.upper }
+
+    /// The offset after the comment that begins at `start`, comments within it included (RFC 3261 §25.1); nil: it is not
+    /// closed.
+    func endOfComment(from start: Int, to end: Int) -> Int? {
+        var depth = 0
+        var i = start
+        while i < end {
+            switch self[i] {
+            case 0x28: depth += 1
+            case 0x29: depth -= 1
+            case 0x5C: i += 1
+            default: break
+            }
+            i += 1
+            if depth == 0 { return min(i, end) }
+        }
+        return nil
     }
 }

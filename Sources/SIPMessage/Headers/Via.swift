@@ -36,17 +36,7 @@ extension RawSpan {
         let start = run(of: .whiteSpace, from: field.lower, to: end)
         var i = start
         guard let (transportName, transport) = sentProtocol(&i, end) else { return nil }
-        i = run(of: .whiteSpace, from: i, to: end)
-        guard let host = readHost(&i, end) else { return nil }
-        var port: UInt16 = 0
-        i = run(of: .whiteSpace, from: i, to: end)
-        if i < end, self[i] == 0x3A {
-            // White space behind the colon is allowed (§25.1, COLON).
-            i = run(of: .whiteSpace, from: i + 1, to: end) - 1
-            guard let number = readPort(&i, end) else { return nil }
-            port = number
-            i = run(of: .whiteSpace, from: i, to: end)
-        }
+        guard let (host, port) = sentBy(&i, end) else { return nil }
         var via = Via(
             all: Slice(start, i), transportName: transportName, transport: transport, host: host, port: port, parameters: Slice(i, i),
             branch: .empty, received: .empty, maddr: .empty, rport: nil)
@@ -58,6 +48,35 @@ extension RawSpan {
         via.parameters = trimmed(Slice(i, endOfListValue(from: i, to: end)))
         via.all = Slice(start, via.parameters.upper)
         return readParameters(of: &via) ? via : nil
+    }
+
+    /// What a Via whose version or parameters are wrong still says: where its sender is. All of it but that counts as not
+    /// being there.
+    func sentByOfMalformedVia(_ field: Slice) -> Via? {
+        let end = field.upper
+        let start = run(of: .whiteSpace, from: field.lower, to: end)
+        var i = start
+        guard viaToken(&i, end) != nil, skipSlash(&i, end), viaToken(&i, end) != nil, skipSlash(&i, end),
+            let transportName = viaToken(&i, end), i < end, self[i].isLinearWhiteSpace, let (host, port) = sentBy(&i, end)
+        else { return nil }
+        let all = trimmed(Slice(start, i))
+        return Via(
+            all: all, transportName: transportName, transport: Transport(viaName: self[transportName]), host: host, port: port,
+            parameters: Slice(all.upper, all.upper), branch: .empty, received: .empty, maddr: .empty, rport: nil)
+    }
+
+    /// Host and port, and the white space round them.
+    @inline(__always)
+    private func sentBy(_ i: inout Int, _ end: Int) -> (host: Slice, port: UInt16)? {
+        i = run(of: .whiteSpace, from: i, to: end)
+        guard let host = readHost(&i, end) else { return nil }
+        i = run(of: .whiteSpace, from: i, to: end)
+        guard i < end, self[i] == 0x3A else { return (host, 0) }
+        // White space behind the colon is allowed (§25.1, COLON).
+        i = run(of: .whiteSpace, from: i + 1, to: end) - 1
+        guard let port = readPort(&i, end) else { return nil }
+        i = run(of: .whiteSpace, from: i, to: end)
+        return (host, port)
     }
 
     /// `SIP/2.0/UDP` and the white space behind it, which may also stand round the slashes; hardly anyone writes that.
@@ -106,6 +125,15 @@ extension RawSpan {
         guard i < end, self[i] == 0x2F else { return false }
         i += 1
         return true
+    }
+}
+
+extension Message {
+    /// The topmost Via of a request that is refused as malformed: an answer finds its way by its sent-by alone (RFC 3261
+    /// §18.2.2; RFC 4475 §3.1.2.1, §3.1.2.16). Nil: nobody can be answered.
+    public var viaOfRefused: Via? {
+        guard let index = firstIndex(of: .via) else { return nil }
+        return bytes.firstVia(fields[index].value) ?? bytes.sentByOfMalformedVia(fields[index].value)
     }
 }
 

@@ -212,13 +212,15 @@ extension OctetBuffer {
         for i in number.lower..<number.upper {
             switch bytes[i] {
             case 0x2D, 0x2E, 0x28, 0x29: continue  // - . ( )
+            // In the user part of a SIP URI the number's own parameters follow (RFC 3261 §19.1.6).
+            case 0x3B: return
             default: append(byte: bytes[i].asciiLowercased)
             }
         }
     }
 
     /// Undoes `%` escapes of characters that need none; the others are written with capital digits, so that two
-    /// spellings of one user become one.
+    /// spellings of one user become one. A `%` that begins no escape stands for itself.
     private mutating func appendUnescaped(_ slice: Slice, in bytes: RawSpan) {
         guard bytes[slice].firstOffset(of: 0x25) != nil else { return append(bytes[slice]) }
         var i = slice.lower
@@ -234,7 +236,7 @@ extension OctetBuffer {
                 }
                 i += 3
             } else {
-                append(byte: bytes[i])
+                if bytes[i] == 0x25 { append("%25") } else { append(byte: bytes[i]) }
                 i += 1
             }
         }

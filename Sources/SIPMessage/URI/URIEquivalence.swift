@@ -36,18 +36,25 @@ extension RawSpan {
         return address == other
     }
 
-    /// Whether each parameter of `mine` that counts has the same value in `theirs`.
+    /// Whether each parameter of `mine` that counts has the same value in `theirs`. One that is given more than once, which
+    /// §19.1.1 does not allow, counts as it is given first: a URI is always equivalent to itself.
     private func hasParameters(_ mine: Slice, matching theirs: Slice, _ octets: RawSpan) -> Bool {
         var matches = true
         forEachParameter(in: mine) { name, value in
             if let other = octets.value(ofParameter: self[name], in: theirs) {
-                matches = isSame(value, other, octets, caseMatters: false)
+                matches = isSame(value, other, octets, caseMatters: false) || isRepeated(name, value, in: mine)
             } else {
                 matches = !self[name].mustBeInBoth
             }
             return matches
         }
         return matches
+    }
+
+    /// Whether a parameter of this name stands before the one with this value.
+    private func isRepeated(_ name: Slice, _ value: Slice, in parameters: Slice) -> Bool {
+        guard let first = self.value(ofParameter: self[name], in: parameters) else { return false }
+        return first.lower < value.lower
     }
 
     /// The value of the first parameter of this name; empty: it has none; nil: it is not there.
@@ -114,7 +121,9 @@ extension RawSpan {
                 return false
             }
             let isNumber = self[name].equalsIgnoringCase("ext") || self[value].hasPrefix(0x2B)
-            matches = isNumber ? isSameNumber(value, other, octets) : isSame(value, other, octets, caseMatters: false)
+            matches =
+                (isNumber ? isSameNumber(value, other, octets) : isSame(value, other, octets, caseMatters: false))
+                || isRepeated(name, value, in: mine)
             return matches
         }
         return matches

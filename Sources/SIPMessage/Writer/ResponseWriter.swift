@@ -111,18 +111,21 @@ extension OctetBuffer {
     private mutating func appendTopVia(of request: borrowing Message, _ top: Via, from source: Endpoint) {
         let bytes = request.bytes
         let wantsPort = top.rport.map(\.isEmpty) ?? false
-        if wantsPort, top.received.isEmpty, let rport = top.rport, !bytes[rport.lower - 1].isLinearWhiteSpace {
-            // What nearly all clients ask for: the port put behind `rport`, and the address at the end.
-            append(bytes[Slice(top.all.lower, rport.lower)])
-            if bytes[rport.lower - 1] != 0x3D { append(byte: 0x3D) }
-            appendDecimal(UInt64(source.port))
-            append(bytes[Slice(rport.lower, top.all.upper)])
-        } else {
-            let isKnown = !wantsPort && IPAddress(bytes[top.host]) == source.address
-            if isKnown, top.received.isEmpty { return append(bytes[top.all]) }
+        let isKnown = !wantsPort && IPAddress(bytes[top.host]) == source.address
+        if !top.received.isEmpty {
             appendWithoutReceived(top, in: bytes, from: source)
-            if isKnown { return }
+        } else if wantsPort, let rport = top.rport {
+            // What nearly all clients ask for: the port put behind `rport`, and the address at the end.
+            var end = rport.lower
+            while bytes[end - 1].isLinearWhiteSpace { end -= 1 }
+            append(bytes[Slice(top.all.lower, end)])
+            if bytes[end - 1] != 0x3D { append(byte: 0x3D) }
+            appendDecimal(UInt64(source.port))
+            append(bytes[Slice(end, top.all.upper)])
+        } else {
+            append(bytes[top.all])
         }
+        if isKnown { return }
         append(";received=")
         appendWithoutBrackets(source.address)
     }

@@ -65,7 +65,7 @@ struct NameAddressTests {
 
     @Test(arguments: [
         "", "\"", "\"a", "\"a\\\"", "\"a\" <sip:a@h", "<>", "<sip:a@h>>", "a@b <sip:a@h>", "<sip:a@h>,<sip:b@h>", "sip:a@h, sip:b@h", "bob",
-        "<<sip:a@h>>", "<sip:a b@h>",
+        "<<sip:a@h>>", "<sip:a b@h>", "<sip:a@h>;x=\"open", "<sip:a@h>;x=\"open\\\"", "sip:a@h;x = \"open;tag=1",
     ])
     func refuses(_ text: String) {
         let octets = Array(text.utf8)
@@ -90,7 +90,7 @@ struct ListTests {
     @Test(arguments: [
         (";a=1;b", "a=1|b="), ("a=1 ; b = \"x;y=z\" ;c", "a=1|b=\"x;y=z\"|c="), (";;a;", "a="), (";a==b", "a==b"), ("", ""), ("  ", ""),
         (";=v", "=v"),
-        (";a=\"open;b", "a=\"open;b"),
+        (";a=\"open;b", "=a=\"open;b"), (";a;b = \"open\\\";c", "a=|=b = \"open\\\";c"),
     ])
     func parameters(_ text: String, _ expected: String) {
         let octets = Array(text.utf8)

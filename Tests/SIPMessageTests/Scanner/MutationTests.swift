@@ -1,6 +1,7 @@
 import SIPMessage
 import SansIO
 import Testing
+import TortureMessages
 
 /// Messages changed at random: two scanners agree on them, and nothing that reads them traps.
 struct MutationTests {
@@ -69,7 +70,7 @@ struct MutationTests {
 /// Seeded changes of well-formed messages.
 private struct Mutation {
     private var random: SplitMix
-    private let originals: [[UInt8]] = (TortureTests.valid.map(\.1) + TortureTests.invalid.map(\.1)).map { octets($0) }
+    private let originals: [[UInt8]] = TortureMessage.all.map(\.octets)
     private let spices: [[UInt8]] = [
         "\r\n", "\n", "\r", "\r\n\r\n", "\r\n ", "\n\t", " ", ":", ";", ",", "\"", "\\", "<", ">", "@", "=", "?", "%", "[", "]", "/", "\0",
         "Via: ", "l: 5\r\n",

@@ -23,6 +23,8 @@ struct URIEquivalenceTests {
         ("TEL:+15550100;ext=1-2;phone-context=a.Test", "tel:+15550100;phone-context=A.test;ext=12"),
         ("tel:7042;phone-context=+1-914", "tel:7042;phone-context=+1914"),
         ("urn:service:sos", "URN:service:sos"),
+        // A parameter given twice (§19.1.1 forbids it) counts once.
+        ("sip:a@h.test;user=phone;user=ip", "sip:a@h.test;user=phone;user=ip"), ("tel:+1;ext=1;ext=2", "tel:+1;ext=1;ext=2"),
     ])
     func equivalent(_ a: String, _ b: String) throws {
         #expect(try areEquivalent(a, b))
@@ -72,5 +74,24 @@ struct URIEquivalenceTests {
         let firstURI = try #require(uris.0, "\(a)")
         let secondURI = try #require(uris.1, "\(b)")
         return first.span.bytes.isEquivalent(firstURI, to: secondURI, in: second.span.bytes)
+    }
+}
+
+/// TS 23.003 §13.4: one user, one spelling.
+struct CanonicalIdentityTests {
+    @Test(arguments: [
+        ("sip:%61lice@HOME.test:5070;lr?x=y", "sip:alice@home.test"), ("sips:a:secret@h", "sip:a@h"), ("sip:a%2fb%c3@h", "sip:a/b%C3@h"),
+        ("tel:+1-(555).0100;phone-context=x", "tel:+15550100"), ("sip:+1-555@h;user=phone", "tel:+1555"),
+        // The number's own parameters are none of the identity's (RFC 3261 §19.1.6).
+        ("sip:+1-555;ext=3@h;user=phone", "tel:+1555"), ("sip:+1555@h", "sip:+1555@h"),
+        // A percent sign that begins no escape is one itself.
+        ("sip:%%341@h", "sip:%2541@h"), ("sip:a%zz%2@h", "sip:a%25zz%252@h"), ("urn:x:y", ""),
+    ])
+    func isWrittenInOneWay(_ text: String, _ expected: String) throws {
+        let octets = Array(text.utf8)
+        let parsed = octets.span.bytes.uri(Slice(0, octets.count))
+        var identity = OctetBuffer()
+        identity.appendIdentity(try #require(parsed), in: octets.span.bytes)
+        #expect(String(octets: identity.bytes) == expected)
     }
 }
