@@ -40,12 +40,24 @@ extension ServingCSCF {
     mutating func newRequest(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
         guard let requestURI = arrival.essentials.requestURI else { return }
         guard requestURI.scheme != .other else { return answer(arrival, request, 416, at: now, into: &effects) }
+        if !requestURI.parameters.isEmpty, let maddr = request.bytes.parameter("maddr", in: requestURI.parameters), requestURI.isSIP,
+            own.isReached(
+                by: maddr, of: requestURI, in: request.bytes, over: configuration.listeners[Int(arrival.flow.listener)])
+        {
+            return maddrReached(arrival, request, requestURI, at: now, into: &effects)
+        }
         let isForUs = requestURI.isSIP && requestURI.user.isEmpty && own.isOurs(requestURI, in: request.bytes)
-        if isForUs, request.method == .register { return register(arrival, request, at: now, into: &effects) }
-        if isForUs, request.method == .options, arrival.essentials.to.tag.isEmpty {
-            return optionsReceived(arrival, request, at: now, into: &effects)
+        if isForUs {
+            switch request.method {
+            case .register: return register(unlessMerged: arrival, request, at: now, into: &effects)
+            case .options where arrival.essentials.to.tag.isEmpty: return optionsReceived(arrival, request, at: now, into: &effects)
+            default: break
+            }
         }
         if arrival.essentials.maxForwards == 0 { return answer(arrival, request, 483, at: now, into: &effects) }
+        if request.has(.maxBreadth), ForwardedRequest.breadth(of: request) == 0 {
+            return answer(arrival, request, 440, at: now, into: &effects)
+        }
         if request.has(.proxyRequire) {
             return answer(arrival, request, 420, at: now, into: &effects) {
                 $0.appendUnsupported(of: request, .proxyRequire, known: { _ in false })
@@ -57,8 +69,40 @@ extension ServingCSCF {
         route(arrival, request, requestURI, at: now, into: &effects)
     }
 
+    /// A Request-URI with a `maddr` that has led here (§16.4): the request goes on as if it had come without.
+    private mutating func maddrReached(
+        _ arrival: Arrival, _ request: borrowing Message, _ requestURI: SIPURI, at now: Now, into effects: inout Effects
+    ) {
+        let headerStart = Int(request.shape.headerStart)
+        var octets = OctetBuffer(capacity: request.bytes.byteCount)
+        octets.append(request[request.shape.methodName])
+        octets.append(" ")
+        octets.appendWithoutMaddr(requestURI, in: request.bytes)
+        octets.append(" SIP/2.0\r\n")
+        octets.append(request.bytes.part(headerStart, request.bytes.byteCount - headerStart))
+        var scanner = MessageScanner()
+        _ = scanner.scan(octets.bytes)
+        let changed = scanner.message(octets.bytes)
+        // It was sound when it came.
+        guard let essentials = try? changed.essentials() else { return answer(arrival, request, 400, at: now, into: &effects) }
+        newRequest(Arrival(server: arrival.server, flow: arrival.flow, essentials: essentials), changed, at: now, into: &effects)
+    }
+
+    private mutating func register(
+        unlessMerged arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects
+    ) {
+        if isMerged(arrival, request) { return answerMerged(arrival, request, at: now, into: &effects) }
+        register(arrival, request, at: now, into: &effects)
+    }
+
+    private mutating func answerMerged(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
+        answer(
+            arrival, request, 482, warning: "the same request has come another way before", at: now, into: &effects)
+    }
+
     /// OPTIONS to the core itself (RFC 3261 §11.2).
     private mutating func optionsReceived(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
+        if isMerged(arrival, request) { return answerMerged(arrival, request, at: now, into: &effects) }
         answer(arrival, request, 200, at: now, into: &effects) {
             $0.append(
                 "Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, PUBLISH, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, UPDATE, PRACK\r\n")

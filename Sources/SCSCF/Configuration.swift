@@ -35,6 +35,10 @@ public struct ServingCSCFConfiguration: Sendable {
     public var profiles: [ServiceProfile] = []
     /// The most transactions that may live at once.
     public var transactionLimit = 1_000_000
+    /// The most octets kept for retransmission at once; past it requests are refused as past `transactionLimit`.
+    public var keptLimit = 1 << 30
+    /// Whether the contacts of a 3xx are tried in place of the one that gave it (RFC 3261 §16.7 step 4).
+    public var followsRedirections = false
     /// Whether changes of registrations are stored, so that what depends on one waits for its commit.
     public var isPersistent = false
     /// The same for all shards of a node.

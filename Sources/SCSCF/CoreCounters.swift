@@ -5,7 +5,10 @@ public import SansIO
 
 /// Why a message was not worked on.
 public enum DropReason: UInt8, BitwiseCopyable, Sendable, CaseIterable {
-    case keepAlive, malformed, strayResponse, strayAcknowledgement, overload, unroutableAcknowledgement
+    case keepAlive, malformed, strayResponse, strayAcknowledgement
+    /// No room for a transaction: of new work, and of requests within a dialog; or too many octets are kept already.
+    case overload, overloadWithinDialog, overloadMemory
+    case unroutableAcknowledgement
 
     public var name: String {
         switch self {
@@ -14,6 +17,8 @@ public enum DropReason: UInt8, BitwiseCopyable, Sendable, CaseIterable {
         case .strayResponse: "stray_response"
         case .strayAcknowledgement: "stray_ack"
         case .overload: "overload"
+        case .overloadWithinDialog: "overload_in_dialog"
+        case .overloadMemory: "overload_memory"
         case .unroutableAcknowledgement: "unroutable_ack"
         }
     }

@@ -43,6 +43,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var loops: SelfLoopMemory
     var fallbacks = StreamRefusals()
     var relays = Relays()
+    var answered: AnsweredRequests
     /// What tells the Call-IDs of third-party REGISTER requests of this run from those of another, and their last CSeq.
     let thirdPartySession: UInt64
     var thirdPartySequence: UInt32 = 0
@@ -70,8 +71,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
         transactions = TransactionLayer(
             listeners: configuration.listeners, timers: configuration.timers,
-            limit: max(1, configuration.transactionLimit / Int(place.count)), place: place, random: RandomSource(seed: random.next()),
-            start: now.monotonic)
+            limit: max(1, configuration.transactionLimit / Int(place.count)), keptLimit: configuration.keptLimit / Int(place.count),
+            place: place, random: RandomSource(seed: random.next()), start: now.monotonic)
         registrar = Registrar(
             settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random),
             start: now.monotonic)
@@ -80,6 +81,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             secret: HashSecret(from: &random), start: now.monotonic)
         wheel = TimerWheel(start: now.monotonic)
         loops = SelfLoopMemory(secret: HashSecret(from: &random))
+        answered = AnsweredRequests(secret: secret)
         counters = CoreCounters(applicationServers: configuration.applicationServers.count)
         thirdPartySession = random.next()
         self.random = random
@@ -144,8 +146,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             }
             swap(&scanner, &self.scanner)
         case .response: relayAnswered(handOver, octets, at: now, into: &effects)
-        case .silence: relayUnanswered(handOver, into: &effects)
-        case .cancel: relayCancelled(handOver, at: now, into: &effects)
+        case .silence: relayUnanswered(handOver, at: now, into: &effects)
+        case .cancel: relayCancelled(handOver, octets, at: now, into: &effects)
         case .question: flowQuestioned(handOver, into: &effects)
         case .answer: flowAnswered(handOver, at: now, into: &effects)
         }
@@ -226,16 +228,25 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             newRequest(Arrival(server: server, flow: flow, essentials: essentials), request, at: now, into: &effects)
         case .acknowledgement:
             forwardAcknowledgement(request, essentials, over: flow, into: &effects)
-        case .cancel(let cancel, let invite):
-            cancelReceived(cancel, of: invite, request, essentials, over: flow, at: now, into: &effects)
+        case .cancel(let cancel, let cancelled):
+            cancelReceived(cancel, of: cancelled, request, essentials, over: flow, at: now, into: &effects)
         case .overloaded:
-            counters.countDropped(.overload)
+            counters.countDropped(overloadReason(essentials))
             let start = effects.wire.bytes.count
             effects.wire.bytes.appendResponse(503, to: request, essentials, from: flow.remote, toTag: random.next())
-            effects.wire.bytes.append("Retry-After: 5\r\n")
+            effects.wire.bytes.appendField(.retryAfter, decimal: ServingCSCF.retryAfter)
             effects.wire.bytes.appendEmptyBody()
             transactions.respondStatelessly(to: request, essentials.via, over: flow, 503, from: start, into: &effects.wire)
         }
+    }
+
+    /// In how many seconds a client that is refused for want of room may try again.
+    static let retryAfter: UInt64 = 5
+
+    /// Under which reason a refusal for want of room is counted.
+    func overloadReason(_ essentials: Essentials) -> DropReason {
+        if transactions.isKeepingTooMuch { return .overloadMemory }
+        return essentials.to.tag.isEmpty ? .overload : .overloadWithinDialog
     }
 
     /// A malformed message is answered where an answer can find its way: a request (but ACK) with a usable Via. The
@@ -244,9 +255,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         _ fault: MessageFault, _ message: borrowing Message, over flow: Flow, into effects: inout Effects
     ) {
         counters.countMalformed(fault)
-        guard message.isRequest, message.method != .ack, let slice = message.firstValue(.via), let via = message.bytes.via(slice),
-            !message.shape.methodName.isEmpty
-        else {
+        guard message.isRequest, message.method != .ack, let via = message.viaOfRefused, !message.shape.methodName.isEmpty else {
             effects.notices.append(Notice(.info, dropNotice(fault, flow)))
             return
         }

@@ -7,7 +7,14 @@ public import SansIO
 /// the caller between the steps, which are in the order of the header fields.
 public struct ForwardedRequest: BitwiseCopyable, Sendable {
     /// Header fields that are always written anew or moved to the top.
-    public static let rewritten: HeaderSet = [.via, .maxForwards, .route, .recordRoute, .contentLength]
+    public static let rewritten: HeaderSet = [.via, .maxForwards, .maxBreadth, .route, .recordRoute, .contentLength]
+
+    /// How many requests one may be made into at once: what Max-Breadth says, and 60 at most, which is also the default
+    /// (RFC 5393 §5.3.3).
+    public static func breadth(of request: borrowing Message) -> UInt16 {
+        guard let value = request.value(.maxBreadth), let number = request.bytes.decimal(value) else { return 60 }
+        return UInt16(min(number, 60))
+    }
 }
 
 extension OctetBuffer {

@@ -22,12 +22,24 @@ public struct OwnAddresses: Sendable {
     /// wildcard listener only its advertised address and those of the loopback are known to be ours.
     public func isListener(_ uri: SIPURI, in bytes: RawSpan) -> Bool {
         guard uri.isSIP, let address = IPAddress(bytes[uri.host]) else { return false }
-        let port = uri.port == 0 ? (uri.scheme == .sips ? 5061 : 5060) : uri.port
+        let port = uri.port == 0 ? (bytes.transport(of: uri) ?? .udp).defaultPort : uri.port
         for endpoint in endpoints
-        where endpoint.port == port && endpoint.address == address || (endpoint.address.isUnspecified && address.isLoopback) {
+        where endpoint.port == port && (endpoint.address == address || endpoint.address.isUnspecified && address.isLoopback) {
             return true
         }
         return false
+    }
+
+    /// Whether the `maddr` of a Request-URI leads to the listener that the request came in by, or to the home domain: then it
+    /// has done its work, and port and transport with it (RFC 3261 §16.4).
+    public func isReached(by maddr: Slice, of uri: SIPURI, in bytes: RawSpan, over listener: Listener) -> Bool {
+        var transport: Transport? = .udp
+        if let word = bytes.parameter("transport", in: uri.parameters) { transport = Transport(viaName: bytes[word]) }
+        guard transport == listener.transport else { return false }
+        guard (uri.port == 0 ? listener.transport.defaultPort : uri.port) == listener.advertised.port else { return false }
+        guard let address = IPAddress(bytes[maddr]) else { return bytes[maddr].equalsIgnoringCase(domain.span.bytes) }
+        if listener.local.address.isUnspecified, address.isLoopback { return true }
+        return address == listener.local.address || address == listener.advertised.address
     }
 
     /// Whether the host of a SIP URI is the home domain, at any port of ours.
@@ -48,7 +60,7 @@ public struct RouteSet: BitwiseCopyable, Sendable {
     public var next: NameAddress?
     /// Whether the last value is taken as the Request-URI (a strict router sent the request).
     public var requestURIFromLast: SIPURI?
-    /// A Route value that is no address: the request is malformed.
+    /// A Route value that is no address, or more of them than are looked at: the request is malformed.
     public var isMalformed = false
 
     /// Whether the topmost value that is left is a strict router's, without `lr`: it takes the place of the Request-URI,
@@ -60,6 +72,9 @@ public struct RouteSet: BitwiseCopyable, Sendable {
 }
 
 extension RouteSet {
+    /// The most Route values that are looked at.
+    private static let limit = 64
+
     /// Reads the Route header fields of a request.
     public init(_ request: borrowing Message, _ requestURI: SIPURI, own addresses: borrowing OwnAddresses) {
         self.init()
@@ -68,12 +83,12 @@ extension RouteSet {
         var routes: [NameAddress] = []
         var isSound = true
         request.forEachValue(.route) { value in
-            guard let address = bytes.nameAddress(value) else {
+            guard let address = bytes.nameAddress(value), routes.count < RouteSet.limit else {
                 isSound = false
                 return false
             }
             routes.append(address)
-            return routes.count < 64
+            return true
         }
         guard isSound else {
             isMalformed = true

@@ -66,9 +66,10 @@ public enum RequestOutcome: BitwiseCopyable, Hashable, Sendable {
     case absorbed
     /// An ACK to a 2xx, or one that belongs to nothing here: it has no transaction and is only forwarded.
     case acknowledgement
-    /// A CANCEL, with its own transaction, and the INVITE that it is for; nil: there is none (481).
+    /// A CANCEL, with its own transaction, and the one that it is for, on which it has an effect only if that is an
+    /// INVITE's (§9.2); nil: there is none (481).
     case cancel(SlotID, of: SlotID?)
-    /// As many transactions as are allowed are alive: to be answered 503 without one.
+    /// There is no room left for such a request (`Admission.swift`): to be answered 503 without a transaction.
     case overloaded
 }
 

@@ -13,8 +13,8 @@ public import SansIO
 
 public struct TransactionLayer: ~Copyable {
     public let timers: TimerSettings
-    /// The most transactions that may live at once.
-    public let limit: Int
+    /// How much of everything there may be at once.
+    let room: TransactionRoom
     let listeners: [Listener]
     /// The listeners as they stand in what we send.
     public let advertised: TextList
@@ -29,22 +29,25 @@ public struct TransactionLayer: ~Copyable {
     var scratch = OctetBuffer(capacity: 1024)
     var random: RandomSource
     let secret: HashSecret
+    /// What a CANCEL that still waits for a provisional response will say, by its INVITE: header fields.
+    var waitingReasons: [UInt64: [UInt8]] = [:]
     private var expired: [UInt64] = []
     private var counts = InlineArray<4, Int>(repeating: 0)
 
     /// - Parameters:
     ///   - listeners: ours, by number: their advertised addresses stand in Via.
-    ///   - limit: the most transactions that may live at once; a request past it is `.overloaded`.
+    ///   - limit: the most transactions that may live at once; a request past it is `.overloaded`, new work a little earlier.
+    ///   - keptLimit: the same for octets kept for retransmission.
     ///   - place: the shard whose transactions these are.
     public init(
-        listeners: [Listener], timers: TimerSettings = TimerSettings(), limit: Int = 1_000_000, place: ShardPlace = .only,
-        random: RandomSource, start: Instant
+        listeners: [Listener], timers: TimerSettings = TimerSettings(), limit: Int = 1_000_000, keptLimit: Int = .max,
+        place: ShardPlace = .only, random: RandomSource, start: Instant
     ) {
         self.listeners = listeners
         advertised = TextList(advertisedBy: listeners)
         self.place = place
         self.timers = timers
-        self.limit = limit
+        room = TransactionRoom(transactions: limit, octets: keptLimit)
         self.random = random
         secret = HashSecret(from: &self.random)
         wheel = TimerWheel(start: start)
@@ -69,6 +72,8 @@ public struct TransactionLayer: ~Copyable {
     public func state(of id: SlotID) -> TransactionState? { slab.contains(id) ? slab[id.index].state : nil }
     public func method(of id: SlotID) -> Method? { slab.contains(id) ? slab[id.index].method : nil }
     public func flow(of id: SlotID) -> Flow? { slab.contains(id) ? slab[id.index].flow : nil }
+    /// The status of the last response; 0: none yet. Nil: there is no such transaction.
+    public func lastStatus(of id: SlotID) -> UInt16? { slab.contains(id) ? slab[id.index].lastStatus : nil }
 
     /// Timers that one call of `advance` looks after at most: messages are served in between.
     private static let timersPerAdvance = 1024
@@ -136,6 +141,7 @@ public struct TransactionLayer: ~Copyable {
         pool.release(transaction.packet)
         if transaction.kind.isServer { serverKeys.remove(transaction.key) }
         counts[Int(transaction.kind.rawValue)] -= 1
+        if transaction.isCancelled { waitingReasons[id.rawValue] = nil }
         slab.remove(id.index)
         // A CANCEL is of no use without its INVITE, by whose branch alone its response could be found.
         if transaction.kind == .inviteClient, slab.contains(transaction.companion) { remove(transaction.companion) }

@@ -12,17 +12,33 @@ public struct Surroundings: Sendable {
     public var readFile: @Sendable (_ path: String) throws(UnreadableFile) -> [UInt8]
     /// What is wrong with a POSIX extended regular expression (`what is wrong; what to write instead`), nil if nothing is.
     public var expressionFault: @Sendable (_ expression: String) -> String?
+    /// What is wrong with certificates and keys, nil if nothing is.
+    public var tlsFault: @Sendable (_ files: TLSFiles) -> TLSFileFault?
 
     public init(
         environment: [String: String], workingFolder: String, isLab: Bool = false,
         readFile: @escaping @Sendable (_ path: String) throws(UnreadableFile) -> [UInt8],
-        expressionFault: @escaping @Sendable (_ expression: String) -> String?
+        expressionFault: @escaping @Sendable (_ expression: String) -> String?,
+        tlsFault: @escaping @Sendable (_ files: TLSFiles) -> TLSFileFault?
     ) {
         self.environment = environment
         self.workingFolder = workingFolder
         self.isLab = isLab
         self.readFile = readFile
         self.expressionFault = expressionFault
+        self.tlsFault = tlsFault
+    }
+}
+
+/// What is wrong with one of the files of `core.tls`.
+public struct TLSFileFault: Sendable {
+    public enum File: Sendable { case certificate, key, trust }
+    public var file: File
+    /// What is wrong; what to write instead.
+    public var text: String
+    public init(_ file: File, _ text: String) {
+        self.file = file
+        self.text = text
     }
 }
 

@@ -93,6 +93,7 @@ public struct CoreSettings: Sendable, Equatable {
     public var advertise: String?
     public var udpSizeLimit = 1300
     public var hosts: [String: HostPort] = [:]
+    public var tls = TLSFiles()
     /// CIDR blocks whose identity headers are believed.
     public var trusted: [AddressBlock] = []
     public var requestURIScopeIsFull = false
@@ -102,10 +103,40 @@ public struct CoreSettings: Sendable, Equatable {
     public var udpSegmentation = true
     /// Transactions that may live at once; a request past it is answered 503 with Retry-After.
     public var transactionLimit = 1_000_000
+    /// Bytes of messages that may be kept for retransmission at once; the same past it.
+    public var keptBytes = 1 << 30
+    static let leastKeptBytes = 1 << 20
+    public var timers = TimerValues()
+    /// Whether the contacts of a redirection are tried in place of the one that gave it.
+    public var recursion = false
     /// Fixes all that is random; nil: from the system.
     public var seed: UInt64?
     public init() {}
 }
+
+/// The base timers of RFC 3261 §17, table 4, and timer C, in milliseconds.
+public struct TimerValues: Sendable, Equatable {
+    public var t1 = 500
+    /// Never less than `t1`.
+    public var t2 = 4000
+    public var t4 = 5000
+    public var timerC = 181_000
+    public init() {}
+}
+
+/// The section `core.tls`: what its files hold, in PEM.
+public struct TLSFiles: Sendable, Equatable {
+    /// Our certificate and the chain behind it, and the key to it; both or neither. nil: they are made at start.
+    public var certificate: [UInt8]?
+    public var key: [UInt8]?
+    /// Whose certificates are believed; nil: the system's.
+    public var trust: [UInt8]?
+    public var clients = ClientCertificates.none
+    public init() {}
+}
+
+/// Whether clients are asked for a certificate, and whether they need one.
+public enum ClientCertificates: String, Sendable, CaseIterable { case none, request, require }
 
 /// A CIDR block. `address` has 4 or 16 bytes.
 public struct AddressBlock: Sendable, Equatable {

@@ -2,12 +2,7 @@
 // line goes when the core has learned what it names.
 
 enum Unsupported {
-    static let transports: [TransportName] = [.tls, .ws, .wss]
     static let algorithms: [DigestAlgorithm] = [.sha256, .sha512_256]
-
-    static func fault(transport: TransportName) -> String? {
-        transports.contains(transport) ? "\(transport.rawValue) is not supported yet; write udp or tcp" : nil
-    }
 
     /// Identities of services and wildcards (IdentityType of TS 29.228 Annex E).
     static func fault(identityType: Int) -> String? {
@@ -20,7 +15,6 @@ extension Reader {
     /// Refuses what the core cannot do yet, at the place of the value that asks for it.
     mutating func refuseUnsupported(_ root: Node) {
         if let core = root[RootKeys.core] { refuseUnsupported(inCore: core) }
-        refuseUnsupportedServers(root)
         for entry in root[RootKeys.subscribers]?.entries ?? [] {
             refuseAKA(entry.value, SubscriberKeys.authentication)
             for device in entry.value[SubscriberKeys.privateIdentities]?.entries ?? [] { refuseAKA(device.value, nil) }
@@ -28,12 +22,6 @@ extension Reader {
     }
 
     private mutating func refuseUnsupported(inCore core: Node) {
-        for element in core[node: CoreKeys.listen]?.elements ?? [] {
-            if let listener = Codec<ListenAddress>.listenAddress.read(element), let fault = Unsupported.fault(transport: listener.transport)
-            {
-                error(element.position, fault)
-            }
-        }
         refuse(core, CoreKeys.authentication, .aka, "authentication by AKA", "write digest or none")
         for element in core[node: CoreKeys.digestAlgorithms]?.elements ?? [] {
             if let algorithm = Codec<DigestAlgorithm>.word.read(element), Unsupported.algorithms.contains(algorithm) {
@@ -44,22 +32,6 @@ extension Reader {
         for name in [CoreKeys.clockStart.name, CoreKeys.clockPatience.name] {
             if let entry = core.entry(name) {
                 error(entry.position, "'\(name)' belongs to a virtual clock, which is not supported yet; leave it out")
-            }
-        }
-        if let tls = core.entry(CoreKeys.tls.name) {
-            error(tls.position, "TLS is not supported yet; leave 'tls' out and listen on udp:// or tcp://")
-        }
-    }
-
-    private mutating func refuseUnsupportedServers(_ root: Node) {
-        let sections = [(root[RootKeys.servers], ServerKeys.uri), (root[RootKeys.networks], NetworkKeys.uri)]
-        for (section, key) in sections {
-            for entry in section?.entries ?? [] {
-                if let uri = entry.value[key], let value = entry.value[node: key],
-                    let fault = Unsupported.fault(transport: uri.effectiveTransport)
-                {
-                    error(value.position, fault)
-                }
             }
         }
     }

@@ -33,6 +33,11 @@ import Testing
         #expect(address.endpoint.text == endpoint)
     }
 
+    @Test(arguments: Transport.allCases) func aCoreListensByEachTransport(transport: Transport) throws {
+        let address = try NodeRuntime.ListenAddress(argument: "\(transport.name)://127.0.0.1:5071", among: Transport.allCases)
+        #expect(address.transport == transport)
+    }
+
     @Test(arguments: [
         "127.0.0.1:5060", "udp://", "udp://127.0.0.1", "udp://:5060", "udp://127.0.0.1:65536", "udp://127.0.0.1:-1", "udp://[::1:5060",
         "udp://[::1]5060", "tls://127.0.0.1:5061", "sctp://127.0.0.1:5060", "udp://host.invalid:5060", "udp://127.0.0.1:50 60",

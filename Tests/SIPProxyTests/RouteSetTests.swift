@@ -56,6 +56,7 @@ import Testing
         #expect(read("sip:bob@home1.test", ["<sip:198.51.100.1;lr>"]).removed == 0)
         #expect(read("sip:bob@home1.test", ["<sip:127.0.0.1;lr>"]).removed == 1)
         #expect(read("sip:bob@home1.test", ["<sip:192.0.2.7:5061;lr>"]).removed == 0)
+        #expect(read("sip:bob@home1.test", ["<sip:127.0.0.1:5080;lr>"]).removed == 0)
     }
 
     @Test func theLastValueMayBeTheRequestURI() {
@@ -68,6 +69,12 @@ import Testing
         let reading = read("sip:bob@198.51.100.1", ["<sip:strict.test>", "<sip:loose.test;lr>"])
         #expect(reading.isStrict)
         #expect(reading.written == "Route: <sip:loose.test;lr>\r\nRoute: <sip:bob@198.51.100.1>\r\n")
+    }
+
+    @Test func moreValuesThanAreLookedAtAreAFault() {
+        let route = "<sip:192.0.2.9;lr>"
+        #expect(!read("sip:bob@home1.test", Array(repeating: route, count: 64)).isMalformed)
+        #expect(read("sip:bob@home1.test", Array(repeating: route, count: 65)).isMalformed)
     }
 
     @Test func aValueThatIsNoAddressIsAFault() {

@@ -131,6 +131,35 @@ struct ClientTests {
         #expect(timeline(rig.run(to: 2200)) == ["1100 CANCEL", "2100 CANCEL"])
     }
 
+    /// RFC 3326 §2; of several reasons the first counts, for a CANCEL is sent once.
+    @Test(arguments: [true, false]) func theCANCELTellsWhy(_ isRinging: Bool) throws {
+        var rig = Rig()
+        let id = try rig.send("INVITE")
+        let invite = rig.sent()[0]
+        if isRinging { _ = try rig.answer(invite, 180) }
+        rig.cancel(id, reason: "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n")
+        rig.cancel(id, reason: "Reason: SIP;cause=600\r\n")
+        if !isRinging { _ = try rig.answer(invite, 180) }
+        let cancel = try #require(rig.sent().first)
+        #expect(cancel.label == "CANCEL")
+        #expect(cancel.field("Reason") == "SIP;cause=200;text=\"Call completed elsewhere\"")
+        #expect(cancel.text.hasSuffix("\r\nContent-Length: 0\r\n\r\n"))
+    }
+
+    @Test func aReasonThatIsNeverToldIsForgotten() throws {
+        var rig = Rig()
+        let id = try rig.send("INVITE")
+        rig.cancel(id, reason: "Reason: SIP;cause=200\r\n")
+        _ = rig.run(to: 32_000)
+        #expect(rig.isEmpty == true)
+        // The slot's next tenant has nothing of it.
+        let next = try rig.send("INVITE")
+        let invite = rig.sent()[0]
+        rig.cancel(next)
+        _ = try rig.answer(invite, 180)
+        #expect(rig.sent().map { $0.field("Reason") } == [nil])
+    }
+
     @Test func aFinalResponseComesBeforeTheCANCEL() throws {
         var rig = Rig()
         let id = try rig.send("INVITE")

@@ -10,30 +10,30 @@ struct MachineTableTests {
     static let inviteServer: [String: [String: String]] = [
         "fresh": [
             "request": "absorbed → proceeding", "ACK": "absorbed → proceeding", "1xx": "180 → proceeding", "2xx": "200 → accepted",
-            "final": "486 → completed", "timer": "→ proceeding", "failure": "→ proceeding",
+            "final": "486 → completed", "timer": "→ proceeding", "failure": "→ proceeding", "CANCEL": "cancel → proceeding",
         ],
         "proceeding": [
             "request": "180 absorbed → proceeding", "ACK": "absorbed → proceeding", "1xx": "180 → proceeding", "2xx": "200 → accepted",
-            "final": "486 → completed", "timer": "→ proceeding", "failure": "→ proceeding",
+            "final": "486 → completed", "timer": "→ proceeding", "failure": "→ proceeding", "CANCEL": "cancel → proceeding",
         ],
         "completed": [
             "request": "486 absorbed → completed", "ACK": "absorbed → confirmed", "1xx": "→ completed", "2xx": "→ completed",
-            "final": "→ completed", "timer": "486 → completed", "failure": "→ completed",
+            "final": "→ completed", "timer": "486 → completed", "failure": "→ completed", "CANCEL": "cancel → completed",
         ],
         "confirmed": [
             "request": "absorbed → confirmed", "ACK": "absorbed → confirmed", "1xx": "→ confirmed", "2xx": "→ confirmed",
             "final": "→ confirmed",
-            "timer": "→ gone", "failure": "→ confirmed",
+            "timer": "→ gone", "failure": "→ confirmed", "CANCEL": "cancel → confirmed",
         ],
         "accepted": [
             "request": "absorbed → accepted", "ACK": "acknowledgement → accepted", "1xx": "→ accepted", "2xx": "200 → accepted",
-            "final": "→ accepted", "timer": "→ gone", "failure": "→ accepted",
+            "final": "→ accepted", "timer": "→ gone", "failure": "→ accepted", "CANCEL": "cancel → accepted",
         ],
     ]
 
     @Test(
         arguments: ["fresh", "proceeding", "completed", "confirmed", "accepted"],
-        ["request", "ACK", "1xx", "2xx", "final", "timer", "failure"])
+        ["request", "ACK", "1xx", "2xx", "final", "timer", "failure", "CANCEL"])
     func inviteServer(_ state: String, _ event: String) throws {
         let expected = try #require(MachineTableTests.inviteServer[state]?[event])
         var rig = Rig()
@@ -52,6 +52,7 @@ struct MachineTableTests {
         switch event {
         case "request": heard = "\(try rig.receive(incoming("INVITE")))"
         case "ACK": heard = "\(try rig.receive(incoming("ACK", to: ";tag=t")))"
+        case "CANCEL": heard = "\(try rig.receive(incoming("CANCEL")))"
         case "1xx": rig.respond(id, 180)
         case "2xx": rig.respond(id, 200)
         case "final": rig.respond(id, 486)
@@ -69,21 +70,29 @@ struct MachineTableTests {
     static let nonInviteServer: [String: [String: String]] = [
         "fresh": [
             "request": "absorbed → trying", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "→ trying", "failure": "→ gone",
+            "CANCEL": "cancel → trying", "no answer": "→ completed",
         ],
         "awaiting": [
             "request": "absorbed → trying", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "100 → proceeding",
-            "failure": "→ gone",
+            "failure": "→ gone", "CANCEL": "cancel → trying", "no answer": "→ completed",
         ],
         "proceeding": [
             "request": "100 absorbed → proceeding", "1xx": "100 → proceeding", "final": "200 → completed", "timer": "→ proceeding",
-            "failure": "→ gone",
+            "failure": "→ gone", "CANCEL": "cancel → proceeding", "no answer": "→ completed",
         ],
         "completed": [
             "request": "200 absorbed → completed", "1xx": "→ completed", "final": "→ completed", "timer": "→ gone", "failure": "→ gone",
+            "CANCEL": "cancel → completed", "no answer": "→ completed",
+        ],
+        "unanswered": [
+            "request": "absorbed → completed", "1xx": "→ completed", "final": "→ completed", "timer": "→ gone", "failure": "→ gone",
+            "CANCEL": "cancel → completed", "no answer": "→ completed",
         ],
     ]
 
-    @Test(arguments: ["fresh", "awaiting", "proceeding", "completed"], ["request", "1xx", "final", "timer", "failure"])
+    @Test(
+        arguments: ["fresh", "awaiting", "proceeding", "completed", "unanswered"],
+        ["request", "1xx", "final", "timer", "failure", "CANCEL", "no answer"])
     func nonInviteServer(_ state: String, _ event: String) throws {
         let expected = try #require(MachineTableTests.nonInviteServer[state]?[event])
         var rig = Rig()
@@ -92,18 +101,23 @@ struct MachineTableTests {
         case "awaiting": try rig.await(id, incoming("MESSAGE"))
         case "proceeding": rig.respond(id, 100)
         case "completed": rig.respond(id, 200)
+        case "unanswered":
+            rig.respond(id, 100)
+            rig.leaveUnanswered(id)
         default: break
         }
         _ = rig.sent()
         var heard = ""
         switch event {
         case "request": heard = "\(try rig.receive(incoming("MESSAGE")))"
+        case "CANCEL": heard = "\(try rig.receive(incoming("CANCEL")))"
+        case "no answer": rig.leaveUnanswered(id)
         case "1xx": rig.respond(id, 100)
         case "final": rig.respond(id, 200)
         case "failure": rig.fail(id)
         default:
             let hasTimer = rig.fireNext(id)
-            #expect(hasTimer == (state == "awaiting" || state == "completed"))
+            #expect(hasTimer == (state == "awaiting" || state == "completed" || state == "unanswered"))
         }
         let summary = rig.summary(of: id, heard)
         #expect(summary == expected)

@@ -27,11 +27,12 @@ struct Rig: ~Copyable {
     private(set) var events: [TransactionEvent] = []
     private(set) var now = Instant.zero
 
-    init(timers: TimerSettings = TimerSettings(), limit: Int = 1000) {
+    init(timers: TimerSettings = TimerSettings(), limit: Int = 1000, keptLimit: Int = .max) {
         let udp = Endpoint(address: IPAddress(v4: 0xC000_0201), port: 5060)
         let tcp = Endpoint(address: IPAddress(v4: 0xC000_0202), port: 5062)
         layer = TransactionLayer(
             listeners: [Listener(transport: .udp, local: udp), Listener(transport: .tcp, local: tcp)], timers: timers, limit: limit,
+            keptLimit: keptLimit,
             random: RandomSource(seed: 11), start: .zero)
     }
 
@@ -101,6 +102,8 @@ struct Rig: ~Copyable {
         layer.respond(id, status, from: start, at: now, into: &wire)
     }
 
+    mutating func leaveUnanswered(_ id: SlotID) { layer.leaveUnanswered(id, at: now, into: &wire) }
+
     mutating func await(_ id: SlotID, _ text: String) throws {
         let octets = wireOctets(text)
         var scanner = MessageScanner()
@@ -142,7 +145,9 @@ struct Rig: ~Copyable {
         return layer.responseReceived(message, try message.essentials(), at: now, into: &wire)
     }
 
-    mutating func cancel(_ id: SlotID) { layer.cancel(id, at: now, into: &wire) }
+    mutating func cancel(_ id: SlotID, reason: String = "") {
+        layer.cancel(id, reason: Array(reason.utf8).span.bytes, at: now, into: &wire)
+    }
 
     mutating func fail(_ id: SlotID) { layer.transmissionFailed(id.rawValue, at: now, into: &wire, events: &events) }
 

@@ -84,9 +84,18 @@ struct ServerMatchingTests {
 
     @Test func aCANCELOfNothing() throws {
         var rig = Rig()
-        _ = try rig.open(incoming("MESSAGE"))
+        _ = try rig.open(incoming("MESSAGE", branch: "z9hG4bKother"))
         guard case .cancel(_, of: let found) = try rig.receive(incoming("CANCEL")) else { throw Unexpected() }
         #expect(found == nil)
+    }
+
+    /// §9.2: whatever the method, as long as there is a transaction the CANCEL is one that found what it is for.
+    @Test(arguments: ["MESSAGE", "OPTIONS", "BYE", "PRACK"]) func aCANCELOfAnotherMethod(_ method: String) throws {
+        var rig = Rig()
+        let id = try rig.open(incoming(method))
+        guard case .cancel(_, of: let found) = try rig.receive(incoming("CANCEL")) else { throw Unexpected() }
+        #expect(found == id)
+        #expect(rig.layer.state(of: id) == .trying)
     }
 
     @Test func pastTheLimitNothingIsOpened() throws {

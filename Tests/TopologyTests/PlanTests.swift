@@ -26,7 +26,9 @@ import Topology
               trusted: [10.0.0.0/8, "2001:db8::1"]
               request_uri_scope: full
               header_content_case: insensitive
-              limits: {transactions: 5000}
+              limits: {transactions: 5000, kept_bytes: 64MiB}
+              timers: {t1: 2s, t2: 16s, t4: 17s, timer_c: 4m}
+              recursion: true
               seed: 18446744073709551615
             application_servers:
               im:
@@ -96,6 +98,12 @@ import Topology
         core.requestURIScopeIsFull = true
         core.headerContentIgnoresCase = true
         core.transactionLimit = 5000
+        core.keptBytes = 64 << 20
+        core.timers.t1 = 2000
+        core.timers.t2 = 16_000
+        core.timers.t4 = 17_000
+        core.timers.timerC = 240_000
+        core.recursion = true
         core.seed = .max
         #expect(topology.core == core)
 
@@ -187,6 +195,13 @@ import Topology
     @Test func aDefaultIntervalThatIsNotGivenStaysWithinTheLimits() {
         #expect(read("domain: a.test\ncore: {expires: {max: 600}}").topology?.core.defaultExpires == 600)
         #expect(read("domain: a.test\ncore: {expires: {min: 7200}}").topology?.core.defaultExpires == 7200)
+    }
+
+    @Test func theTimersAreThoseOfTheStandardUnlessGiven() throws {
+        let timers = try #require(read("domain: a.test\n").topology).core.timers
+        #expect(timers.t1 == 500 && timers.t2 == 4000 && timers.t4 == 5000 && timers.timerC == 181_000)
+        #expect(read("domain: a.test\ncore: {timers: {t1: 10s}}").topology?.core.timers.t2 == 10_000)
+        #expect(read("domain: a.test\ncore: {timers: {t1: 10ms}}").topology?.core.timers.t2 == 4000)
     }
 
     @Test func emptySectionsMeanNothing() {

@@ -92,7 +92,7 @@ import Topology
         ("<Priority>0</Priority>", "<Priority>-1</Priority>", "Priority is '-1'; write a number from 0 to 2147483647", 24),
         ("<ServerName>sip:127.0.0.1:5080</ServerName>", "", "ServerName is missing in ApplicationServer; write <ServerName>", 0),
         ("sip:127.0.0.1:5080", "tel:+1", "ServerName: 'tel:+1' is no SIP URI; write sip:tel:+1", 0),
-        ("sip:127.0.0.1:5080", "sips:127.0.0.1", "tls is not supported yet; write udp or tcp", 0),
+        ("sip:127.0.0.1:5080", "sips:127.0.0.1;transport=udp", "sips asks for TLS, which UDP has not; write ;transport=tls", 0),
         (
             "<ConditionTypeCNF>1</ConditionTypeCNF>", "<ConditionTypeCNF>yes</ConditionTypeCNF>",
             "ConditionTypeCNF is 'yes'; write 0, 1, true or false", 0

@@ -4,16 +4,18 @@ import Topology
 /// Reads a topology called `lab/t.yaml` from the folder `/work`.
 func read(
     _ text: String, environment: [String: String] = [:], isLab: Bool = false, files: [String: String] = [:],
-    expressionFault: @escaping @Sendable (String) -> String? = { _ in nil }
+    expressionFault: @escaping @Sendable (String) -> String? = { _ in nil },
+    tlsFault: @escaping @Sendable (TLSFiles) -> TLSFileFault? = { _ in nil }
 ) -> LoadResult {
     Topology.load(
         file: "lab/t.yaml", text: text,
-        in: surroundings(environment: environment, isLab: isLab, files: files, expressionFault: expressionFault))
+        in: surroundings(environment: environment, isLab: isLab, files: files, expressionFault: expressionFault, tlsFault: tlsFault))
 }
 
 func surroundings(
     environment: [String: String] = [:], isLab: Bool = false, files: [String: String] = [:],
-    expressionFault: @escaping @Sendable (String) -> String? = { _ in nil }
+    expressionFault: @escaping @Sendable (String) -> String? = { _ in nil },
+    tlsFault: @escaping @Sendable (TLSFiles) -> TLSFileFault? = { _ in nil }
 ) -> Surroundings {
     Surroundings(
         environment: environment, workingFolder: "/home/me", isLab: isLab,
@@ -21,7 +23,7 @@ func surroundings(
             guard let text = files[path] else { throw UnreadableFile(reason: "no such file") }
             return Array(text.utf8)
         },
-        expressionFault: expressionFault)
+        expressionFault: expressionFault, tlsFault: tlsFault)
 }
 
 /// The faults without the file's name: `LINE:COLUMN: error: ...`.

@@ -27,8 +27,9 @@ import Topology
         #expect(
             try properties("core").keys.sorted() == [
                 "advertise", "authentication", "authentication_failures", "clock", "clock_patience", "clock_start", "database",
-                "digest_algorithms", "expires", "header_content_case", "hosts", "http", "http_token", "limits", "listen", "registrar",
-                "request_uri_scope", "seed", "shards", "tls", "trace", "trace_bytes", "trusted", "udp_segmentation", "udp_size_limit",
+                "digest_algorithms", "expires", "header_content_case", "hosts", "http", "http_token", "limits", "listen", "recursion",
+                "registrar", "request_uri_scope", "seed", "shards", "timers", "tls", "trace", "trace_bytes", "trusted", "udp_segmentation",
+                "udp_size_limit",
             ])
         #expect(
             try properties("subscribers", "additionalProperties").keys.sorted() == [

@@ -113,7 +113,7 @@ extension ServingCSCF {
         let transport = configuration.listeners[Int(arrival.flow.listener)].transport
         if transport != .udp {
             bytes.append(";transport=")
-            bytes.append(transport.name)
+            bytes.append(transport.uriName)
         }
         bytes.append(";lr>\r\nP-Associated-URI: ")
         appendAssociatedURIs(user, into: &bytes)

@@ -180,7 +180,7 @@ extension ServingCSCF {
         bytes.append(address)
         if flow.transport != .udp {
             bytes.append(";transport=")
-            bytes.append(flow.transport.name)
+            bytes.append(flow.transport.uriName)
         }
         bytes.append(">\r\nExpires: ")
         bytes.appendDecimal(UInt64(expires))

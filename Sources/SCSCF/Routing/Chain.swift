@@ -131,11 +131,14 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         contexts[id.index].isAlive = false
-        guard let flow = outgoing(route.destination),
+        guard let flow = outgoing(route.destination) else {
+            return applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects)
+        }
+        guard
             sendBranch(
                 .applicationServer, id, arrival, request, routes, to: .applicationServer(route, id),
                 uri: request[arrival.essentials.requestURI?.all ?? request.shape.requestURI], over: flow, at: now, into: &effects)
-        else { return applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects) }
+        else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
         // Timer F or B ends the wait at the latest; a shorter patience needs a timer of its own.
         if route.answerWithin < configuration.timers.patience {
             contexts[id.index].timer = wheel.schedule(at: now.monotonic + route.answerWithin, payload: id.rawValue)

@@ -62,19 +62,29 @@ extension ServingCSCF {
         guard !hasOurVia(with: token, request) else {
             return ForkRefusal(status: 482, reason: "a contact of the recipient sent the request back here")
         }
-        var breadth = UInt64(60)
-        if let value = request.value(.maxBreadth), let number = request.bytes.decimal(value) { breadth = min(number, 60) }
-        let widest = UInt64(widestGroup(of: targets))
+        let breadth = ForwardedRequest.breadth(of: request)
+        let widest = widestGroup(of: targets)
         guard breadth >= widest else { return ForkRefusal(status: 440, reason: "more contacts than Max-Breadth allows") }
         contexts[id.index].loopToken = token
-        contexts[id.index].breadth = UInt16(breadth / widest)
+        contexts[id.index].breadth = breadth / widest
         return nil
     }
 
+    /// The same for a request that goes to one contact after the other because the first ones redirect.
+    ///
+    /// - Returns: false if it has been forked for the same identity before.
+    mutating func prepareRedirection(of id: SlotID, _ essentials: Essentials, _ request: borrowing Message) -> Bool {
+        guard contexts[id.index].loopToken == 0 else { return true }
+        let token = loopToken(of: contexts[id.index].served, essentials, request)
+        guard !hasOurVia(with: token, request) else { return false }
+        contexts[id.index].loopToken = token
+        return true
+    }
+
     /// How many targets are tried at once at most.
-    private func widestGroup(of targets: [Target]) -> Int {
-        var widest = 1
-        var run = 1
+    private func widestGroup(of targets: [Target]) -> UInt16 {
+        var widest: UInt16 = 1
+        var run: UInt16 = 1
         for i in 1..<targets.count {
             run = targets[i].group == targets[i - 1].group ? run + 1 : 1
             widest = max(widest, run)
@@ -82,12 +92,14 @@ extension ServingCSCF {
         return widest
     }
 
-    /// The same for each copy of a request that is forked for the same user, and never 0.
+    /// The same for each copy of a request that is forked for the same identity, and never 0. Another identity in the
+    /// Request-URI makes a spiral of it, which is no loop (RFC 5393 §4.2.1).
     private func loopToken(of user: IdentityReference, _ essentials: Essentials, _ request: borrowing Message) -> UInt64 {
         var hasher = KeyHasher(secret)
         hasher.combine(request[essentials.callID])
         hasher.combine(request[essentials.from.tag])
         hasher.combine(UInt64(essentials.sequence) << 32 | UInt64(user.subscriber))
+        hasher.combine(UInt64(user.identity))
         hasher.combine(request[request.shape.methodName])
         return hasher.finish().low | 1
     }

@@ -56,6 +56,7 @@ extension ServingCSCF {
         var branch = context.firstBranch
         while !branch.isNone {
             let next = branches[branch.index].next
+            pool.release(branches[branch.index].uri)
             branches.remove(branch.index)
             branch = next
         }
@@ -99,6 +100,15 @@ extension ServingCSCF {
         return true
     }
 
+    /// There is no room for what the request would need: 503, as for one that is not taken at all (RFC 3261 §21.5.4).
+    mutating func refuseOverloaded(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects
+    ) {
+        counters.countDropped(overloadReason(arrival.essentials))
+        close(id)
+        answer(arrival, request, 503, at: now, into: &effects) { $0.appendField(.retryAfter, decimal: ServingCSCF.retryAfter) }
+    }
+
     /// Answers a request that has a context, and closes it.
     mutating func refuse(
         _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ status: UInt16, warning: String? = nil, at now: Now,
@@ -137,10 +147,10 @@ extension ServingCSCF {
                 .route, id, arrival, request, routes, to: .onward(isTrusted: isTrusted),
                 uri: bytes[routes.isStrict ? target.all : requestURI.all], over: flow, at: now,
                 into: &effects)
-        else { return refuse(id, arrival, request, 503, at: now, into: &effects) }
+        else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
     }
 
-    private func network(of uri: SIPURI, in bytes: RawSpan) -> ServingCSCFConfiguration.NetworkPlan? {
+    func network(of uri: SIPURI, in bytes: RawSpan) -> ServingCSCFConfiguration.NetworkPlan? {
         guard uri.isSIP else { return nil }
         let host = bytes[uri.host]
         return configuration.networks.first { host.equalsIgnoringCase($0.domain.span.bytes) }

@@ -45,6 +45,7 @@ extension ServingCSCF {
         effects.wire.bytes.appendFields(of: request, .recordRoute)
         effects.wire.bytes.appendRoutes(of: request, routes, requestURI)
         effects.wire.bytes.appendMaxForwards(essentials.maxForwards)
+        effects.wire.bytes.appendField(.maxBreadth, decimal: UInt64(ForwardedRequest.breadth(of: request)))
         effects.wire.bytes.appendFields(of: request, except: ForwardedRequest.rewritten)
         effects.wire.bytes.appendBody(request.body)
         effects.wire.transmit(from: start, over: sending, method: Method.ack.rawValue)
@@ -52,35 +53,39 @@ extension ServingCSCF {
 
     // MARK: CANCEL
 
-    /// Answered here, hop by hop (§9.2); the branches of the INVITE are cancelled, and its 487 comes from them.
+    /// Answered here, hop by hop (§9.2); the branches of the INVITE are cancelled, for the reason that the CANCEL gives
+    /// (RFC 3326 §3.1), and its 487 comes from them. On another method a CANCEL has no effect.
     mutating func cancelReceived(
-        _ cancel: SlotID, of invite: SlotID?, _ request: borrowing Message, _ essentials: Essentials, over flow: Flow, at now: Now,
+        _ cancel: SlotID, of cancelled: SlotID?, _ request: borrowing Message, _ essentials: Essentials, over flow: Flow, at now: Now,
         into effects: inout Effects
     ) {
         let arrival = Arrival(server: cancel, flow: flow, essentials: essentials)
-        guard let invite else { return answer(arrival, request, 481, at: now, into: &effects) }
+        guard let cancelled else { return answer(arrival, request, 481, at: now, into: &effects) }
         answer(arrival, request, 200, at: now, into: &effects)
-        let id = SlotID(rawValue: transactions[user: invite])
-        guard contexts.contains(id), contexts[id.index].server == invite else { return }
-        cancelContext(id, at: now, into: &effects)
+        let id = SlotID(rawValue: transactions[user: cancelled])
+        guard contexts.contains(id), contexts[id.index].server == cancelled, contexts[id.index].method == .invite else { return }
+        var reason = OctetBuffer(capacity: 64)
+        reason.appendFields(of: request, .reason)
+        cancelContext(id, reason: reason.bytes, at: now, into: &effects)
     }
 
     /// Cancels a request that has no final response yet: those of its branches that have none either.
-    mutating func cancelContext(_ id: SlotID, at now: Now, into effects: inout Effects) {
+    mutating func cancelContext(_ id: SlotID, reason: RawSpan, at now: Now, into effects: inout Effects) {
         guard !contexts[id.index].isSettled else { return }
         contexts[id.index].isCancelled = true
         contexts[id.index].waitingBranches = 0
-        cancelPendingBranches(of: id, at: now, into: &effects)
+        cancelPendingBranches(of: id, reason: reason, at: now, into: &effects)
     }
 
-    mutating func cancelPendingBranches(of id: SlotID, at now: Now, into effects: inout Effects) {
+    /// - Parameter reason: header fields for the CANCELs.
+    mutating func cancelPendingBranches(of id: SlotID, reason: RawSpan, at now: Now, into effects: inout Effects) {
         var branch = contexts[id.index].firstBranch
         while !branch.isNone {
             if branches[branch.index].state == .sent {
                 if branches[branch.index].kind == .shard {
-                    cancelRelay(branch, into: &effects)
+                    cancelRelay(branch, reason: reason, into: &effects)
                 } else {
-                    transactions.cancel(branches[branch.index].client, at: now.monotonic, into: &effects.wire)
+                    transactions.cancel(branches[branch.index].client, reason: reason, at: now.monotonic, into: &effects.wire)
                 }
             }
             branch = branches[branch.index].next

@@ -39,9 +39,10 @@ struct RequestContext: BitwiseCopyable {
     /// may be made into at once (RFC 5393 §4.2, §5.3); else 0.
     var loopToken: UInt64 = 0
     var breadth: UInt16 = 0
-    /// The best final response so far.
+    /// The best final response so far, and what gave it.
     var best = PacketID.none
     var bestStatus: UInt16 = 0
+    var bestKind = Branch.Kind.contact
     /// The challenges of all 401 and 407 responses so far, as header fields, if there are several contacts.
     var challenges = PacketID.none
     var timer = TimerID.none
@@ -51,6 +52,8 @@ struct RequestContext: BitwiseCopyable {
 struct Branch: BitwiseCopyable {
     enum Kind: UInt8, BitwiseCopyable {
         case applicationServer, contact, route
+        /// A URI that a contact redirected to.
+        case redirection
         /// Another shard goes on with the request.
         case shard
     }
@@ -69,6 +72,8 @@ struct Branch: BitwiseCopyable {
     /// Of a contact: the binding, and the number of those that are tried together with it.
     var binding = BindingID(rawValue: .max)
     var group: UInt16 = 0
+    /// Of a redirection: its Request-URI.
+    var uri = PacketID.none
 }
 
 /// What a client transaction belongs to, in the 64 bits that the transaction layer keeps: the kind in the top bits of the
@@ -143,6 +148,8 @@ struct SelfLoopMemory {
     private var order: [(KeyHash, Instant)] = []
     private var head = 0
     private let secret: HashSecret
+    /// The most that are remembered; after that the oldest is forgotten.
+    private static let limit = 65_536
 
     init(secret: HashSecret) { self.secret = secret }
 
@@ -150,7 +157,7 @@ struct SelfLoopMemory {
     mutating func sawBefore(
         _ request: borrowing Message, _ essentials: Essentials, server: Int16, at now: Instant, patience: TimeSpan
     ) -> Bool {
-        while head < order.count, order[head].1 <= now {
+        while head < order.count, order[head].1 <= now || order.count - head >= SelfLoopMemory.limit {
             seen[order[head].0] = nil
             head += 1
         }

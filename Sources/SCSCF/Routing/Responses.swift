@@ -73,6 +73,9 @@ extension ServingCSCF {
             }
         }
         if kind == .contact, response.status == 430 { flowFailed(branches[branch.index].binding, of: id, at: now, into: &effects) }
+        if (300...302).contains(response.status), mayFollow(id, from: kind) {
+            return redirected(id, response, essentials, from: kind, at: now, into: &effects)
+        }
         failed(id, response, essentials, from: kind, at: now, into: &effects)
     }
 
@@ -91,20 +94,29 @@ extension ServingCSCF {
         guard !contexts[id.index].isSettled else { return }
         contexts[id.index].isSettled = true
         contexts[id.index].waitingBranches = 0
-        cancelPendingBranches(of: id, at: now, into: &effects)
+        if contexts[id.index].pendingBranches > 0 {
+            var reason = OctetBuffer(capacity: 64)
+            reason.appendReason(200, "Call completed elsewhere")
+            cancelPendingBranches(of: id, reason: reason.bytes, at: now, into: &effects)
+        }
+        // Nothing begins anew with the request any more.
+        pool.release(contexts[id.index].original)
+        contexts[id.index].original = .none
         // Repeated 2xx pass for as long as the transactions know them (RFC 6026 §7.2).
         wheel.cancel(contexts[id.index].timer)
         contexts[id.index].timer = wheel.schedule(at: now.monotonic + configuration.timers.patience, payload: id.rawValue)
     }
 
     /// A final response that is none of success: the best of all branches goes back when the last has answered.
-    private mutating func failed(
+    mutating func failed(
         _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, from kind: Branch.Kind, at now: Now,
         into effects: inout Effects
     ) {
         if response.status >= 600 {
             contexts[id.index].waitingBranches = 0
-            cancelPendingBranches(of: id, at: now, into: &effects)
+            var reason = OctetBuffer(capacity: 64)
+            reason.appendReason(response.status, StatusReason.text(response.status))
+            cancelPendingBranches(of: id, reason: reason.bytes, at: now, into: &effects)
         }
         if contexts[id.index].loopToken != 0, response.status == 401 || response.status == 407 { collectChallenges(of: response, in: id) }
         let context = contexts[id.index]
@@ -119,11 +131,12 @@ extension ServingCSCF {
         pool.release(context.best)
         contexts[id.index].best = pool.store(response.bytes)
         contexts[id.index].bestStatus = response.status
+        contexts[id.index].bestKind = kind
         nextTargets(id, at: now, into: &effects)
     }
 
     /// When every branch that was sent has failed, the next contacts have their turn.
-    private mutating func nextTargets(_ id: SlotID, at now: Now, into effects: inout Effects) {
+    mutating func nextTargets(_ id: SlotID, at now: Now, into effects: inout Effects) {
         guard contexts[id.index].pendingBranches == 0, contexts[id.index].waitingBranches > 0 else { return }
         withOriginal(of: id) { core, arrival, request, routes in
             core.sendWaitingBranches(id, arrival, request, routes, at: now, into: &effects)
@@ -166,7 +179,7 @@ extension ServingCSCF {
         let context = contexts[id.index]
         if response.status == 408, context.method != .invite {
             // RFC 4320 §4.2: a 408 to another method than INVITE is never sent.
-            return transactions.leaveUnanswered(context.server, into: &effects.wire)
+            return transactions.leaveUnanswered(context.server, at: now.monotonic, into: &effects.wire)
         }
         let isOverload = response.status == 503
         let status = isOverload ? 500 : response.status
@@ -188,7 +201,7 @@ extension ServingCSCF {
 
     /// Identity header fields are believed from trusted peers only, and some of them stay among those (RFC 3325 §5).
     private func leftOutOfResponse(_ response: borrowing Message, _ context: RequestContext, from kind: Branch.Kind) -> HeaderSet {
-        var leftOut: HeaderSet = kind == .contact ? ServingCSCF.trustedOnly : []
+        var leftOut: HeaderSet = kind == .contact || kind == .redirection ? ServingCSCF.trustedOnly : []
         if !context.sender.isTrusted { leftOut = leftOut.union(ServingCSCF.inside) }
         if hidesFromSender(response, context) { leftOut.insert(.pAssertedIdentity) }
         return leftOut
@@ -210,15 +223,16 @@ extension ServingCSCF {
         contexts[id.index].challenges = pool.store(fields.bytes)
     }
 
-    private mutating func passBackBest(_ id: SlotID, at now: Now, into effects: inout Effects) {
+    mutating func passBackBest(_ id: SlotID, at now: Now, into effects: inout Effects) {
         let context = contexts[id.index]
         guard context.best.isNone else {
             let octets = [UInt8](pool.bytes(context.best))
             var scanner = MessageScanner()
             _ = scanner.scan(octets.span.bytes)
             let response = scanner.message(octets.span.bytes)
-            // Only contacts are several, so the best answer of some is one of theirs.
-            if let essentials = try? response.essentials() { passBack(id, response, essentials, from: .contact, at: now, into: &effects) }
+            if let essentials = try? response.essentials() {
+                passBack(id, response, essentials, from: context.bestKind, at: now, into: &effects)
+            }
             return close(id)
         }
         withOriginal(of: id) { core, arrival, request, _ in
@@ -233,7 +247,9 @@ extension ServingCSCF {
         let context = contexts[id.index]
         let status: UInt16 = context.isCancelled ? 487 : context.bestStatus == 503 ? 500 : context.bestStatus
         close(id)
-        if status == 408, request.method != .invite { return transactions.leaveUnanswered(arrival.server, into: &effects.wire) }
+        if status == 408, request.method != .invite {
+            return transactions.leaveUnanswered(arrival.server, at: now.monotonic, into: &effects.wire)
+        }
         answer(arrival, request, status, at: now, into: &effects)
     }
 

@@ -11,14 +11,9 @@ extension ServingCSCF {
     // MARK: Where to
 
     /// Where requests for a SIP URI go: an address, or a name that the topology resolves (RFC 3263 §4 without DNS).
-    /// Nil: a name that nobody knows, or a scheme that asks for TLS.
+    /// Nil: a name that nobody knows, or a transport that nobody speaks.
     func destination(of uri: SIPURI, in bytes: RawSpan) -> Destination? {
-        guard uri.scheme == .sip else { return nil }
-        var transport = Transport.udp
-        if let word = bytes.parameter("transport", in: uri.parameters) {
-            guard let named = Transport(viaName: bytes[word]) else { return nil }
-            transport = named
-        }
+        guard let transport = bytes.transport(of: uri) else { return nil }
         let host = bytes.parameter("maddr", in: uri.parameters) ?? uri.host
         if let address = IPAddress(bytes[host]) {
             return Destination(
@@ -36,7 +31,9 @@ extension ServingCSCF {
     /// The flow to a destination: over the first listener of its transport and family. A stream needs none (an ordinary
     /// client connection); its Via then has the address of another listener of the family. Nil: nobody can send there.
     func outgoing(_ destination: Destination) -> Flow? {
-        guard destination.endpoint.port != 0, !destination.endpoint.address.isIPv4Broadcast else { return nil }
+        guard destination.endpoint.port != 0, !destination.endpoint.address.isIPv4Broadcast, !destination.transport.isWebSocket else {
+            return nil
+        }
         let isIPv6 = destination.endpoint.address.isIPv6
         var sameFamily: Int?
         for i in 0..<configuration.listeners.count where configuration.listeners[i].local.address.isIPv6 == isIPv6 {
@@ -108,15 +105,12 @@ extension ServingCSCF {
         transactions.appendVia(client, over: flow, loopToken: context.loopToken, into: &bytes)
         bytes.appendVias(of: request, essentials.via, from: context.source.remote)
         if request.method.formsDialog, essentials.to.tag.isEmpty {
-            appendRecordRoute(inbound: context.source, outbound: flow, into: &bytes)
+            appendRecordRoute(inbound: context.source, outbound: flow, isSecure: essentials.requestURI?.scheme == .sips, into: &bytes)
         }
         bytes.appendFields(of: request, .recordRoute)
         appendRouteFields(request, essentials, context, routes, hop, extraRoutes, over: flow, into: &bytes)
         bytes.appendMaxForwards(essentials.maxForwards)
-        if context.breadth > 0 {
-            bytes.appendField(.maxBreadth, decimal: UInt64(context.breadth))
-            leftOut.insert(.maxBreadth)
-        }
+        bytes.appendField(.maxBreadth, decimal: UInt64(context.breadth > 0 ? context.breadth : ForwardedRequest.breadth(of: request)))
         appendIdentities(request, context, hop, &leftOut, into: &bytes)
         if context.sender.reason == .credentials { leftOut.insert(.proxyAuthorization) }
         bytes.appendFields(of: request, except: leftOut)
@@ -137,7 +131,7 @@ extension ServingCSCF {
             transactions.advertised.append(Int(flow.listener), into: &bytes)
             if route.destination.transport != .udp {
                 bytes.append(";transport=")
-                bytes.append(route.destination.transport.name)
+                bytes.append(route.destination.transport.uriName)
             }
             bytes.append(context.sessionCase.isOriginating ? ";lr;orig>\r\n" : ";lr>\r\n")
             var behind = routes
@@ -211,20 +205,22 @@ extension ServingCSCF {
         }
     }
 
-    /// §16.6 step 4; two values where the two sides are on different transports or families (RFC 5658), the one of the
-    /// next hop on top.
-    private func appendRecordRoute(inbound: Flow, outbound: Flow, into bytes: inout OctetBuffer) {
-        appendRecordRouteValue(outbound, into: &bytes)
-        let isSame = inbound.transport == outbound.transport && inbound.remote.address.isIPv6 == outbound.remote.address.isIPv6
-        if !isSame { appendRecordRouteValue(inbound, into: &bytes) }
+    /// §16.6 step 4; two values where the two sides are on different listeners or transports, so that each side sees one that
+    /// it can reach (RFC 5658 §3.2), the one of the next hop on top.
+    private func appendRecordRoute(inbound: Flow, outbound: Flow, isSecure: Bool, into bytes: inout OctetBuffer) {
+        appendRecordRouteValue(outbound, isSecure, into: &bytes)
+        guard inbound.transport != outbound.transport || inbound.listener != outbound.listener else { return }
+        appendRecordRouteValue(inbound, isSecure, into: &bytes)
     }
 
-    private func appendRecordRouteValue(_ flow: Flow, into bytes: inout OctetBuffer) {
-        bytes.append("Record-Route: <sip:")
+    /// - Parameter isSecure: whether the Request-URI is a SIPS URI; ours must be one as well, where it is reached by TLS.
+    private func appendRecordRouteValue(_ flow: Flow, _ isSecure: Bool, into bytes: inout OctetBuffer) {
+        let isSIPS = isSecure && flow.transport.isSecure
+        bytes.append(isSIPS ? "Record-Route: <sips:" : "Record-Route: <sip:")
         transactions.advertised.append(Int(flow.listener), into: &bytes)
-        if flow.transport != .udp {
+        if flow.transport != .udp, !(isSIPS && flow.transport == .tls) {
             bytes.append(";transport=")
-            bytes.append(flow.transport.name)
+            bytes.append(flow.transport.uriName)
         }
         bytes.append(";lr>\r\n")
     }

@@ -93,6 +93,8 @@ extension ServingCSCF {
             }
         }
         guard contexts[id.index].pendingBranches == 0 else { return }
+        if contexts[id.index].bestStatus > 0 { return passBackBest(id, at: now, into: &effects) }
+        guard transactions.hasRoomToSend(request.method) else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
         refuse(id, arrival, request, 480, warning: "no contact of the recipient can be reached", at: now, into: &effects)
     }
 
@@ -101,6 +103,9 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         branches[branch.index].state = .answered
+        if branches[branch.index].kind == .redirection {
+            return sendToRedirection(branch, id, arrival, request, routes, at: now, into: &effects)
+        }
         guard let hop = contactHop(branches[branch.index].binding) else { return }
         _ = sendBranch(
             .contact, id, arrival, request, routes, to: .contact, uri: hop.uri.span.bytes, extraRoutes: hop.routes.span.bytes,
@@ -133,8 +138,7 @@ extension ServingCSCF {
                     firstBytes = path
                 }
             }
-            // Headers in a Contact URI are stripped when it becomes a Request-URI (§16.6 step 2).
-            let plain = [UInt8](contact.part(0, uri.headers.isEmpty ? contact.byteCount : uri.headers.lower))
+            let plain = contact.target(uri)
             if view.regID != nil, path.byteCount == 0 { hop = ContactHop(uri: plain, routes: routes, flow: view.flow) }
             if hop == nil, let destination = destination(of: first, in: firstBytes), let flow = outgoing(destination),
                 !isUnreachableStream(destination, view.flow)
@@ -159,5 +163,15 @@ extension ServingCSCF {
         if !registrar.isRegistered(subscriber) { return userGone(subscriber, .network(token, failed: -1), at: now, into: &effects) }
         registrar.confirm(token)
         if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+    }
+}
+
+extension RawSpan {
+    /// A URI of these octets as it stands in a request line. Nearly all stand there as they are.
+    func target(_ uri: SIPURI) -> [UInt8] {
+        if uri.headers.isEmpty, uri.parameters.isEmpty { return [UInt8](self[uri.all]) }
+        var buffer = OctetBuffer(capacity: byteCount)
+        buffer.appendTarget(uri, in: self)
+        return [UInt8](buffer.bytes)
     }
 }

@@ -5,7 +5,7 @@
 //     branch ──request──────────────► context, its server transaction foreign
 //            ◄──response──────────── what would be sent to the server transaction
 //            ◄──silence───────────── no final response will come (RFC 4320 §4.2)
-//            ──cancel───────────────►
+//            ──cancel───────────────►   with its Reason header fields
 //
 // Nothing is written into the message on the way, so the peers see what they would see of one core alone. Nothing is lost
 // between shards and every context ends by itself, so a relay needs no timers of its own. It passes at most four shards:
@@ -94,18 +94,19 @@ extension ServingCSCF {
         if status < 300 { settle(id, at: now, into: &effects) } else { close(id) }
     }
 
-    mutating func relayUnanswered(_ handOver: HandOver, into effects: inout Effects) {
+    mutating func relayUnanswered(_ handOver: HandOver, at now: Now, into effects: inout Effects) {
         let branch = SlotID(rawValue: handOver.token)
         guard branches.contains(branch), branches[branch.index].kind == .shard else { return }
         let id = branches[branch.index].context
-        transactions.leaveUnanswered(contexts[id.index].server, into: &effects.wire)
+        transactions.leaveUnanswered(contexts[id.index].server, at: now.monotonic, into: &effects.wire)
         close(id)
     }
 
-    func cancelRelay(_ branch: SlotID, into effects: inout Effects) {
+    func cancelRelay(_ branch: SlotID, reason: RawSpan, into effects: inout Effects) {
+        let start = effects.wire.bytes.count
+        effects.wire.bytes.append(reason)
         effects.wire.handOver(
-            HandOver(.cancel, from: place.number, to: branches[branch.index].shard, token: branch.rawValue),
-            from: effects.wire.bytes.count)
+            HandOver(.cancel, from: place.number, to: branches[branch.index].shard, token: branch.rawValue), from: start)
     }
 
     // MARK: There
@@ -134,11 +135,12 @@ extension ServingCSCF {
         }
     }
 
-    mutating func relayCancelled(_ handOver: HandOver, at now: Now, into effects: inout Effects) {
+    /// - Parameter reason: header fields for the CANCELs.
+    mutating func relayCancelled(_ handOver: HandOver, _ reason: RawSpan, at now: Now, into effects: inout Effects) {
         let server = SlotID(rawValue: handOver.token).foreign(of: handOver.source)
         // Without a context its final response is on the way.
         guard let id = relays.context(for: server), contexts.contains(id) else { return }
-        cancelContext(id, at: now, into: &effects)
+        cancelContext(id, reason: reason, at: now, into: &effects)
     }
 }
 

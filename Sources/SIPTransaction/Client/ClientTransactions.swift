@@ -11,7 +11,7 @@ extension TransactionLayer {
     ///
     /// - Returns: nil when as many transactions as are allowed are alive.
     public mutating func reserveClient(_ method: Method, user: UInt64) -> SlotID? {
-        slab.count < limit ? insertClient(method, user: user) : nil
+        hasRoomToSend(method) ? insertClient(method, user: user) : nil
     }
 
     mutating func insertClient(_ method: Method, user: UInt64) -> SlotID {

@@ -22,7 +22,8 @@ extension TransactionLayer {
             slab[id.index].state = .proceeding
             slab[id.index].lastStatus = status
             if isFirst, slab[id.index].isCancelled {
-                sendCancel(id, now, &wire)
+                let reason = waitingReasons.removeValue(forKey: id.rawValue) ?? []
+                sendCancel(id, reason.span.bytes, now, &wire)
             } else if !slab[id.index].isCancelled, isFirst || status > 100 {
                 setDeadline(id, now + timers.timerC)
             }
@@ -81,28 +82,31 @@ extension TransactionLayer {
 
     /// Cancels an INVITE: at once if a provisional response has come, else as soon as one does (§9.1). After a final
     /// response there is nothing to cancel.
-    public mutating func cancel(_ id: SlotID, at now: Instant, into wire: inout Wire) {
+    ///
+    /// - Parameter reason: header fields that tell why, each with its line end (RFC 3326 §2).
+    public mutating func cancel(_ id: SlotID, reason: RawSpan = RawSpan(), at now: Instant, into wire: inout Wire) {
         guard slab.contains(id), slab[id.index].kind == .inviteClient, !slab[id.index].isCancelled else { return }
         switch slab[id.index].state {
         case .trying:
             slab[id.index].isCancelled = true
+            if reason.byteCount > 0 { waitingReasons[id.rawValue] = [UInt8](reason) }
         case .proceeding:
             slab[id.index].isCancelled = true
-            sendCancel(id, now, &wire)
+            sendCancel(id, reason, now, &wire)
         case .reserved, .completed, .confirmed, .accepted:
             break
         }
     }
 
-    /// Same Request-URI, Call-ID, From, To, CSeq number and Route, and only our Via (§9.1).
-    private mutating func sendCancel(_ id: SlotID, _ now: Instant, _ wire: inout Wire) {
+    /// Same Request-URI, Call-ID, From, To, CSeq number and Route, and only our Via (§9.1); with the reason.
+    private mutating func sendCancel(_ id: SlotID, _ reason: RawSpan, _ now: Instant, _ wire: inout Wire) {
         setDeadline(id, now + timers.patience)
         // Past the limit too: it makes room.
         let cancel = insertClient(.cancel, user: 0)
         slab[cancel.index].companion = id
         slab[id.index].companion = cancel
         let start = wire.bytes.count
-        appendHopByHop("CANCEL", to: id, toHeader: nil, into: &wire.bytes)
+        appendHopByHop("CANCEL", to: id, toHeader: nil, fields: reason, into: &wire.bytes)
         send(cancel, from: start, over: slab[id.index].flow, at: now, into: &wire)
     }
 
@@ -116,7 +120,9 @@ extension TransactionLayer {
     }
 
     /// A request that goes only to the next hop of the INVITE: `method` with the INVITE's own fields.
-    private func appendHopByHop(_ method: StaticString, to id: SlotID, toHeader: RawSpan?, into bytes: inout OctetBuffer) {
+    private func appendHopByHop(
+        _ method: StaticString, to id: SlotID, toHeader: RawSpan?, fields: RawSpan = RawSpan(), into bytes: inout OctetBuffer
+    ) {
         let invite = pool.bytes(slab[id.index].packet)
         var scanner = MessageScanner()
         _ = scanner.scan(invite)
@@ -144,6 +150,7 @@ extension TransactionLayer {
             bytes.append(method)
             bytes.append("\r\n")
         }
+        bytes.append(fields)
         bytes.appendEmptyBody()
     }
 }

@@ -12,9 +12,9 @@ extension TransactionLayer {
             HandOver(.response, from: place.number, to: shard, token: id.unmarked.rawValue, note: UInt64(status)), from: start)
     }
 
-    /// Ends a server transaction without a final response, in whichever shard it is.
-    public mutating func leaveUnanswered(_ id: SlotID, into wire: inout Wire) {
-        guard let shard = id.foreignShard else { return abandon(id) }
+    /// Leaves a request other than INVITE without a final response, in whichever shard its transaction is (RFC 4320 §4.2).
+    public mutating func leaveUnanswered(_ id: SlotID, at now: Instant, into wire: inout Wire) {
+        guard let shard = id.foreignShard else { return nonInviteServerUnanswered(id, now) }
         wire.handOver(HandOver(.silence, from: place.number, to: shard, token: id.unmarked.rawValue), from: wire.bytes.count)
     }
 

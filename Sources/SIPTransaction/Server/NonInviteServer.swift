@@ -1,6 +1,7 @@
 // The non-INVITE server machine (RFC 3261 §17.2.2, RFC 4320 §4.1).
 //
 //   Trying ──1xx──► Proceeding ──final──► Completed ──J──► (gone)
+//      └───────────────┴──no answer will come──┘
 //
 // In Trying retransmissions are dropped; later the last response is sent again. A request that is worked on for longer
 // is answered 100 by the machine itself, once the client's timer E must have reached T2, and not before.
@@ -46,6 +47,22 @@ extension TransactionLayer {
         } else {
             keep(wire.bytes.bytes(from: start, count: wire.bytes.count - start), in: id)
             setDeadline(id, now + timers.patience)
+        }
+    }
+
+    /// No final response will ever come, for a 408 must not be sent (RFC 4320 §4.2). What the client sends again meanwhile is
+    /// still absorbed, without an answer, so that it is not worked on twice; timer J ends that.
+    mutating func nonInviteServerUnanswered(_ id: SlotID, _ now: Instant) {
+        guard slab.contains(id) else { return }
+        switch slab[id.index].state {
+        case .trying, .proceeding:
+            guard !slab[id.index].flow.transport.isReliable else { return remove(id) }
+            slab[id.index].state = .completed
+            slab[id.index].lastStatus = 0
+            dropPacket(of: id)
+            setDeadline(id, now + timers.patience)
+        case .completed, .confirmed, .accepted, .reserved:
+            break
         }
     }
 

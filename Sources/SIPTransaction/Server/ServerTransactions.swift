@@ -16,18 +16,30 @@ extension TransactionLayer {
             return request.method == .ack ? acknowledgementReceived(id, now) : retransmissionReceived(id, &wire)
         }
         if request.method == .ack { return .acknowledgement }
-        guard slab.count < limit else { return .overloaded }
+        let cancelled = request.method == .cancel ? cancelledTransaction(request, essentials) : nil
+        if !hasRoomForNewWork, cancelled == nil, !hasRoom(for: request.method, isWithinDialog: !essentials.to.tag.isEmpty) {
+            return .overloaded
+        }
         let isInvite = request.method == .invite
         let id = insert(
             Transaction(
                 kind: isInvite ? .inviteServer : .nonInviteServer, state: isInvite ? .proceeding : .trying, method: request.method,
                 flow: responseFlow(request, essentials.via, flow), key: key, deadline: .distantFuture))
         serverKeys.set(key, to: id.index)
-        if request.method == .cancel {
-            let invite = serverKeys[serverKey(request, essentials, as: .invite)]
-            return .cancel(id, of: invite.map { slab.id(of: $0) })
+        return request.method == .cancel ? .cancel(id, of: cancelled) : .new(id)
+    }
+
+    /// The transaction that a CANCEL is for: the one of any other method with its branch and sent-by (§9.2). Of methods that
+    /// are not known by name none is looked for.
+    private func cancelledTransaction(_ request: borrowing Message, _ essentials: Essentials) -> SlotID? {
+        if let index = serverKeys[serverKey(request, essentials, as: .invite)] { return slab.id(of: index) }
+        for method in Method.allCases {
+            switch method {
+            case .invite, .ack, .cancel, .other: continue
+            default: if let index = serverKeys[serverKey(request, essentials, as: method)] { return slab.id(of: index) }
+            }
         }
-        return .new(id)
+        return nil
     }
 
     /// Sends a response, and keeps it as the transaction's last.

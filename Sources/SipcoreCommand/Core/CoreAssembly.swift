@@ -42,6 +42,11 @@ struct CoreAssembly {
         configuration.authenticationFailures = core.authenticationFailures
         configuration.udpSizeLimit = core.udpSizeLimit
         configuration.transactionLimit = core.transactionLimit
+        configuration.keptLimit = core.keptBytes
+        configuration.followsRedirections = core.recursion
+        configuration.timers = TimerSettings(
+            t1: .milliseconds(core.timers.t1), t2: .milliseconds(core.timers.t2), t4: .milliseconds(core.timers.t4),
+            timerC: .milliseconds(core.timers.timerC))
         configuration.trusted = core.trusted.compactMap { block in
             IPAddress(octets: block.address).map { (network: $0, prefixLength: block.prefixLength) }
         }
@@ -75,15 +80,11 @@ struct CoreAssembly {
     private func destination(_ text: String, of key: String) throws(CommandFailure) -> Destination {
         let octets = Array(text.utf8)
         let bytes = octets.span.bytes
-        guard let uri = bytes.uri(Slice(0, octets.count)), uri.scheme == .sip else {
+        guard let uri = bytes.uri(Slice(0, octets.count)), uri.isSIP else {
             throw CommandFailure(status: 1, text: "\(key): \(text) is not a SIP URI; write sip:HOST:PORT")
         }
-        var transport = Transport.udp
-        if let word = bytes.parameter("transport", in: uri.parameters) {
-            guard let named = Transport(viaName: bytes[word]) else {
-                throw CommandFailure(status: 1, text: "\(key): unknown transport in \(text); write udp or tcp")
-            }
-            transport = named
+        guard let transport = bytes.transport(of: uri) else {
+            throw CommandFailure(status: 1, text: "\(key): unknown transport in \(text); write udp, tcp or tls")
         }
         let port = uri.port == 0 ? transport.defaultPort : uri.port
         return Destination(endpoint: try endpoint(String(octets: bytes[uri.host]), port, of: key), transport: transport)

@@ -57,10 +57,11 @@ extension Topology {
     }
 
     private func listener(_ text: String) throws(CommandFailure) -> Topology::ListenAddress {
-        let address = try NodeRuntime::ListenAddress(argument: text)
+        let address = try NodeRuntime::ListenAddress(argument: text, among: Transport.allCases)
         let host = address.endpoint.address.text
         return Topology::ListenAddress(
-            transport: address.transport == .udp ? .udp : .tcp, host: host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host,
+            transport: TransportName(rawValue: "\(address.transport.name)") ?? .udp,
+            host: host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host,
             port: address.endpoint.port)
     }
 
@@ -87,6 +88,7 @@ struct CoreProcess {
     private let logger: Logger
     private let shards: ShardGroup<ServingCSCF>
     private let store: Store?
+    private let tls: CoreTLS
 
     init(_ topology: Topology, _ logger: Logger) throws(CommandFailure) {
         self.topology = topology
@@ -96,11 +98,13 @@ struct CoreProcess {
         var generator = SystemRandomNumberGenerator()
         let configuration = try assembly.configuration(listeners: bound.listeners, seed: topology.core.seed ?? generator.next())
         for fault in assembly.faults { logger.warning("left out: \(fault)") }
+        tls = try CoreTLS(topology, listeners: bound.listeners)
         store = try CoreProcess.openStore(topology, logger)
         let entries = try CoreProcess.load(store)
         var settings = ShardConfiguration(logger: logger)
         settings.traceMessages = topology.core.trace
         settings.traceOctets = topology.core.traceBytes
+        settings.security = tls.security
         settings.segmentsDatagrams = topology.core.udpSegmentation
         do throws(SystemFailure) {
             shards = try ShardGroup(topology.core.shards, on: bound, settings) { place in
@@ -160,8 +164,10 @@ struct CoreProcess {
     // MARK: Running
 
     func run(until signals: TerminationSignals, readyFile: String?) async throws {
+        defer { tls.removeFiles() }
         let control = try await serve()
-        try ReadyLine.announce(role: "core", sip: shards.listeners, http: control?.address, readyFile: readyFile)
+        try ReadyLine.announce(
+            role: "core", sip: shards.listeners, http: control?.address, extra: tls.readyMembers, readyFile: readyFile)
         await signals.wait()
         await control?.stop()
         await shards.stop()

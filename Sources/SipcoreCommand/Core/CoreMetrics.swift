@@ -91,6 +91,9 @@ enum CoreMetrics {
             MetricFamily(
                 "sipcore_streams_ended_total", .counter, help: "Streams that ended, by reason.",
                 StreamEnding.allCases.map { MetricFamily.Sample(["reason": $0.rawValue], count: runtime.ended($0)) }),
+            MetricFamily(
+                "sipcore_stun_answered_total", .counter, help: "Binding requests of STUN that were answered.",
+                [MetricFamily.Sample(count: runtime.stunAnswered)]),
         ]
     }
 

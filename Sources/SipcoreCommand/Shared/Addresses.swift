@@ -23,18 +23,15 @@ extension NodeRuntime.ListenAddress {
     }
 
     /// Reads `udp://127.0.0.1:5060`; a host name is resolved, port 0 asks for any free one.
-    init(argument text: String) throws(CommandFailure) {
+    /// - Parameter transports: those that the node can listen on.
+    init(argument text: String, among transports: [Transport] = [.udp, .tcp]) throws(CommandFailure) {
         func wrong(_ what: String) -> CommandFailure {
             CommandFailure(status: 2, text: "--listen \(text): \(what); write udp://127.0.0.1:5080 or tcp://127.0.0.1:5080")
         }
         guard let separator = text.firstRange(of: "://") else { throw wrong("there is no transport before an address") }
-        let transport: Transport
-        switch text[..<separator.lowerBound].lowercased() {
-        case "udp": transport = .udp
-        case "tcp": transport = .tcp
-        case "tls", "ws", "wss": throw wrong("\(text[..<separator.lowerBound]) is not supported yet")
-        default: throw wrong("'\(text[..<separator.lowerBound])' is no transport")
-        }
+        let name = text[..<separator.lowerBound].lowercased()
+        guard let transport = Transport.allCases.first(where: { "\($0.name)" == name }) else { throw wrong("'\(name)' is no transport") }
+        guard transports.contains(transport) else { throw wrong("\(name) is not supported here") }
         guard let (host, port) = splitHostAndPort(text[separator.upperBound...]), let port else { throw wrong("there is no port") }
         guard let endpoint = HostResolver.resolve(host, port: port) else { throw wrong("the host '\(host)' is not known") }
         self.init(transport: transport, endpoint: endpoint)

@@ -80,7 +80,8 @@ enum TopologyFile {
                 } catch {
                     return error.description
                 }
-            })
+            },
+            tlsFault: CoreTLS.fault)
     }
 
     private static func environment() -> [String: String] {

@@ -23,12 +23,15 @@ extension Reader {
         core.headerContentIgnoresCase = node[CoreKeys.headerContentCase] ?? false
         core.shards = node[CoreKeys.shards] ?? 1
         core.udpSegmentation = node[CoreKeys.udpSegmentation] ?? true
-        core.transactionLimit = node[CoreKeys.limits]?[LimitKeys.transactions] ?? core.transactionLimit
+        core.recursion = node[CoreKeys.recursion] ?? core.recursion
+        if let limits = node[CoreKeys.limits] { readLimits(limits, into: &core) }
         core.seed = node[CoreKeys.seed]
         for entry in node[CoreKeys.hosts]?.entries ?? [] {
             core.hosts[entry.key.lowercased()] = Codec<HostPort>.hostPort.read(entry.value)
         }
         if let expires = node[CoreKeys.expires] { readExpires(expires, into: &core) }
+        if let timers = node[CoreKeys.timers] { readTimers(timers, into: &core.timers) }
+        if let tls = node[CoreKeys.tls] { readTLS(tls, into: &core) }
         topology.core = core
         checkListeners(node)
         checkToken(node, CoreKeys.http, CoreKeys.httpToken, "core")
@@ -53,11 +56,32 @@ extension Reader {
         core.defaultExpires = granted
     }
 
+    private mutating func readLimits(_ node: Node, into core: inout CoreSettings) {
+        core.transactionLimit = node[LimitKeys.transactions] ?? core.transactionLimit
+        guard let octets = node[LimitKeys.keptBytes] else { return }
+        core.keptBytes = octets
+        if octets < CoreSettings.leastKeptBytes, let place = node[node: LimitKeys.keptBytes] {
+            error(place.position, "\(octets) bytes are too few to work with; write 1MiB or more")
+        }
+    }
+
+    /// The interval of retransmissions begins with T1 and ends with T2. A T2 that is not given stays above the T1 that is.
+    private mutating func readTimers(_ node: Node, into timers: inout TimerValues) {
+        timers.t1 = node[TimerKeys.t1] ?? timers.t1
+        timers.t4 = node[TimerKeys.t4] ?? timers.t4
+        timers.timerC = node[TimerKeys.timerC] ?? timers.timerC
+        timers.t2 = node[TimerKeys.t2] ?? max(timers.t2, timers.t1)
+        if timers.t2 < timers.t1 {
+            let place = node[node: TimerKeys.t1] ?? node[node: TimerKeys.t2] ?? node
+            error(place.position, "t1 \(timers.t1)ms is more than t2 \(timers.t2)ms; write t1 <= t2")
+        }
+    }
+
     private mutating func checkListeners(_ node: Node) {
         var seen: [ListenAddress] = []
         for element in node[node: CoreKeys.listen]?.elements ?? [] {
             guard let listener = Codec<ListenAddress>.listenAddress.read(element) else { continue }
-            if listener.port != 0, seen.contains(listener) {
+            if listener.port != 0, seen.contains(where: { $0.isSameSocket(as: listener) }) {
                 error(element.position, "the core listens here already; write each address once")
             }
             seen.append(listener)
@@ -111,6 +135,7 @@ extension Reader {
         if HostText.isWildcard(uri.host) {
             return error(position, "\(uri.host) is no address to send to; write 127.0.0.1, or the server's own")
         }
+        if let fault = uri.transportFault { return error(position, fault) }
         if uri.port == 0 {
             if !isStartedByLab {
                 error(position, "port 0 asks for any free port, and here nothing is started that could take one; write the server's port")

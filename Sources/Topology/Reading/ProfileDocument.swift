@@ -154,7 +154,7 @@ struct ProfileDocumentReader {
         let name = try required("ServerName", of: server)
         let uri: ServerURI
         do throws(Wrong) { uri = try ServerURI(name.trimmedText) } catch { throw Broken(name, "ServerName: \(error.text)") }
-        if let fault = Unsupported.fault(transport: uri.effectiveTransport) { throw Broken(name, fault) }
+        if let fault = uri.transportFault { throw Broken(name, fault) }
         var criterion = FilterCriterion(priority: priority, applicationServer: knownServer(uri), serverURI: uri.text)
         criterion.sessionTerminatedOnFailure = isTerminated(server)
         criterion.serviceInfo = child("ServiceInfo", of: server)?.text

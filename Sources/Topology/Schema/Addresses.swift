@@ -120,7 +120,24 @@ struct ServerURI: Sendable, Equatable {
     var transport: TransportName?
 
     var isIPv6: Bool { host.contains(":") }
-    var effectiveTransport: TransportName { transport == .tcp && isSecure ? .tls : transport ?? (isSecure ? .tls : .udp) }
+    /// With SIPS each transport is the one with TLS (RFC 3261 §26.2.2, RFC 7118 §5.2.2); for UDP there is none.
+    var effectiveTransport: TransportName {
+        switch transport {
+        case nil: isSecure ? .tls : .udp
+        case .tcp: isSecure ? .tls : .tcp
+        case .ws: isSecure ? .wss : .ws
+        case let named?: named
+        }
+    }
+
+    /// Why the core cannot send there, whatever the address; nil if it can.
+    var transportFault: String? {
+        switch effectiveTransport {
+        case .ws, .wss: "WebSocket is opened by clients alone, and the core is none; write ;transport=tcp or ;transport=tls"
+        case .udp where isSecure: "sips asks for TLS, which UDP has not; write ;transport=tls"
+        default: nil
+        }
+    }
 
     init(_ text: String) throws(Wrong) {
         let example = "sip:127.0.0.1:5080"

@@ -233,7 +233,8 @@ extension Codec {
 
 extension Codec where Value == ListenAddress {
     static var listenAddress: Codec {
-        .scalar([.init("type", .text("string")), .init("pattern", .text(#"^(udp|tcp|tls|ws|wss)://.+:[0-9]+$"#))]) { text throws(Wrong) in
+        .scalar([.init("type", .text("string")), .init("pattern", .text(#"^((udp|tcp)://.+:[0-9]+|(tls|ws|wss)://.+)$"#))]) {
+            text throws(Wrong) in
             guard let separator = text.firstRange(of: "://") else {
                 let isAddress = HostText.split(text).map { HostText.isLiteral($0.host) && $0.port != nil } ?? false
                 let address = isAddress ? text : "127.0.0.1:5060"
@@ -244,8 +245,25 @@ extension Codec where Value == ListenAddress {
                 let names = TransportName.allCases.map(\.rawValue)
                 throw Wrong("'\(scheme)' is no transport; \(Suggestion.advice(for: scheme, among: names, otherwise: "write udp"))")
             }
-            let address = try HostPort(checking: String(text[separator.upperBound...]), after: "\(scheme)://")
+            var hostPort = String(text[separator.upperBound...])
+            if let port = transport.impliedPort, let (host, written) = HostText.split(hostPort), written == nil, HostText.isLiteral(host) {
+                hostPort += ":\(port)"
+            }
+            let address = try HostPort(checking: hostPort, after: "\(scheme)://")
             return ListenAddress(transport: transport, host: address.host, port: address.port)
+        }
+    }
+}
+
+extension TransportName {
+    /// The port of a listener that names none (RFC 3261 §19.1.2, RFC 6455 §3). SIP without TLS is to say its port: most who
+    /// leave it out have forgotten it.
+    fileprivate var impliedPort: Int? {
+        switch self {
+        case .udp, .tcp: nil
+        case .tls: 5061
+        case .ws: 80
+        case .wss: 443
         }
     }
 }

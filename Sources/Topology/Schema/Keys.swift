@@ -30,7 +30,8 @@ enum RootKeys {
 enum CoreKeys {
     static let listen = Key(
         "listen", .list(.listenAddress, atLeast: 1),
-        "Where the core listens, such as udp://127.0.0.1:5060; port 0 asks for any. Left out: UDP and TCP on 127.0.0.1:5060.")
+        "Where the core listens, such as udp://127.0.0.1:5060; port 0 asks for any. Left out: UDP and TCP on 127.0.0.1:5060. "
+            + "The port of tls, ws and wss may be left out: 5061, 80, 443.")
     static let http = Key("http", .hostPort, "Control interface and web page; left out: none.")
     static let httpToken = Key("http_token", .text, "The bearer token that the control interface asks for; needed off loopback.")
     static let database = Key("database", .file, "A SQLite file; left out: in memory.")
@@ -56,7 +57,7 @@ enum CoreKeys {
         "udp_size_limit", .integer(0...65_535), "A larger request goes by TCP (RFC 3261 18.1.1); 0: none does.")
     static let hosts = Key(
         "hosts", .names("host", .domain, .hostPort), "Names resolved without a DNS server, such as im.home1.test: 127.0.0.1:5080.")
-    static let tls = Key("tls", .object(TLSKeys.shape), "Certificate and key for tls:// and wss://; left out: made at start.")
+    static let tls = Key("tls", .object(TLSKeys.shape), "Certificate and key for tls:// and wss://, and whom they believe.")
     static let trusted = Key(
         "trusted", .list(.addressBlock), "Blocks of addresses whose identity headers are believed, such as 10.0.0.0/8.")
     static let requestURIScope = Key(
@@ -66,6 +67,11 @@ enum CoreKeys {
         "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case."
     )
     static let limits = Key("limits", .object(LimitKeys.shape), "How much the core takes on at once.")
+    static let timers = Key("timers", .object(TimerKeys.shape), "The base timers of SIP (RFC 3261 17, table 4); all others follow.")
+    static let recursion = Key(
+        "recursion", .bool,
+        "Whether the contacts of a 300, 301 or 302 are tried in place of the one that gave it; else it is passed back. By default false."
+    )
     static let udpSegmentation = Key(
         "udp_segmentation", .bool,
         "Whether datagrams of one size to one peer may share the way through the system under load; "
@@ -78,7 +84,7 @@ enum CoreKeys {
             listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, authenticationFailures.any,
             registrar.any, expires.any, clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
             udpSizeLimit.any, hosts.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, limits.any, shards.any,
-            udpSegmentation.any,
+            udpSegmentation.any, timers.any, recursion.any,
         ])
 }
 
@@ -93,16 +99,37 @@ enum ExpiresKeys {
 enum LimitKeys {
     static let transactions = Key(
         "transactions", .integer(1...100_000_000),
-        "Transactions that may live at once, those included that linger after their answer; a request past it is answered 503.")
+        "Transactions that may live at once, those included that linger after their answer; a request past it is answered 503, "
+            + "new work from seven eighths on.")
+    static let keptBytes = Key(
+        "kept_bytes", .bytes(0...(1 << 40)),
+        "Bytes of messages that may be kept for retransmission at once, such as 1GiB; a request past it is answered 503.")
 
-    static let shape = ObjectShape(what: "limits", keys: [transactions.any])
+    static let shape = ObjectShape(what: "limits", keys: [transactions.any, keptBytes.any])
+}
+
+enum TimerKeys {
+    private static let range = 1...3_600_000
+    static let t1 = Key("t1", .milliseconds(range), "The estimate of a round trip, 500ms; a request is waited for 64 times as long.")
+    static let t2 = Key(
+        "t2", .milliseconds(range), "The longest interval between retransmissions of a non-INVITE request or an INVITE response, 4s.")
+    static let t4 = Key("t4", .milliseconds(range), "How long a message stays in the network, 5s.")
+    static let timerC = Key(
+        "timer_c", .milliseconds(range), "How long a ringing INVITE is waited for; the standard asks for more than 3 minutes, 181s.")
+
+    static let shape = ObjectShape(what: "timers", keys: [t1.any, t2.any, t4.any, timerC.any])
 }
 
 enum TLSKeys {
-    static let certificate = Key("certificate", .file, required: true, "A file with the certificate chain, in PEM.")
-    static let key = Key("key", .file, required: true, "A file with the private key, in PEM.")
+    static let certificate = Key("certificate", .file, "A file with the certificate chain, in PEM; left out: made at start.")
+    static let key = Key("key", .file, "A file with the private key, in PEM.")
+    static let trust = Key(
+        "trust", .file, "A file with the certificates that are believed, in PEM; left out: those that the system believes.")
+    static let clients = Key(
+        "clients", Codec<ClientCertificates>.word,
+        "Whether clients need not show a certificate, are asked for one that then has to be believed, or have to show one.")
 
-    static let shape = ObjectShape(what: "tls", keys: [certificate.any, key.any])
+    static let shape = ObjectShape(what: "tls", keys: [certificate.any, key.any, trust.any, clients.any])
 }
 
 /// How a process is started; the same for application servers and clients.

@@ -38,6 +38,17 @@ import Testing
         #expect(!sent.has("Route"))
     }
 
+    /// A peer at one listener may not reach the other one's address.
+    @Test func twoListenersAreRecordedTwice() {
+        let inside = Endpoint(address: IPAddress(v4: 0x7F00_0002), port: 5060)
+        let rig = CoreRig { $0.listeners.append(Listener(transport: .udp, local: inside)) }
+        var alice = Peer.alice
+        alice.flow.listener = 2
+        _ = rig.registered(alice, .bob)
+        rig.send("INVITE", toBob, from: alice)
+        #expect(rig.next(to: .bob).all("Record-Route") == ["<sip:127.0.0.1:5060;lr>", "<sip:127.0.0.2:5060;lr>"])
+    }
+
     @Test func aRequestWithinADialogFollowsItsRoute() {
         let rig = CoreRig().registered(.alice, .bob)
         let bye = within(
@@ -150,6 +161,18 @@ import Testing
         rig.receive(sent.response(200), from: .bob)
         rig.receive(atBob.response(487), from: .bob)
         #expect(rig.trace() == ["bob ACK", "alice 487 INVITE"])
+    }
+
+    @Test func aCancelOfAnotherMethodHasNoEffect() {
+        let rig = CoreRig().registered(.alice, .bob)
+        let message = rig.send("MESSAGE", toBob, from: .alice)
+        let atBob = rig.next(to: .bob)
+        var cancel = message.with("CSeq", message["CSeq"]?.replacing("MESSAGE", with: "CANCEL"))
+        cancel.startLine = message.startLine.replacing("MESSAGE", with: "CANCEL")
+        rig.receive(cancel, from: .alice)
+        #expect(rig.trace() == ["alice 200 CANCEL"])
+        rig.receive(atBob.response(200), from: .bob)
+        #expect(rig.trace() == ["alice 200 MESSAGE"])
     }
 
     @Test func nothingToCancel() {

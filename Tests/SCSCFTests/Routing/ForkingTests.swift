@@ -157,6 +157,50 @@ import Testing
 
     // MARK: Loops
 
+    /// RFC 5393 §4.2.1: with another identity in the Request-URI it is a spiral, until that one comes back in turn.
+    @Test func aSpiralIsNoLoop() throws {
+        let rig = CoreRig {
+            $0.subscribers[1] = Laboratory.subscriber(
+                "bob", ["sip:bob@home1.test", "sip:robert@home1.test"], password: "builder", profile: 0)
+        }.registered(.alice)
+        rig.register(.bob, contact: "<sip:bob@127.0.0.1:5072>, <sip:bob@127.0.0.1:5073>")
+        _ = rig.taken()
+        rig.send("MESSAGE", toBob, from: .alice)
+        for turn in 1...2 {
+            let sent = rig.taken().filter(\.message.isRequest)
+            #expect(sent.map(\.destination).sorted() == ["bob", "bobDesk"])
+            var back = try #require(sent.first { $0.destination == "bob" }).message
+            back.headers.insert(("Via", "SIP/2.0/UDP 127.0.0.1:5072;branch=z9hG4bKback\(turn)"), at: 0)
+            back.startLine = "MESSAGE sip:robert@home1.test SIP/2.0"
+            rig.receive(back, from: .bob)
+        }
+        #expect(rig.trace() == ["bob 482 MESSAGE"])
+    }
+
+    /// RFC 5393 §3: two users, each with a contact for both of them. Without a check one request would become 2^70.
+    @Test func forksThatLeadBackDoNotMultiply() {
+        let core = Peer("core", "sip:home1.test", port: 5060)
+        let dave = Peer("dave", "sip:dave@home1.test", port: 5076)
+        let rig = CoreRig {
+            $0.subscribers.append(Laboratory.subscriber("dave", ["sip:dave@home1.test"], password: nil, profile: nil))
+            $0.hosts[Array("home1.test".utf8)] = core.flow.remote
+        }
+        for user in [Peer.carol, dave] { rig.register(user, contact: "<sip:carol@home1.test>, <sip:dave@home1.test>") }
+        _ = rig.taken()
+        rig.send("MESSAGE", "sip:dave@home1.test", from: .carol)
+        var copies = 0
+        for _ in 0..<100 {
+            let sent = rig.taken()
+            guard !sent.isEmpty else { break }
+            for one in sent where one.flow.remote == core.flow.remote {
+                if one.message.isRequest { copies += 1 }
+                rig.receive(one.octets, from: core)
+            }
+            if let answer = sent.first(where: { $0.destination == "carol" }) { #expect(answer.message.status == 482) }
+        }
+        #expect(copies == 4)
+    }
+
     @Test func aContactThatLeadsBackIsALoop() throws {
         let rig = CoreRig().registered(.alice)
         rig.register(.bob, contact: "<sip:bob@127.0.0.1:5072>, <sip:bob@127.0.0.1:5073>")

@@ -27,6 +27,32 @@ import Testing
         #expect(rig.next(to: .bob)["Max-Forwards"] == "70")
     }
 
+    @Test(arguments: [(nil, "60"), ("7", "7"), ("100", "60"), ("x", "60")])
+    func theBreadthOfARequestIsBounded(_ given: String?, _ sent: String) {
+        let rig = CoreRig().registered(.alice, .bob)
+        rig.receive(rig.request("MESSAGE", toBob, from: .alice).with("Max-Breadth", given), from: .alice)
+        #expect(rig.next(to: .bob).all("Max-Breadth") == [sent])
+    }
+
+    @Test func aRequestThatMayNotBeSentOnAnyMore() {
+        let rig = CoreRig().registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice, [("Max-Breadth", "0")])
+        #expect(rig.trace() == ["alice 440 MESSAGE"])
+        rig.send("OPTIONS", "sip:home1.test", from: .alice, [("Max-Breadth", "0")])
+        #expect(rig.trace() == ["alice 200 OPTIONS"])
+    }
+
+    /// RFC 3261 §16.4: port, transport and maddr of a Request-URI that has come to where it leads are taken off.
+    @Test func aMaddrThatLeadsHere() {
+        let rig = CoreRig().registered(.alice, .bob)
+        rig.send("MESSAGE", "sip:bob@home1.test;maddr=127.0.0.1", from: .alice, body: "hello")
+        #expect(rig.next(to: .bob).body == "hello")
+        rig.send("MESSAGE", "sip:dora@home2.test:5060;maddr=127.0.0.1;transport=udp;x=1", from: .alice)
+        #expect(rig.next(to: .home2).uri == "sip:dora@home2.test;x=1")
+        rig.send("MESSAGE", "sip:dora@home2.test;maddr=127.0.0.1;transport=tcp", from: .alice)
+        #expect(rig.next(to: .home2).uri == "sip:dora@home2.test;maddr=127.0.0.1;transport=tcp")
+    }
+
     @Test func anUnknownScheme() {
         let rig = CoreRig().registered(.alice)
         rig.send("MESSAGE", "mailto:bob@home1.test", from: .alice)
@@ -95,14 +121,23 @@ import Testing
         rig.send("MESSAGE", toBob, from: .alice)
         rig.advance(.seconds(40))
         #expect(rig.trace().filter { $0.hasPrefix("alice") } == ["alice 100 MESSAGE"])
+        // Timer J after that.
+        rig.advance(.seconds(30))
         #expect(TransactionKind.allCases.map { rig.core.transactionCount(of: $0) }.reduce(0, +) == 0)
     }
 
     @Test func a408ToAnotherMethodIsNotPassedOn() {
         let rig = CoreRig().registered(.alice, .bob)
-        rig.send("MESSAGE", toBob, from: .alice)
+        let request = rig.send("MESSAGE", toBob, from: .alice)
         rig.receive(rig.next(to: .bob).response(408), from: .bob)
         #expect(rig.trace() == [])
+        // Sent again, it is neither answered nor taken for a new one.
+        rig.receive(request, from: .alice)
+        rig.advance(.seconds(10))
+        rig.receive(request, from: .alice)
+        #expect(rig.trace() == [])
+        rig.advance(.seconds(23))
+        #expect(TransactionKind.allCases.map { rig.core.transactionCount(of: $0) }.reduce(0, +) == 0)
     }
 
     @Test func silenceToAnInviteIsATimeout() {

@@ -34,6 +34,14 @@ import Testing
         #expect(request["To"] == "<sip:bob@HOME1.test;user=ip>")
     }
 
+    @Test func aContactsMethodStaysBehind() {
+        let rig = CoreRig().registered(.alice)
+        rig.register(.bob, contact: "<sip:bob@127.0.0.1:5072;method=INVITE;x=1>")
+        _ = rig.taken()
+        rig.send("MESSAGE", toBob, from: .alice)
+        #expect(rig.next(to: .bob).uri == "sip:bob@127.0.0.1:5072;x=1")
+    }
+
     @Test func thePathIsFollowed() {
         let rig = CoreRig().registered(.alice)
         rig.register(.bob, [("Path", "<sip:127.0.0.1:5090;lr>, <sip:127.0.0.1:9999;lr>"), ("Supported", "path")])

@@ -1,0 +1,181 @@
+// A contact that redirects (RFC 3261 §16.7 step 4): where the core is told to follow, what the 3xx names is tried in place of
+// the contact that gave it, one after the other by falling q; else the 3xx is one of the answers.
+//
+// A URI is tried once for a request. One of a user of ours is not followed: that user's services would be passed over. What
+// is left of the contacts is passed back, if nothing better comes.
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SIPTransaction
+import SansIO
+
+/// What a 3xx leads to.
+private struct Redirection {
+    var targets: [(uri: [UInt8], q: UInt16)] = []
+    /// Contact values that are not followed.
+    var rest: [Slice] = []
+}
+
+extension ServingCSCF {
+    /// The most branches of one request, those that redirections add included.
+    private static let branchLimit = 20
+
+    /// Whether a redirection may be followed: it came from a contact, or from what one redirected to, and the search is not over.
+    func mayFollow(_ id: SlotID, from kind: Branch.Kind) -> Bool {
+        guard configuration.followsRedirections, kind == .contact || kind == .redirection else { return false }
+        return !contexts[id.index].isCancelled && contexts[id.index].bestStatus < 600
+    }
+
+    /// Adds the contacts of a 300, 301 or 302 to the targets. A 305 names a proxy and a 380 another service: they are not followed.
+    mutating func redirected(
+        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, from kind: Branch.Kind, at now: Now,
+        into effects: inout Effects
+    ) {
+        let redirection = redirection(in: response, of: id)
+        guard !redirection.targets.isEmpty, noteRedirection(of: id) else {
+            return failed(id, response, essentials, from: kind, at: now, into: &effects)
+        }
+        addTargets(redirection, to: id)
+        guard !redirection.rest.isEmpty else { return nextTargets(id, at: now, into: &effects) }
+        // What was followed is taken out of the answer (§16.7 step 4).
+        var octets = OctetBuffer(capacity: response.bytes.byteCount)
+        octets.append(response.bytes.part(0, Int(response.shape.headerStart)))
+        octets.appendFields(of: response, except: [.contact, .contentLength])
+        for value in redirection.rest { octets.appendField(.contact, response[value]) }
+        octets.appendBody(response.body)
+        var scanner = MessageScanner()
+        _ = scanner.scan(octets.bytes)
+        let shorter = scanner.message(octets.bytes)
+        // It was sound when it came.
+        guard let remaining = try? shorter.essentials() else { return nextTargets(id, at: now, into: &effects) }
+        failed(id, shorter, remaining, from: kind, at: now, into: &effects)
+    }
+
+    private mutating func redirection(in response: borrowing Message, of id: SlotID) -> Redirection {
+        var values: [Slice] = []
+        response.forEachValue(.contact) { value in
+            values.append(value)
+            return true
+        }
+        var redirection = Redirection()
+        var room = ServingCSCF.branchLimit - branchCount(of: id)
+        for value in values {
+            guard room > 0, let target = target(value, in: response.bytes, of: id, besides: redirection) else {
+                redirection.rest.append(value)
+                continue
+            }
+            redirection.targets.append(target)
+            room -= 1
+        }
+        redirection.targets.sort { $0.q > $1.q }
+        return redirection
+    }
+
+    /// The URI in a Contact value, if it can be tried.
+    private mutating func target(
+        _ value: Slice, in bytes: RawSpan, of id: SlotID, besides redirection: Redirection
+    ) -> (uri: [UInt8], q: UInt16)? {
+        guard let contact = bytes.nameAddress(value), identity(of: contact.uri, in: bytes) == nil, !own.isOurs(contact.uri, in: bytes),
+            let destination = way(to: contact.uri, in: bytes)?.destination, outgoing(destination) != nil
+        else { return nil }
+        let uri = bytes.target(contact.uri)
+        guard !hasTried(uri.span.bytes, for: id) else { return nil }
+        for other in redirection.targets where isSame(other.uri.span.bytes, uri.span.bytes) { return nil }
+        let q = bytes.parameter("q", in: contact.parameters).flatMap { bytes.thousandths($0) }
+        return (uri, q ?? 1000)
+    }
+
+    /// Where another network's requests go, or the URI's own address.
+    private func way(to uri: SIPURI, in bytes: RawSpan) -> (destination: Destination, isTrusted: Bool)? {
+        if let network = network(of: uri, in: bytes) { return (network.destination, network.isTrusted) }
+        guard let destination = destination(of: uri, in: bytes) else { return nil }
+        return (destination, false)
+    }
+
+    private func branchCount(of id: SlotID) -> Int {
+        var count = 0
+        var branch = contexts[id.index].firstBranch
+        while !branch.isNone {
+            count += 1
+            branch = branches[branch.index].next
+        }
+        return count
+    }
+
+    /// Whether a branch of the request has this URI.
+    private func hasTried(_ uri: RawSpan, for id: SlotID) -> Bool {
+        var branch = contexts[id.index].firstBranch
+        while !branch.isNone {
+            let one = branches[branch.index]
+            if one.kind == .redirection {
+                if isSame(pool.bytes(one.uri), uri) { return true }
+            } else if one.kind == .contact, let binding = registrar.binding(one.binding), isSame(binding.uri, uri) {
+                return true
+            }
+            branch = one.next
+        }
+        return false
+    }
+
+    private func isSame(_ a: RawSpan, _ b: RawSpan) -> Bool {
+        guard let one = a.uri(Slice(0, a.byteCount)), let other = b.uri(Slice(0, b.byteCount)) else { return false }
+        return a.isEquivalent(one, to: other, in: b)
+    }
+
+    /// Marks the request as one that goes to several targets.
+    ///
+    /// - Returns: false if it is here for the second time.
+    private mutating func noteRedirection(of id: SlotID) -> Bool {
+        var isNew = false
+        withOriginal(of: id) { core, arrival, request, _ in
+            isNew = core.prepareRedirection(of: id, arrival.essentials, request)
+        }
+        return isNew
+    }
+
+    /// The new targets have their turn before those that wait already, each alone: so none needs more of the breadth than the
+    /// contact that it stands for.
+    private mutating func addTargets(_ redirection: Redirection, to id: SlotID) {
+        var group = UInt16.max - UInt16(branchCount(of: id))
+        for target in redirection.targets.reversed() {
+            let branch = addBranch(.redirection, to: id)
+            branches[branch.index].uri = pool.store(target.uri.span.bytes)
+            branches[branch.index].group = group
+            group -= 1
+        }
+        contexts[id.index].waitingBranches += Int16(redirection.targets.count)
+    }
+
+    mutating func sendToRedirection(
+        _ branch: SlotID, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
+        into effects: inout Effects
+    ) {
+        let octets = [UInt8](pool.bytes(branches[branch.index].uri))
+        let bytes = octets.span.bytes
+        guard let uri = bytes.uri(Slice(0, octets.count)), let way = way(to: uri, in: bytes), let flow = outgoing(way.destination) else {
+            return
+        }
+        _ = sendBranch(
+            .redirection, id, arrival, request, routes, to: .onward(isTrusted: way.isTrusted), uri: bytes, reusing: branch, over: flow,
+            at: now, into: &effects)
+    }
+}
+
+extension RawSpan {
+    /// `qvalue` (RFC 3261 §25.1) in thousandths; nil: not one.
+    fileprivate func thousandths(_ slice: Slice) -> UInt16? {
+        let text = self[slice]
+        guard text.byteCount > 0, text.byteCount <= 5, text[0] == 0x30 || text[0] == 0x31 else { return nil }
+        guard text.byteCount == 1 || text[1] == 0x2E else { return nil }
+        var value = UInt16(text[0] - 0x30) * 1000
+        var weight: UInt16 = 100
+        for i in 2..<max(2, text.byteCount) {
+            guard text[i].isASCIIDigit else { return nil }
+            value += UInt16(text[i] - 0x30) * weight
+            weight /= 10
+        }
+        return value <= 1000 ? value : nil
+    }
+}
