@@ -30,7 +30,11 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -43,6 +47,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -66,7 +71,9 @@ let package = Package(
         module("Topology", ["XMLTree", yams]),
         module("Store", [grdb, "SansIO"]),
         .target(name: "CNodeIO"),
-        module("NodeRuntime", ["CNodeIO", "SansIO", "SIPTrace", logging, nioCore, nioPosix]),
+        module(
+            "NodeRuntime",
+            ["CNodeIO", "SansIO", "SIPTrace", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, nioWebSocket]),
         module("ControlHTTP", ["SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
@@ -95,16 +102,24 @@ let package = Package(
             dependencies: ["CProcess", "IMSProfile", "LoadDriver", "SCSCF", "SIPMessage", "SIPRegistrar", "SansIO"],
             swiftSettings: settings),
 
+        // The messages of RFC 4475 and RFC 5118, for whoever tests with them.
+        .target(
+            name: "TortureMessages", path: "Tests/TortureMessages", exclude: [".gitattributes", "rfc4475", "rfc5118"],
+            swiftSettings: settings),
+
         tests("LayeringTests", []),
         tests("CommandTests", ["NodeRuntime", "SansIO", "Topology", logging, "SipcoreCommand"]),
-        .testTarget(name: "ProcessTests", exclude: ["Scenarios"], swiftSettings: settings),
+        .testTarget(
+            name: "ProcessTests", dependencies: [nioCore, nioPosix, nioSSL], exclude: ["Scenarios"], swiftSettings: settings),
         // It runs the benchmark, so that must be built.
         .testTarget(name: "CostTests", dependencies: ["sipcore-bench"], swiftSettings: settings),
         tests("SansIOTests", ["SansIO"]),
-        tests("SIPMessageTests", ["SansIO", "SIPMessage"]),
+        tests("SIPMessageTests", ["SansIO", "SIPMessage", "TortureMessages"]),
         tests("SIPTransactionTests", ["SansIO", "SIPMessage", "SIPTransaction"]),
         tests("SIPProxyTests", ["SansIO", "SIPMessage", "SIPProxy"]),
-        tests("SCSCFTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile", "SCSCF"]),
+        tests(
+            "SCSCFTests",
+            ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile", "SCSCF", "TortureMessages"]),
         tests("IMSProfileTests", ["SansIO", "SIPMessage", "IMSProfile"]),
         tests("SIPRegistrarTests", ["SansIO", "SIPMessage", "SIPRegistrar", crypto]),
         tests("InstantMessagingTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree", "InstantMessaging"]),
@@ -113,7 +128,12 @@ let package = Package(
         tests("XMLTreeTests", ["XMLTree"]),
         tests("TopologyTests", ["Topology", "XMLTree"]),
         tests("StoreTests", ["Store", "SansIO", grdb]),
-        tests("NodeRuntimeTests", ["NodeRuntime", "CNodeIO", "SIPTrace", "SansIO", logging]),
+        tests(
+            "NodeRuntimeTests",
+            [
+                "NodeRuntime", "CNodeIO", "SIPTrace", "SansIO", "TortureMessages", logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
+                nioWebSocket,
+            ]),
         tests("ControlHTTPTests", ["ControlHTTP", "SIPTrace", "SIPMessage", "SansIO", logging]),
         tests("LabTests", ["Lab", "SIPTrace", "Topology"]),
     ]

@@ -26,7 +26,29 @@ public enum Transport: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable 
         case .wss: "wss"
         }
     }
-    @inlinable public var defaultPort: UInt16 { self == .tls || self == .wss ? 5061 : 5060 }
+    /// The word of a `transport` parameter: WebSocket has one for both, and the scheme tells them apart (RFC 7118 §5.2.2).
+    @inlinable public var uriName: StaticString { self == .wss ? "ws" : name }
+    /// The port where none is written (RFC 3261 §19.1.2; of WebSocket the one of its own URIs, RFC 6455 §3).
+    @inlinable public var defaultPort: UInt16 {
+        switch self {
+        case .udp, .tcp: 5060
+        case .tls: 5061
+        case .ws: 80
+        case .wss: 443
+        }
+    }
+    /// Whether TLS protects it.
+    @inlinable public var isSecure: Bool { self == .tls || self == .wss }
+    /// Whether it is WebSocket: only clients open such a stream, so a server reaches them by the streams that there are.
+    @inlinable public var isWebSocket: Bool { self == .ws || self == .wss }
+    /// The transport that a SIPS URI means where it names this one (RFC 3261 §26.2.2, RFC 7118 §5.2.2); nil: there is none.
+    public var secured: Transport? {
+        switch self {
+        case .udp: nil
+        case .tcp, .tls: .tls
+        case .ws, .wss: .wss
+        }
+    }
 }
 
 /// An IPv4 or IPv6 address as a number.

@@ -69,11 +69,6 @@ import Testing
         }
     }
 
-    @Test func aTransportNotSpokenIsNoticed() throws {
-        let endpoint = Endpoint(address: .loopback, port: 0)
-        #expect(throws: BindFailure.self) { _ = try BoundListeners(binding: [ListenAddress(transport: .tls, endpoint: endpoint)]) }
-    }
-
     @Test func anAdvertisedAddressHasTheRealPort() throws {
         let advertised = IPAddress(v4: 0xC000_0207)
         let address = ListenAddress(transport: .udp, endpoint: Endpoint(address: .loopback, port: 0), advertised: advertised)

@@ -34,7 +34,7 @@ final class TestSocket {
 
     /// A stream connected to `remote`; nil if it was refused.
     static func stream(to remote: Endpoint) -> TestSocket? {
-        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, streamType, 0))
+        let socket = TestSocket(descriptor: Glibc.socket(remote.address.isIPv6 ? AF_INET6 : AF_INET, streamType, 0))
         return socket.withName(remote) { connect(socket.descriptor, $0, $1) } == 0 ? socket : nil
     }
 
@@ -58,15 +58,18 @@ final class TestSocket {
         return accepted < 0 ? nil : TestSocket(descriptor: accepted)
     }
 
-    func send(_ text: String, to remote: Endpoint) {
-        let octets = Array(text.utf8)
+    func send(_ text: String, to remote: Endpoint) { send(Array(text.utf8), to: remote) }
+
+    func send(_ octets: [UInt8], to remote: Endpoint) {
         _ = withName(remote) { sendto(descriptor, octets, octets.count, 0, $0, $1) }
     }
 
     /// Writes all of it; false if the peer has closed.
     @discardableResult
-    func write(_ text: String) -> Bool {
-        let octets = Array(text.utf8)
+    func write(_ text: String) -> Bool { write(Array(text.utf8)) }
+
+    @discardableResult
+    func write(_ octets: [UInt8]) -> Bool {
         var done = 0
         while done < octets.count {
             let written = octets.withUnsafeBytes {
@@ -79,10 +82,19 @@ final class TestSocket {
     }
 
     /// A datagram, or what a stream has; empty at a stream's end, nil after an error or in vain.
-    func receive(_ limit: Int = 65_536) -> String? {
+    func receive(_ limit: Int = 65_536) -> String? { receiveOctets(limit).map { String(decoding: $0, as: UTF8.self) } }
+
+    func receiveOctets(_ limit: Int = 65_536) -> [UInt8]? {
         var octets = [UInt8](repeating: 0, count: limit)
         let count = recv(descriptor, &octets, limit, 0)
-        return count < 0 ? nil : String(decoding: octets.prefix(count), as: UTF8.self)
+        return count < 0 ? nil : Array(octets.prefix(count))
+    }
+
+    /// Reads from a stream until it ends, or has given so much.
+    func readOctets(_ count: Int = .max) -> [UInt8] {
+        var octets: [UInt8] = []
+        while octets.count < count, let more = receiveOctets(min(65_536, count - octets.count)), !more.isEmpty { octets += more }
+        return octets
     }
 
     /// Reads from a stream until it ends, or has given so much.

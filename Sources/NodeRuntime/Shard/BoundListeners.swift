@@ -40,9 +40,6 @@ public struct BoundListeners: ~Copyable, Sendable {
     public init(binding addresses: [ListenAddress]) throws(BindFailure) {
         for (number, address) in addresses.enumerated() {
             guard number <= UInt8.max else { throw BindFailure(address: address, reason: "more than 256 listeners") }
-            guard address.transport == .udp || address.transport == .tcp else {
-                throw BindFailure(address: address, reason: "this transport is not supported")
-            }
             let (descriptor, local) = try BoundListeners.bind(address)
             descriptors.append(descriptor)
             let advertised = Endpoint(address: address.advertised ?? local.address, port: local.port)

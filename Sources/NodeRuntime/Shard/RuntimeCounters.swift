@@ -16,10 +16,12 @@ public enum DropReason: String, BitwiseCopyable, CaseIterable, Hashable, Sendabl
     case datagramQueueFull = "datagram_queue_full"
     /// The flow names no listener that could send it.
     case noListener = "no_listener"
-    /// A transport that this program does not speak.
+    /// A stream of a transport that this node cannot open: WebSocket, or TLS without certificates set up.
     case transportNotSupported = "transport_not_supported"
     /// A stream to the peer could not be opened.
     case connectFailed = "connect_failed"
+    /// The stream was opened, but not TLS on it: the peer's certificate is not believed or is another's, or nothing fits.
+    case handshakeFailed = "handshake_failed"
     /// More waits for the stream being opened than may.
     case connectQueueFull = "connect_queue_full"
     /// The stream ended before the message was written.
@@ -28,6 +30,8 @@ public enum DropReason: String, BitwiseCopyable, CaseIterable, Hashable, Sendabl
     case handOverQueueFull = "hand_over_queue_full"
     /// The start of a message on a stream that ended before the rest came.
     case streamIncomplete = "stream_incomplete"
+    /// A STUN message with a wrong length, attribute or fingerprint.
+    case malformedSTUN = "stun_malformed"
     /// The shard was ending.
     case stopped = "stopped"
 }
@@ -52,6 +56,14 @@ public enum StreamEnding: String, BitwiseCopyable, CaseIterable, Hashable, Senda
     case contentLengthInvalid = "content_length_invalid"
     /// Two that differ.
     case contentLengthConflict = "content_length_conflict"
+    /// TLS or WebSocket could not be begun on it, or the peer left before.
+    case handshakeFailed = "handshake_failed"
+    /// They took longer than `StreamLimits.handshake`.
+    case handshakeTimeout = "handshake_timeout"
+    /// An HTTP request that asks for no WebSocket with SIP.
+    case notWebSocket = "not_websocket"
+    /// A frame that RFC 6455 forbids, or a text that is not UTF-8.
+    case webSocketBroken = "websocket_broken"
     case tooManyConnections = "too_many_connections"
     case tooManyConnectionsOfPeer = "too_many_connections_of_peer"
     /// The peer does not read: more waits to be written than may.
@@ -93,6 +105,9 @@ public struct RuntimeCounters: Sendable {
     /// Streams that are open now.
     public internal(set) var streamsOpen = 0
 
+    /// Binding requests of STUN that were answered.
+    public internal(set) var stunAnswered: UInt64 = 0
+
     init() {}
 
     /// What arrived over a transport.
@@ -127,6 +142,7 @@ public struct RuntimeCounters: Sendable {
         for i in endings.indices { endings[i] += other.endings[i] }
         streamsOpened += other.streamsOpened
         streamsOpen += other.streamsOpen
+        stunAnswered += other.stunAnswered
     }
 
     mutating func count(_ reason: DropReason) { drops[reason.index] += 1 }

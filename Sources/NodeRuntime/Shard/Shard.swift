@@ -13,6 +13,8 @@ public struct ShardConfiguration: Sendable {
     /// Octets that the trace keeps.
     public var traceOctets = 64 << 20
     public var streamLimits = StreamLimits()
+    /// For TLS; nil: no listener has it, and no stream with it can be opened.
+    public var security: StreamSecurity?
     /// Whether datagrams may share a message that the system cuts (UDP_SEGMENT), under load that lasts.
     public var segmentsDatagrams = true
     public var logger: Logger

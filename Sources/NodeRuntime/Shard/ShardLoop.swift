@@ -79,6 +79,8 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
     /// Whether something was recorded in this tick.
     var hasRecorded = false
     var effects = Effects()
+    /// Answers to STUN of one batch.
+    var stunAnswers = Wire()
     var node: Node
 
     init(_ node: consuming Node, _ wiring: ShardWiring<Node>, descriptors: [Int32]) throws(SystemFailure) {
@@ -186,15 +188,18 @@ extension ShardLoop where Node: ~Copyable {
                 drop(.emptyDatagram, flow)
                 continue
             }
+            // Every request and response begins with a letter or another character of a token.
+            if inbox.octets(i)[0] < STUN.firstOctetLimit, takeSTUN(inbox.octets(i), over: flow) { continue }
             node.receive(inbox.octets(i), over: flow, at: now, into: &effects)
         }
+        if !stunAnswers.transmissions.isEmpty { answerSTUN(by: socket) }
         counters.countReceived(count, octets: octets, over: .udp)
     }
 
     private mutating func record(_ count: Int, from socket: DatagramSocket) {
         let (inbox, now) = (inbox, now)
         trace.withRing { ring in
-            for i in 0..<count where inbox.octets(i).byteCount > 0 {
+            for i in 0..<count where inbox.octets(i).byteCount > 0 && !STUN.isSTUN(inbox.octets(i)) {
                 let flow = Flow(transport: .udp, listener: socket.number, remote: inbox.source(i))
                 ring.record(inbox.octets(i), .incoming, over: flow, local: socket.local, at: now.wall)
             }

@@ -21,7 +21,8 @@ extension Shard where Node: ~Copyable {
 
 extension StreamDriver {
     fileprivate static func opener(_ configuration: ShardConfiguration) -> StreamOpener {
-        let (limits, logger) = (configuration.streamLimits, configuration.logger)
-        return { listeners, report in open(listeners, limits, logger, report: report) }
+        let settings = StreamSettings(
+            limits: configuration.streamLimits, security: configuration.security, logger: configuration.logger)
+        return { listeners, report in try open(listeners, settings, report: report) }
     }
 }

@@ -2,9 +2,11 @@
 // it, its end is told once and has a name.
 
 import NIOCore
+import NIOSSL
 import SansIO
 
-/// A stream to a peer, open or being opened. It lives on the driver's event loop.
+/// A stream to a peer, open or being opened. It lives on the driver's event loop, and enters the pipeline when messages can
+/// go over the stream: with TCP at once, else after the handshakes of TLS and of WebSocket.
 final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
@@ -12,6 +14,8 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
 
     let flow: Flow
     let isOpenedByUs: Bool
+    /// Set before the stream is open, so that it can be closed.
+    var channel: (any Channel)?
     private let driver: StreamDriver
     private var context: ChannelHandlerContext?
     private var framer = StreamFramer()
@@ -25,6 +29,9 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     /// Set when its end was told.
     private var ending: StreamEnding?
     private var isClosed = false
+    /// Whether the end of a stream that was never open was told.
+    private var isRefused = false
+    private let begin = NIODeadline.now()
     private var closeDeadline = NIODeadline.distantFuture
     private var lastActivity = NIODeadline.now()
     private var partSince: NIODeadline?
@@ -58,6 +65,8 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Messages have their lengths: an end of TCP without one of TLS cuts none off unnoticed.
+        if error as? NIOSSLError == .uncleanShutdown { return }
         // What was written fails by its own promise.
         tellEnd(fault ?? .connectionFailed)
         context.close(promise: nil)
@@ -67,9 +76,21 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         lastActivity = .now()
         guard ending == nil, fault == nil else { return }
         let octets = unwrapInboundIn(data)
+        if flow.transport.isWebSocket { return takeWhole(octets) }
         framer.append(octets.readableBytesSpan)
         while fault == nil, let frame = framer.next() { take(frame) }
         partSince = framer.holdsPart ? partSince ?? lastActivity : nil
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event as? WebSocketEvent {
+        case .keptAlive: lastActivity = .now()
+        case .partReceived:
+            lastActivity = .now()
+            partSince = partSince ?? lastActivity
+        case .broken(let reason): end(reason)
+        case nil: context.fireUserInboundEventTriggered(event)
+        }
     }
 
     func read(context: ChannelHandlerContext) {
@@ -111,6 +132,18 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
     }
 
+    /// A message of a WebSocket is one of SIP, whatever its Content-Length (RFC 7118 §4.2), or a keep-alive (§6).
+    private func takeWhole(_ octets: ByteBuffer) {
+        partSince = nil
+        let message = octets.readableBytesView
+        if message.allSatisfy({ $0 == 0x0D || $0 == 0x0A }) {
+            if message.count >= 4 { answer(pings: 1) }
+            return
+        }
+        let kept = driver.keep(octets.readableBytesSpan)
+        driver.tell(.received(flow, start: kept, count: octets.readableBytes))
+    }
+
     /// Each keep-alive is answered with an empty line (RFC 5626 §3.5.1).
     private func answer(pings: Int) {
         guard let context else { return }
@@ -150,12 +183,22 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     /// The stream could not be opened, not in time, or not before the shard was to end.
-    func openingFailed() {
+    /// - Parameters:
+    ///   - reason: why messages that wait for it are lost.
+    ///   - refusal: the same for a stream that the peer opened.
+    func openingFailed(_ reason: DropReason = .connectFailed, _ refusal: StreamEnding = .handshakeFailed) {
         let queue = waiting
         waiting = []
-        for (_, transmission) in queue { driver.fail(transmission, ending == .stopped ? .stopped : .connectFailed) }
+        for (_, transmission) in queue { driver.fail(transmission, ending == .stopped ? .stopped : reason) }
+        tellRefusal(refusal)
         close()
-        finishClose()
+        if isOpenedByUs { finishClose() }
+    }
+
+    private func tellRefusal(_ reason: StreamEnding) {
+        guard !isOpen, !isOpenedByUs, !isRefused, ending == nil else { return }
+        isRefused = true
+        driver.tell(.refused(flow, reason))
     }
 
     // MARK: The end
@@ -178,7 +221,11 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     /// Ends the stream if it was silent, or busy with one message, for too long.
     func endIfOverdue(at now: NIODeadline) {
         if now >= closeDeadline { return close() }
-        guard isOpen, ending == nil else { return }
+        guard ending == nil else { return }
+        guard isOpen else {
+            let isOverdue = now - begin >= .nanoseconds(driver.limits.handshake.nanoseconds)
+            return isOverdue ? openingFailed(.handshakeFailed, .handshakeTimeout) : ()
+        }
         if let partSince, now - partSince >= .nanoseconds(driver.limits.messageCompletion.nanoseconds) {
             end(.messageTimeout)
         } else if now - lastActivity >= .nanoseconds(driver.limits.idle.nanoseconds) {
@@ -186,13 +233,13 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
     }
 
-    func close() { context?.close(promise: nil) }
+    func close() { (context?.channel ?? channel)?.close(promise: nil) }
 
     private func tellEnd(_ reason: StreamEnding) {
         guard ending == nil else { return }
         ending = reason
         guard isOpen else { return }
-        if framer.holdsPart {
+        if framer.holdsPart || flow.transport.isWebSocket && partSince != nil {
             driver.tell(.failed(TransmissionFailure(transaction: 0, flow: flow, reason: .streamIncomplete)))
         }
         driver.connectionEnded(self, reason)
@@ -202,6 +249,7 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     func finishClose() {
         guard !isClosed else { return }
         isClosed = true
+        if flow.transport != .tcp { tellRefusal(.handshakeFailed) }
         driver.connectionClosed(self)
     }
 }

@@ -6,8 +6,17 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import NIOSSL
 import SansIO
 import Synchronization
+
+/// How streams are served.
+struct StreamSettings: Sendable {
+    var limits: StreamLimits
+    /// nil: none has TLS.
+    var security: StreamSecurity?
+    var logger: Logger
+}
 
 /// All streams of a shard. Its state is touched on its event loop only.
 final class StreamDriver: @unchecked Sendable {
@@ -26,7 +35,14 @@ final class StreamDriver: @unchecked Sendable {
     let limits: StreamLimits
     private let group: MultiThreadedEventLoopGroup
     private let listeners: [StreamListener]
+    private let security: StreamSecurity?
+    /// Set when a listener has TLS.
+    private let serverContext: NIOSSLContext?
+    /// Made for the first stream with TLS that is opened: the system's certificates take a while to read.
+    private var clientContext: NIOSSLContext?
     private let logger: Logger
+    /// When the reason of a failed handshake may be logged again.
+    private var quietUntil = NIODeadline.now()
     private let deliver: @Sendable (StreamReport) -> Void
 
     private var listening: [any Channel] = []
@@ -34,8 +50,8 @@ final class StreamDriver: @unchecked Sendable {
     private var connections: [UInt32: StreamConnection] = [:]
     /// Streams that were said to have ended and are not closed yet.
     private var leaving: [UInt32: StreamConnection] = [:]
-    /// Numbers of streams that we opened.
-    private var opened: [Peer: UInt32] = [:]
+    /// The number of the stream that reaches a peer: one that we opened, or one that comes from that very port.
+    private var reaching: [Peer: UInt32] = [:]
     private var acceptedOfPeer: [IPAddress: Int] = [:]
     private var acceptedCount = 0
     private var openedCount = 0
@@ -50,12 +66,13 @@ final class StreamDriver: @unchecked Sendable {
     private let unread = Atomic<Int>(0)
 
     private init(
-        _ listeners: [StreamListener], _ limits: StreamLimits, _ logger: Logger,
-        _ deliver: @escaping @Sendable (StreamReport) -> Void
-    ) {
+        _ listeners: [StreamListener], _ settings: StreamSettings, _ deliver: @escaping @Sendable (StreamReport) -> Void
+    ) throws {
         self.listeners = listeners
-        self.limits = limits
-        self.logger = logger
+        limits = settings.limits
+        logger = settings.logger
+        security = settings.security
+        serverContext = listeners.contains { $0.listener.transport.isSecure } ? try settings.security?.serverContext() : nil
         self.deliver = deliver
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         loop = group.next()
@@ -63,11 +80,10 @@ final class StreamDriver: @unchecked Sendable {
 
     /// Starts the event loop and serves the listeners on it.
     static func open(
-        _ listeners: [StreamListener], _ limits: StreamLimits, _ logger: Logger,
-        report: @escaping @Sendable (StreamReport) -> Void
-    ) -> StreamGate {
-        prepareProcess(limits)
-        let driver = StreamDriver(listeners, limits, logger, report)
+        _ listeners: [StreamListener], _ settings: StreamSettings, report: @escaping @Sendable (StreamReport) -> Void
+    ) throws -> StreamGate {
+        prepareProcess(settings.limits)
+        let driver = try StreamDriver(listeners, settings, report)
         for listener in listeners { driver.serve(listener) }
         return StreamGate(
             transmit: { batch in driver.loop.execute { driver.transmit(batch) } },
@@ -129,11 +145,16 @@ extension StreamDriver {
             return
         }
         let connection = StreamConnection(flow, isOpenedByUs: false, driver: self)
+        connection.channel = channel
         connections[flow.connection] = connection
         acceptedCount += 1
         acceptedOfPeer[remote.address, default: 0] += 1
+        // Clients give the port that they come from as their contact (baresip, PJSIP), where they listen to nobody else.
+        let peer = Peer(transport: transport, remote: remote)
+        if reaching[peer] == nil { reaching[peer] = flow.connection }
         // It may be closed before it was ever active.
         channel.closeFuture.whenComplete { _ in connection.finishClose() }
+        scheduleSweep()
         try addHandlers(to: channel, connection)
     }
 
@@ -143,9 +164,50 @@ extension StreamDriver {
         return acceptedOfPeer[remote.address, default: 0] >= limits.connectionsPerPeer ? .tooManyConnectionsOfPeer : nil
     }
 
-    /// What stands between the socket and the messages; TLS and WebSocket would stand before the connection.
+    /// What stands between the socket and the messages: the connection itself, or what opens the stream for it.
     private func addHandlers(to channel: any Channel, _ connection: StreamConnection) throws {
-        try channel.pipeline.syncOperations.addHandler(connection)
+        let operations = channel.pipeline.syncOperations
+        let transport = connection.flow.transport
+        if transport.isSecure { try operations.addHandler(try tlsHandler(for: connection)) }
+        if transport.isWebSocket {
+            try WebSocketOpening.add(to: channel, for: connection, driver: self)
+        } else if transport == .tls {
+            try operations.addHandler(TLSOpening(connection, driver: self))
+        } else {
+            try operations.addHandler(connection)
+        }
+    }
+}
+
+// MARK: TLS
+
+extension StreamDriver {
+    private func tlsHandler(for connection: StreamConnection) throws -> any ChannelHandler {
+        if connection.isOpenedByUs {
+            // A name goes along for servers with several certificates (RFC 6066 §3).
+            return try NIOSSLClientHandler(context: try contextOfClient(), serverHostname: names(of: connection.flow.remote).first)
+        }
+        guard let serverContext else { throw NIOSSLError.failedToLoadCertificate }
+        return NIOSSLServerHandler(context: serverContext)
+    }
+
+    private func contextOfClient() throws -> NIOSSLContext {
+        if let clientContext { return clientContext }
+        guard let security else { throw NIOSSLError.failedToLoadCertificate }
+        let context = try security.clientContext()
+        clientContext = context
+        return context
+    }
+
+    /// The names of which a server at an address has to show a certificate.
+    func names(of remote: Endpoint) -> [String] { security?.names(of: remote) ?? [] }
+
+    /// Logs why a handshake failed, once a second at most: it is counted in any case.
+    func explain(_ fault: String, of connection: StreamConnection) {
+        guard NIODeadline.now() >= quietUntil else { return }
+        quietUntil = .now() + .seconds(1)
+        let (flow, verb) = (connection.flow, connection.isOpenedByUs ? "to" : "from")
+        logger.warning("a stream \(verb) \(flow.transport.name)://\(flow.remote.text) was not opened: \(fault)")
     }
 }
 
@@ -168,12 +230,12 @@ extension StreamDriver {
     private func connection(for transmission: Transmission) -> StreamConnection? {
         let flow = transmission.flow
         if let named = connections[flow.connection] { return named }
-        if let number = opened[Peer(transport: flow.transport, remote: flow.remote)], let earlier = connections[number] {
+        if let number = reaching[Peer(transport: flow.transport, remote: flow.remote)], let earlier = connections[number] {
             return earlier
         }
         if stopped != nil {
             fail(transmission, .stopped)
-        } else if flow.transport != .tcp {
+        } else if !canOpen(flow.transport) {
             fail(transmission, .transportNotSupported)
         } else if openedCount >= limits.connections {
             fail(transmission, .connectFailed)
@@ -182,6 +244,8 @@ extension StreamDriver {
         }
         return nil
     }
+
+    private func canOpen(_ transport: Transport) -> Bool { transport == .tcp || transport == .tls && security != nil }
 
     private func open(_ wanted: Flow, for transmission: Transmission) -> StreamConnection? {
         guard let remote = try? wanted.remote.socketAddress() else {
@@ -192,14 +256,15 @@ extension StreamDriver {
         flow.connection = takeNumber()
         let connection = StreamConnection(flow, isOpenedByUs: true, driver: self)
         connections[flow.connection] = connection
-        opened[Peer(transport: flow.transport, remote: flow.remote)] = flow.connection
+        reaching[Peer(transport: flow.transport, remote: flow.remote)] = flow.connection
         openedCount += 1
         var bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.nanoseconds(limits.connect.nanoseconds))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: waterMark)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.addHandlers(to: channel, connection) }
+                connection.channel = channel
+                return channel.eventLoop.makeCompletedFuture { try self.addHandlers(to: channel, connection) }
             }
         if let source = sourceAddress(of: flow) {
             bootstrap =
@@ -208,6 +273,7 @@ extension StreamDriver {
                 .bind(to: source)
         }
         bootstrap.connect(to: remote).whenFailure { _ in connection.openingFailed() }
+        scheduleSweep()
         return connection
     }
 
@@ -311,14 +377,14 @@ extension StreamDriver {
         let flow = connection.flow
         connections[flow.connection] = nil
         let peer = Peer(transport: flow.transport, remote: flow.remote)
-        if opened[peer] == flow.connection { opened[peer] = nil }
+        if reaching[peer] == flow.connection { reaching[peer] = nil }
     }
 
     /// Looks for streams whose time is over, about once a second while there are any.
     private func scheduleSweep() {
         guard !isSweepScheduled, !(connections.isEmpty && leaving.isEmpty) else { return }
         isSweepScheduled = true
-        let shortest = min(limits.idle, limits.messageCompletion)
+        let shortest = min(limits.idle, limits.messageCompletion, limits.handshake)
         let interval = min(max(shortest / 4, .milliseconds(1)), .seconds(1))
         loop.scheduleTask(in: .nanoseconds(interval.nanoseconds)) {
             self.isSweepScheduled = false

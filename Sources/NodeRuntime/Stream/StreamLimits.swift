@@ -12,6 +12,9 @@ public struct StreamLimits: Hashable, Sendable {
     public var messageCompletion = TimeSpan.seconds(30)
     /// How long opening a stream may take.
     public var connect = TimeSpan.seconds(5)
+    /// How long the handshakes of TLS and WebSocket may take, the opening of the stream included. Until then a stream
+    /// counts like an open one.
+    public var handshake = TimeSpan.seconds(10)
     /// Octets that may wait to be written on one stream, or for it to be opened.
     public var outboundOctets = 1 << 20
 

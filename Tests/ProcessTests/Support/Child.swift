@@ -105,6 +105,8 @@ struct ReadyLine: Decodable {
     let pid: pid_t
     let sip: [String]?
     let http: String?
+    /// The file of a certificate that was made at start.
+    let certificate: String?
     let nodes: [String: Node]?
 
     struct Node: Decodable {
