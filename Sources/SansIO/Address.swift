@@ -91,6 +91,28 @@ public struct IPAddress: BitwiseCopyable, Hashable, Sendable {
     }
 }
 
+extension IPAddress {
+    /// 4 or 16 octets in network order.
+    public var octets: [UInt8] {
+        isIPv6 ? IPAddress.octets(of: high, from: 56) + IPAddress.octets(of: low, from: 56) : IPAddress.octets(of: low, from: 24)
+    }
+
+    /// The highest octet begins at bit `top`.
+    private static func octets(of number: UInt64, from top: Int) -> [UInt8] {
+        stride(from: top, through: 0, by: -8).map { UInt8(truncatingIfNeeded: number >> UInt64($0)) }
+    }
+
+    /// From 4 or 16 octets in network order.
+    public init?(octets: [UInt8]) {
+        func number(_ part: ArraySlice<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
+        switch octets.count {
+        case 4: self.init(v4: UInt32(number(octets[...])))
+        case 16: self.init(high: number(octets[..<8]), low: number(octets[8...]))
+        default: return nil
+        }
+    }
+}
+
 /// An address and a port.
 public struct Endpoint: BitwiseCopyable, Hashable, Sendable {
     public var address: IPAddress

@@ -34,22 +34,21 @@ import Testing
 
     @Test(arguments: ["udp", "tcp"])
     func `baresip registers, messages and calls`(transport: String) async throws {
-        let core = try await RunningCore(in: folder, authentication: "digest")
-        _ = try Peer.baresip.path
-        let port = transport == "udp" ? core.udp : core.tcp
-        let command = [try peerPython(), peerPath("baresip_pair.py"), transport, "\(port)", folder.path]
-        try await run(command, named: "baresip", against: core, over: transport)
-        #expect(try await messageArrived(core))
-        try await core.stop()
+        try await expectMessage(through: .baresip, "baresip_pair.py", over: transport)
     }
 
     @Test(arguments: ["udp", "tcp"])
     func `linphone registers and messages`(transport: String) async throws {
+        try await expectMessage(through: .linphonec, "linphone_user.py", over: transport)
+    }
+
+    /// Runs the script of a program that does not tell what becomes of its message: the core tells that.
+    private func expectMessage(through peer: Peer, _ script: String, over transport: String) async throws {
         let core = try await RunningCore(in: folder, authentication: "digest")
-        _ = try Peer.linphonec.path
+        _ = try peer.path
         let port = transport == "udp" ? core.udp : core.tcp
-        let command = [try peerPython(), peerPath("linphone_user.py"), transport, "\(port)", folder.path]
-        try await run(command, named: "linphone", against: core, over: transport)
+        let command = [try peerPython(), peerPath(script), transport, "\(port)", folder.path]
+        try await run(command, named: peer.rawValue, against: core, over: transport)
         #expect(try await messageArrived(core))
         try await core.stop()
     }

@@ -213,10 +213,7 @@ public struct IMClient: ~Copyable, SansIONode {
         buffer.append("@")
         let listener = settings.listeners.first { $0.transport == settings.coreTransport } ?? settings.listeners.first
         if let listener { buffer.append(listener.advertised) }
-        if settings.coreTransport != .udp {
-            buffer.append(";transport=")
-            buffer.append(settings.coreTransport.name)
-        }
+        buffer.appendTransportParameter(settings.coreTransport)
         return [UInt8](buffer.bytes)
     }
 

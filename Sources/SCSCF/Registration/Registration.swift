@@ -110,11 +110,7 @@ extension ServingCSCF {
         bytes.appendFields(of: request, .path)
         bytes.append("Service-Route: <sip:orig@")
         transactions.advertised.append(Int(arrival.flow.listener), into: &bytes)
-        let transport = configuration.listeners[Int(arrival.flow.listener)].transport
-        if transport != .udp {
-            bytes.append(";transport=")
-            bytes.append(transport.uriName)
-        }
+        bytes.appendTransportParameter(configuration.listeners[Int(arrival.flow.listener)].transport)
         bytes.append(";lr>\r\nP-Associated-URI: ")
         appendAssociatedURIs(user, into: &bytes)
         bytes.append("\r\n")

@@ -178,10 +178,7 @@ extension ServingCSCF {
         bytes.appendDecimal(UInt64(thirdPartySequence))
         bytes.append(" REGISTER\r\nContact: <sip:")
         bytes.append(address)
-        if flow.transport != .udp {
-            bytes.append(";transport=")
-            bytes.append(flow.transport.uriName)
-        }
+        bytes.appendTransportParameter(flow.transport)
         bytes.append(">\r\nExpires: ")
         bytes.appendDecimal(UInt64(expires))
         bytes.append("\r\n")

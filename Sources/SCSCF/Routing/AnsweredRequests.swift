@@ -18,21 +18,17 @@ struct AnsweredRequests {
     }
     private static let places = 8192
     private var notes = ContiguousArray(repeating: Note(), count: AnsweredRequests.places)
-    private let secret: (UInt64, UInt64)
+    private let secret: HashSecret
 
-    init(secret: HashSecret) {
-        var hasher = KeyHasher(secret)
-        hasher.combine(1)
-        let drawn = hasher.finish()
-        self.secret = (drawn.low, drawn.high | 1)
-    }
+    init(secret: HashSecret) { self.secret = secret }
 
     /// What copies of a request have in common: From tag, Call-ID and CSeq.
     func mark(_ request: borrowing Message, _ essentials: Essentials) -> UInt64 {
-        var mark = secret.0 ^ UInt64(essentials.sequence) << 8 ^ UInt64(essentials.method.rawValue)
-        mix(request[essentials.callID], into: &mark)
-        mix(request[essentials.from.tag], into: &mark)
-        return mark | 1
+        var hasher = KeyHasher(secret)
+        hasher.combine(request[essentials.callID])
+        hasher.combine(request[essentials.from.tag])
+        hasher.combine(UInt64(essentials.sequence) << 8 | UInt64(essentials.method.rawValue))
+        return hasher.finish().low | 1
     }
 
     /// The transaction that was noted for a request.
@@ -44,22 +40,6 @@ struct AnsweredRequests {
     mutating func note(_ mark: UInt64, _ server: SlotID) { notes[place(of: mark)] = Note(mark: mark, server: server) }
 
     private func place(of mark: UInt64) -> Int { Int(truncatingIfNeeded: mark >> 32) & (AnsweredRequests.places - 1) }
-
-    /// Folds octets into a mark, eight at a time, by multiplication.
-    private func mix(_ bytes: RawSpan, into mark: inout UInt64) {
-        var i = 0
-        while bytes.byteCount &- i >= 8 {
-            fold(bytes.word(at: i), into: &mark)
-            i &+= 8
-        }
-        fold(bytes.shortWord(from: i, to: bytes.byteCount) ^ UInt64(bytes.byteCount) << 56, into: &mark)
-    }
-
-    @inline(__always)
-    private func fold(_ word: UInt64, into mark: inout UInt64) {
-        let product = (mark ^ word).multipliedFullWidth(by: secret.1)
-        mark = (product.low ^ product.high) &+ secret.0
-    }
 }
 
 extension ServingCSCF {

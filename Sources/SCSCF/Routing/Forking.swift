@@ -35,10 +35,10 @@ extension ServingCSCF {
         }
         guard targets.count > 1 else { return targets }
         targets.sort { ($0.q, $0.preference, $0.updated) > ($1.q, $1.preference, $1.updated) }
-        if request.lists("no-fork", in: .requestDisposition) { return [targets[0]] }
+        let disposition = request.requestDisposition
+        if disposition.contains(.noFork) { return [targets[0]] }
         if targets.count > ServingCSCF.forkLimit { targets.removeLast(targets.count - ServingCSCF.forkLimit) }
-        let isSequential = request.lists("sequential", in: .requestDisposition)
-        let isParallel = request.lists("parallel", in: .requestDisposition)
+        let (isSequential, isParallel) = (disposition.contains(.sequential), disposition.contains(.parallel))
         for i in 1..<targets.count {
             let isNext = isSequential || (!isParallel && targets[i].q != targets[i - 1].q)
             targets[i].group = targets[i - 1].group + (isNext ? 1 : 0)

@@ -125,32 +125,32 @@ extension ServingCSCF {
         guard let requestURI = arrival.essentials.requestURI else { return refuse(id, arrival, request, 400, at: now, into: &effects) }
         let bytes = request.bytes
         let target = routes.next?.uri ?? requestURI
-        var isTrusted = false
-        var found: Destination?
-        if routes.isEmpty, let network = network(of: requestURI, in: bytes) {
-            found = network.destination
-            isTrusted = network.isTrusted
-        } else {
-            found = destination(of: target, in: bytes)
-        }
+        let found =
+            routes.isEmpty ? way(to: requestURI, in: bytes) : destination(of: target, in: bytes).map { (destination: $0, isTrusted: false) }
         guard let found else {
             return refuse(
                 id, arrival, request, 404,
                 warning: "nothing is known of \(String(octets: bytes[target.host])); name it under networks or hosts",
                 at: now, into: &effects)
         }
-        guard let flow = outgoing(found) else {
+        guard let flow = outgoing(found.destination) else {
             return refuse(id, arrival, request, 503, warning: "no listener sends there", at: now, into: &effects)
         }
         guard
             sendBranch(
-                .route, id, arrival, request, routes, to: .onward(isTrusted: isTrusted),
+                .route, id, arrival, request, routes, to: .onward(isTrusted: found.isTrusted),
                 uri: bytes[routes.isStrict ? target.all : requestURI.all], over: flow, at: now,
                 into: &effects)
         else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
     }
 
-    func network(of uri: SIPURI, in bytes: RawSpan) -> ServingCSCFConfiguration.NetworkPlan? {
+    /// Where another network's requests go, or the URI's own address; nil: nothing is known of it.
+    func way(to uri: SIPURI, in bytes: RawSpan) -> (destination: Destination, isTrusted: Bool)? {
+        if let network = network(of: uri, in: bytes) { return (network.destination, network.isTrusted) }
+        return destination(of: uri, in: bytes).map { (destination: $0, isTrusted: false) }
+    }
+
+    private func network(of uri: SIPURI, in bytes: RawSpan) -> ServingCSCFConfiguration.NetworkPlan? {
         guard uri.isSIP else { return nil }
         let host = bytes[uri.host]
         return configuration.networks.first { host.equalsIgnoringCase($0.domain.span.bytes) }

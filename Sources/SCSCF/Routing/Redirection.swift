@@ -83,15 +83,8 @@ extension ServingCSCF {
         let uri = bytes.target(contact.uri)
         guard !hasTried(uri.span.bytes, for: id) else { return nil }
         for other in redirection.targets where isSame(other.uri.span.bytes, uri.span.bytes) { return nil }
-        let q = bytes.parameter("q", in: contact.parameters).flatMap { bytes.thousandths($0) }
+        let q = bytes.parameter("q", in: contact.parameters).flatMap { bytes.qvalue($0) }
         return (uri, q ?? 1000)
-    }
-
-    /// Where another network's requests go, or the URI's own address.
-    private func way(to uri: SIPURI, in bytes: RawSpan) -> (destination: Destination, isTrusted: Bool)? {
-        if let network = network(of: uri, in: bytes) { return (network.destination, network.isTrusted) }
-        guard let destination = destination(of: uri, in: bytes) else { return nil }
-        return (destination, false)
     }
 
     private func branchCount(of id: SlotID) -> Int {
@@ -160,22 +153,5 @@ extension ServingCSCF {
         _ = sendBranch(
             .redirection, id, arrival, request, routes, to: .onward(isTrusted: way.isTrusted), uri: bytes, reusing: branch, over: flow,
             at: now, into: &effects)
-    }
-}
-
-extension RawSpan {
-    /// `qvalue` (RFC 3261 §25.1) in thousandths; nil: not one.
-    fileprivate func thousandths(_ slice: Slice) -> UInt16? {
-        let text = self[slice]
-        guard text.byteCount > 0, text.byteCount <= 5, text[0] == 0x30 || text[0] == 0x31 else { return nil }
-        guard text.byteCount == 1 || text[1] == 0x2E else { return nil }
-        var value = UInt16(text[0] - 0x30) * 1000
-        var weight: UInt16 = 100
-        for i in 2..<max(2, text.byteCount) {
-            guard text[i].isASCIIDigit else { return nil }
-            value += UInt16(text[i] - 0x30) * weight
-            weight /= 10
-        }
-        return value <= 1000 ? value : nil
     }
 }

@@ -129,10 +129,7 @@ extension ServingCSCF {
             appendDialogIdentifier(id, into: &bytes)
             bytes.append("@")
             transactions.advertised.append(Int(flow.listener), into: &bytes)
-            if route.destination.transport != .udp {
-                bytes.append(";transport=")
-                bytes.append(route.destination.transport.uriName)
-            }
+            bytes.appendTransportParameter(route.destination.transport)
             bytes.append(context.sessionCase.isOriginating ? ";lr;orig>\r\n" : ";lr>\r\n")
             var behind = routes
             behind.isStrict = false
@@ -218,10 +215,7 @@ extension ServingCSCF {
         let isSIPS = isSecure && flow.transport.isSecure
         bytes.append(isSIPS ? "Record-Route: <sips:" : "Record-Route: <sip:")
         transactions.advertised.append(Int(flow.listener), into: &bytes)
-        if flow.transport != .udp, !(isSIPS && flow.transport == .tls) {
-            bytes.append(";transport=")
-            bytes.append(flow.transport.uriName)
-        }
+        if !isSIPS || flow.transport != .tls { bytes.appendTransportParameter(flow.transport) }
         bytes.append(";lr>\r\n")
     }
 }

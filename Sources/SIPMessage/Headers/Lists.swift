@@ -153,6 +153,22 @@ extension RawSpan {
         return decimal(slice).map { UInt32($0) } ?? .max
     }
 
+    /// `qvalue` (RFC 3261 §25.1) in thousandths; nil: not one.
+    public func qvalue(_ slice: Slice) -> UInt16? {
+        guard (1...5).contains(slice.count), slice.count == 1 || self[slice.lower + 1] == 0x2E else { return nil }
+        var value: UInt16 = 0
+        for i in 0..<5 where i != 1 {
+            var digit: UInt16 = 0
+            if i < Int(slice.count) {
+                guard self[slice.lower + i].isASCIIDigit else { return nil }
+                digit = UInt16(self[slice.lower + i] - 0x30)
+            }
+            value = value * 10 + digit
+            if i == 0, digit > 1 { return nil }
+        }
+        return value <= 1000 ? value : nil
+    }
+
     /// Whether the slice is a token (RFC 3261 §25.1).
     func isToken(_ slice: Slice) -> Bool { !slice.isEmpty && run(of: .token, from: slice.lower, to: slice.upper) == slice.upper }
 

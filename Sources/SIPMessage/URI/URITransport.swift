@@ -13,3 +13,12 @@ extension RawSpan {
         return isSecure ? named.secured : named
     }
 }
+
+extension OctetBuffer {
+    /// `;transport=` for a URI of ours, which UDP needs none of.
+    public mutating func appendTransportParameter(_ transport: Transport) {
+        if transport == .udp { return }
+        append(";transport=")
+        append(transport.uriName)
+    }
+}

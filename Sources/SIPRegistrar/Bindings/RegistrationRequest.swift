@@ -235,7 +235,7 @@ struct RegistrationRequest: ~Copyable {
             case 8 where bytes[name].equalsIgnoringCase("pub-gruu"), 9 where bytes[name].equalsIgnoringCase("temp-gruu"):
                 continue
             case 1 where bytes[name].equalsIgnoringCase("q"):
-                if let q = bytes.preference(value) { text.q = q } else { isSound = false }
+                if let q = bytes.qvalue(value) { text.q = q } else { isSound = false }
             case 6 where bytes[name].equalsIgnoringCase("reg-id"):
                 regID = bytes.decimal(value, maximum: 0x7FFF_FFFF) ?? 0
             case 13 where bytes[name].equalsIgnoringCase("+sip.instance"):
@@ -315,27 +315,7 @@ extension RawSpan {
     }
 
     /// Seconds of an `expires`; a value past 32 bits is the highest there is, one that is no number 3600 (RFC 3261 §20.10).
-    fileprivate func interval(_ slice: Slice) -> UInt32 {
-        if let seconds = decimal(slice) { return UInt32(seconds) }
-        for i in slice.lower..<slice.upper where !self[i].isASCIIDigit { return 3600 }
-        return slice.isEmpty ? 3600 : .max
-    }
-
-    /// `qvalue` (RFC 3261 §25.1) in thousandths; nil: not one.
-    fileprivate func preference(_ slice: Slice) -> UInt16? {
-        guard (1...5).contains(slice.count), slice.count == 1 || self[slice.lower + 1] == 0x2E else { return nil }
-        var value: UInt16 = 0
-        for i in 0..<5 where i != 1 {
-            var digit: UInt16 = 0
-            if i < Int(slice.count) {
-                guard self[slice.lower + i].isASCIIDigit else { return nil }
-                digit = UInt16(self[slice.lower + i] - 0x30)
-            }
-            value = value * 10 + digit
-            if i == 0, digit > 1 { return nil }
-        }
-        return value <= 1000 ? value : nil
-    }
+    fileprivate func interval(_ slice: Slice) -> UInt32 { deltaSeconds(slice) ?? 3600 }
 
     /// `*` with parameters behind it.
     fileprivate func isWildcard(_ value: Slice) -> Bool {

@@ -232,15 +232,3 @@ extension IMSProfile::SessionCase {
             }
     }
 }
-
-extension IPAddress {
-    /// From 4 or 16 octets in network order.
-    fileprivate init?(octets: [UInt8]) {
-        func number(_ part: ArraySlice<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
-        switch octets.count {
-        case 4: self.init(v4: UInt32(number(octets[...])))
-        case 16: self.init(high: number(octets[..<8]), low: number(octets[8...]))
-        default: return nil
-        }
-    }
-}
