@@ -2,4 +2,5 @@
 
 import SipcoreCommand
 
+Sipcore.shareHeap()
 await Sipcore.run()

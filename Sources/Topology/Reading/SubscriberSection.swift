@@ -172,7 +172,8 @@ extension Reader {
         init(count: Int) {
             names = ClaimedIdentities(count: count)
             privateIdentities = ClaimedIdentities(count: count)
-            publicIdentities = ClaimedIdentities(count: count)
+            // A SIP and a tel URI, as a rule: growing means to hash all of them again.
+            publicIdentities = ClaimedIdentities(count: 2 * count)
         }
     }
 
