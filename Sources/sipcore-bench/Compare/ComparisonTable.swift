@@ -102,6 +102,14 @@ struct ComparisonTable {
             let traced = runs(.traced, mode).map(\.cpu_us)
             if !traced.isEmpty { text += row("\(mode) with tracing on, µs", spread(traced), "") }
         }
+        for mode in ["register", "reregister"] where options.modes.contains(mode) {
+            let stored = runs(.stored, mode)
+            if !stored.isEmpty {
+                let theirs = runs(.kamailio, mode)
+                let note = theirs.isEmpty ? "" : "\(spread(theirs.map(\.cpu_us))) in memory: \(ratio(stored, theirs, floor: 0))"
+                text += row("\(mode) with a database file, µs", spread(stored.map(\.cpu_us)), note)
+            }
+        }
         return text
     }
 

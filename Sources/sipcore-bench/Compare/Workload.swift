@@ -40,13 +40,15 @@ enum ServerKind: String, CaseIterable {
     case sipcore
     /// The same with the recording of messages that is on by default.
     case traced = "sipcore-traced"
+    /// The same with a database file, whose commits come before the answers.
+    case stored = "sipcore-database"
     case kamailio
     case floor
 
     /// Seconds until what is left of a transaction is cleaned up: RFC 3261's timer J is 32 s, Kamailio's wait timer 5 s.
     func settle(_ options: CompareOptions) -> Double {
         switch self {
-        case .sipcore, .traced: options.settle
+        case .sipcore, .traced, .stored: options.settle
         case .kamailio: options.kamailioSettle
         case .floor: 0.2
         }
@@ -54,9 +56,9 @@ enum ServerKind: String, CaseIterable {
 
     func command(_ options: CompareOptions, _ workload: Workload, port: UInt16, load: LoadPorts, in folder: String) throws -> [String] {
         switch self {
-        case .sipcore, .traced:
+        case .sipcore, .traced, .stored:
             let topology = "\(folder)/\(rawValue)-\(port).yaml"
-            try CoreTopology.text(workload.mode, port: port, server: load.server, traced: self == .traced)
+            try CoreTopology.text(workload.mode, port: port, server: load.server, with: self)
                 .write(toFile: topology, atomically: true, encoding: .utf8)
             return [options.sipcore, "core", topology]
         case .kamailio:
@@ -73,6 +75,7 @@ enum ServerKind: String, CaseIterable {
         switch self {
         case .sipcore, .kamailio: true
         case .traced: workload.mode == "register" || workload.mode == "publish"
+        case .stored: workload.mode == "register" || workload.mode == "reregister"
         case .floor: workload.floor.mode == workload.mode
         }
     }
@@ -80,14 +83,14 @@ enum ServerKind: String, CaseIterable {
 
 enum CoreTopology {
     /// A core with 300,000 subscribers, whose application server gets what the mode sends it.
-    static func text(_ mode: String, port: UInt16, server: UInt16, traced: Bool) -> String {
+    static func text(_ mode: String, port: UInt16, server: UInt16, with kind: ServerKind) -> String {
         let isThirdParty = mode == "third-party-register"
         return #"""
             domain: home1.test
             core:
               listen: [udp://127.0.0.1:\#(port)]
               authentication: \#(mode == "register-auth" ? "digest" : "none")
-              trace: \#(traced ? 20_000 : 0)
+              trace: \#(kind == .traced ? 20_000 : 0)\#(kind == .stored ? "\n  database: registrations-\(port).sqlite" : "")
             application_servers:
               as:
                 uri: sip:127.0.0.1:\#(server)\#(isThirdParty ? "\n    feature_tags: [+g.oma.sip-im]" : "")

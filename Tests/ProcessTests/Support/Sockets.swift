@@ -107,6 +107,37 @@ final class DatagramPeer: Sendable {
     }
 }
 
+/// A UDP socket of loopback that anybody may send to.
+final class DatagramServer: Sendable {
+    let port: UInt16
+    private let descriptor: Int32
+
+    init() throws {
+        descriptor = socket(AF_INET, datagram | closeOnExec | nonBlocking, 0)
+        guard withLoopback(0, { [descriptor] in bind(descriptor, $0, $1) }) == 0 else {
+            throw Failure("no UDP socket: \(String(cString: strerror(errno)))")
+        }
+        port = localPort(descriptor)
+    }
+
+    deinit { close(descriptor) }
+
+    /// The next datagram that is there now, and the port that it came from.
+    func received() -> (text: String, sender: UInt16)? {
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let count = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { recvfrom(descriptor, &bytes, bytes.count, 0, $0, &length) }
+        }
+        return count >= 0 ? (String(decoding: bytes.prefix(count), as: UTF8.self), UInt16(bigEndian: address.sin_port)) : nil
+    }
+
+    func send(_ bytes: [UInt8], to port: UInt16) {
+        _ = withLoopback(port) { sendto(descriptor, bytes, bytes.count, withoutSignal, $0, $1) }
+    }
+}
+
 /// A TCP connection to a port of loopback.
 final class StreamPeer: Sendable {
     let port: UInt16
