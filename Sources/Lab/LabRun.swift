@@ -18,6 +18,8 @@ public struct LabOptions: Sendable {
     public var logFolder: String?
     /// Gets the ready line too, atomically.
     public var readyFile: String?
+    /// The certificate that the lab's nodes show and believe; nil: there is no TLS in the lab.
+    public var security: LabSecurity?
     /// Arguments for every built-in node, such as `--log-level debug`.
     public var builtInArguments: [String] = []
 
@@ -86,7 +88,8 @@ private final class RunningLab: Sendable {
             // The guard first: it starts while ports are chosen.
             link = try GuardLink(command: [options.executable, LabGuard.subcommand], scratch: scratch)
             resolved = try ResolvedTopology(options.topology)
-            let builtIn = BuiltInOptions(executable: options.executable, arguments: options.builtInArguments, scratch: scratch)
+            var builtIn = BuiltInOptions(executable: options.executable, arguments: options.builtInArguments, scratch: scratch)
+            if let security = options.security { builtIn.tls = try TLSPaths(security, in: scratch) }
             let plans = try resolved.nodePlans(builtIn)
             supervisor = Supervisor(
                 plans: plans, link: link, output: try NodeOutput(logFolder: options.logFolder),

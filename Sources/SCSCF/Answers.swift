@@ -11,22 +11,38 @@ extension ServingCSCF {
     /// Answers a request with a final response without a body.
     ///
     /// - Parameters:
-    ///   - warning: the text of a Warning header field, code 399 (RFC 3261 §20.43).
+    ///   - warning: the text of a Warning header field.
+    ///   - code: its code.
     ///   - fields: writes further header fields.
     mutating func answer(
-        _ arrival: Arrival, _ request: borrowing Message, _ status: UInt16, warning: String? = nil, at now: Now,
-        into effects: inout Effects, fields: (inout OctetBuffer) -> Void = { _ in }
+        _ arrival: Arrival, _ request: borrowing Message, _ status: UInt16, warning: String? = nil,
+        code: WarningCode = .miscellaneous, at now: Now, into effects: inout Effects, fields: (inout OctetBuffer) -> Void = { _ in }
     ) {
         let start = effects.wire.bytes.count
-        effects.wire.bytes.appendResponse(status, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
+        effects.wire.bytes.appendResponse(
+            status, to: request, arrival.essentials, from: arrival.flow.remote,
+            toTag: ownTag(of: arrival.server, request, arrival.essentials))
         fields(&effects.wire.bytes)
-        if let warning { appendWarning(warning, into: &effects.wire.bytes) }
+        if let warning { appendWarning(warning, code, into: &effects.wire.bytes) }
         effects.wire.bytes.appendEmptyBody()
         transactions.respond(arrival.server, status, from: start, at: now.monotonic, into: &effects.wire)
     }
 
-    func appendWarning(_ text: String, into bytes: inout OctetBuffer) {
-        bytes.append("Warning: 399 ")
+    /// The tag in To of all answers of ours to one request, so that they belong to one dialog (RFC 3261 §8.2.6.2, §9.2).
+    /// Where another shard may answer the rest of it, what they both know makes the tag.
+    mutating func ownTag(of server: SlotID, _ request: borrowing Message, _ essentials: Essentials) -> UInt64 {
+        guard place.hasOthers else { return transactions.tag(of: server) ?? random.next() }
+        var hasher = KeyHasher(commonSecret)
+        hasher.combine(request[essentials.callID])
+        hasher.combine(request[essentials.from.tag])
+        hasher.combine(UInt64(essentials.sequence))
+        return hasher.finish().low
+    }
+
+    func appendWarning(_ text: String, _ code: WarningCode = .miscellaneous, into bytes: inout OctetBuffer) {
+        bytes.append("Warning: ")
+        bytes.appendDecimal(UInt64(code.rawValue))
+        bytes.append(" ")
         transactions.advertised.append(0, into: &bytes)
         bytes.append(" \"")
         for octet in text.utf8 {
@@ -40,6 +56,9 @@ extension ServingCSCF {
     mutating func newRequest(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
         guard let requestURI = arrival.essentials.requestURI else { return }
         guard requestURI.scheme != .other else { return answer(arrival, request, 416, at: now, into: &effects) }
+        if requestURI.isSIPS, !arrival.flow.transport.isSecure {
+            return refuseInsecureHop(arrival, request, at: now, into: &effects)
+        }
         if !requestURI.parameters.isEmpty, let maddr = request.bytes.parameter("maddr", in: requestURI.parameters), requestURI.isSIP,
             own.isReached(
                 by: maddr, of: requestURI, in: request.bytes, over: configuration.listeners[Int(arrival.flow.listener)])
@@ -51,6 +70,8 @@ extension ServingCSCF {
             switch request.method {
             case .register: return register(unlessMerged: arrival, request, at: now, into: &effects)
             case .options where arrival.essentials.to.tag.isEmpty: return optionsReceived(arrival, request, at: now, into: &effects)
+            case .subscribe where arrival.essentials.to.tag.isEmpty:
+                if !request.has(.route) { return subscribedToUs(arrival, request, at: now, into: &effects) }
             default: break
             }
         }
@@ -95,7 +116,7 @@ extension ServingCSCF {
         register(arrival, request, at: now, into: &effects)
     }
 
-    private mutating func answerMerged(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
+    mutating func answerMerged(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
         answer(
             arrival, request, 482, warning: "the same request has come another way before", at: now, into: &effects)
     }

@@ -5,7 +5,7 @@ public import SIPRegistrar
 public import SIPTransaction
 public import SansIO
 
-/// Where requests for a SIP URI go (RFC 3263 with names already resolved).
+/// Where requests for a SIP URI go, the name in it already resolved.
 public struct Destination: BitwiseCopyable, Hashable, Sendable {
     public var endpoint: Endpoint
     public var transport: Transport
@@ -23,15 +23,24 @@ public struct ServingCSCFConfiguration: Sendable {
     public var timers = TimerSettings()
     /// Wrong answers in a row that are challenged anew.
     public var authenticationFailures = 3
+    /// What a challenge for a password offers, by hash function and by qop, in this order; one of each at least.
+    public var digestFunctions: [DigestFunction] = [.md5]
+    public var digestQops: [DigestQop] = [.auth]
+    /// What a challenge for a SIM offers, in this order; one at least.
+    public var akaAlgorithms: [AKAAlgorithm] = [.v1MD5]
     /// A larger request goes by a stream (RFC 3261 §18.1.1), in octets; 0: never.
     public var udpSizeLimit = 1300
     /// Blocks of addresses whose identity headers are believed.
     public var trusted: [(network: IPAddress, prefixLength: Int)] = []
     /// Names that are resolved without a DNS server, in small letters.
     public var hosts: [[UInt8]: Endpoint] = [:]
+    /// Whether other names may be asked for (RFC 3263): whoever drives the core answers then.
+    public var asksNames = false
     public var applicationServers: [ServerPlan] = []
     public var networks: [NetworkPlan] = []
     public var subscribers: [SubscriberPlan] = []
+    /// What was changed of them in an earlier run.
+    var provisioning: [ProvisioningStep] = []
     public var profiles: [ServiceProfile] = []
     /// The most transactions that may live at once.
     public var transactionLimit = 1_000_000
@@ -39,6 +48,16 @@ public struct ServingCSCFConfiguration: Sendable {
     public var keptLimit = 1 << 30
     /// Whether the contacts of a 3xx are tried in place of the one that gave it (RFC 3261 §16.7 step 4).
     public var followsRedirections = false
+    /// How application servers are told of registrations.
+    public var thirdParty = ThirdPartySettings()
+    /// Networks that users may roam in, by their names in P-Visited-Network-ID in small letters, beside our own; empty: all.
+    public var visitedNetworks: [[UInt8]] = []
+    /// The value of P-Charging-Function-Addresses (RFC 7315 §4.5); empty: none.
+    public var chargingFunctions: [UInt8] = []
+    /// How often UEs shall keep their flows alive, in seconds (RFC 5626 §4.4); 0: they are not told.
+    public var flowTimer: UInt32 = 120
+    /// How subscriptions to registration state are served.
+    public var registrationEvents = RegistrationEventSettings()
     /// Whether changes of registrations are stored, so that what depends on one waits for its commit.
     public var isPersistent = false
     /// The same for all shards of a node.
@@ -51,19 +70,32 @@ public struct ServingCSCFConfiguration: Sendable {
         self.listeners = listeners
     }
 
+    /// How application servers are told of registrations (TS 24.229 §5.4.1.7).
+    public struct ThirdPartySettings: BitwiseCopyable, Sendable {
+        /// Whether the 200 to a user's REGISTER waits until each application server has answered, or is given up.
+        public var holdsAnswer = false
+        /// Whether a change of a registered user's profile is told to servers that it brings in (§5.4.1.8).
+        public var tellsProfileChanges = false
+        public init() {}
+    }
+
     /// An application server.
     public struct ServerPlan: Sendable {
         public var name: String
         /// The URI as the topology has it, for Request-URI and Route.
         public var uri: [UInt8]
+        /// `.none` as endpoint if it has to be located.
         public var destination: Destination
         /// How long it may give no sign before default handling (TS 24.229 §5.4.3.2).
         public var answerWithin: TimeSpan
-        public init(name: String, uri: [UInt8], destination: Destination, answerWithin: TimeSpan) {
+        /// What it is located by; nil: its address is known.
+        public var location: ServerName?
+        public init(name: String, uri: [UInt8], destination: Destination, answerWithin: TimeSpan, location: ServerName? = nil) {
             self.name = name
             self.uri = uri
             self.destination = destination
             self.answerWithin = answerWithin
+            self.location = location
         }
     }
 
@@ -71,12 +103,16 @@ public struct ServingCSCFConfiguration: Sendable {
     public struct NetworkPlan: Sendable {
         /// In small letters.
         public var domain: [UInt8]
+        /// `.none` as endpoint if it has to be located.
         public var destination: Destination
         public var isTrusted: Bool
-        public init(domain: [UInt8], destination: Destination, isTrusted: Bool) {
+        /// What it is located by; nil: its address is known.
+        public var location: ServerName?
+        public init(domain: [UInt8], destination: Destination, isTrusted: Bool, location: ServerName? = nil) {
             self.domain = domain
             self.destination = destination
             self.isTrusted = isTrusted
+            self.location = location
         }
     }
 }

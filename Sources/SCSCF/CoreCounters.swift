@@ -37,6 +37,20 @@ public enum ThirdPartyResult: UInt8, BitwiseCopyable, Sendable, CaseIterable {
     }
 }
 
+/// What came of a NOTIFY of registration state.
+public enum NotifyResult: UInt8, BitwiseCopyable, Sendable, CaseIterable {
+    /// `refused`: a final response other than 2xx. `failed`: no answer, or no room to send it.
+    case sent, accepted, refused, failed
+    public var name: String {
+        switch self {
+        case .sent: "sent"
+        case .accepted: "accepted"
+        case .refused: "refused"
+        case .failed: "failed"
+        }
+    }
+}
+
 public struct CoreCounters: Sendable {
     /// Requests and responses received, by transport, method and status (0: a request); the rows are `row`.
     private var received: ContiguousArray<UInt64>
@@ -46,6 +60,8 @@ public struct CoreCounters: Sendable {
     public var retransmissionsAbsorbed: UInt64 = 0
     /// By application server and result.
     public var thirdParty: ContiguousArray<InlineArray<4, UInt64>>
+    /// By result.
+    public var notifies = ContiguousArray<UInt64>(repeating: 0, count: NotifyResult.allCases.count)
 
     /// 0, then 100 to 699 one by one would be too wide: requests, and responses by their status up to this many.
     private static let statuses = 701
@@ -71,12 +87,15 @@ public struct CoreCounters: Sendable {
         thirdParty[server][Int(result.rawValue)] &+= 1
     }
 
+    mutating func countNotify(_ result: NotifyResult) { notifies[Int(result.rawValue)] &+= 1 }
+
     /// Adds what another shard of the same core has counted.
     public mutating func add(_ other: CoreCounters) {
         for i in received.indices { received[i] &+= other.received[i] }
         for i in dropped.indices { dropped[i] &+= other.dropped[i] }
         for i in malformed.indices { malformed[i] &+= other.malformed[i] }
         retransmissionsAbsorbed &+= other.retransmissionsAbsorbed
+        for i in notifies.indices { notifies[i] &+= other.notifies[i] }
         for i in thirdParty.indices {
             for result in 0..<4 { thirdParty[i][result] &+= other.thirdParty[i][result] }
         }

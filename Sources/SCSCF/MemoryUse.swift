@@ -10,7 +10,7 @@ public struct MemoryUse: BitwiseCopyable, Hashable, Sendable {
     public var registrations: Int
     /// Transactions of all kinds, what they keep for retransmission, timers and keys.
     public var transactions: Int
-    /// Request contexts and branches, third-party registrations, and the requests that these keep.
+    /// Request contexts and branches, third-party registrations, subscriptions, and the requests that these keep.
     public var contexts: Int
 }
 
@@ -25,7 +25,8 @@ extension ServingCSCF {
     public var memoryUse: MemoryUse {
         MemoryUse(
             registrations: registrar.bytesAllocated, transactions: transactions.bytesAllocated,
-            contexts: contexts.bytesAllocated + branches.bytesAllocated + thirdParty.bytesAllocated + pool.bytesAllocated
-                + wheel.bytesAllocated)
+            contexts: contexts.bytesAllocated + branches.bytesAllocated + thirdParty.bytesAllocated + heldAnswers.bytesAllocated
+                + thirdPartyKeys.bytesAllocated + pool.bytesAllocated
+                + wheel.bytesAllocated + subscriptions.bytesAllocated)
     }
 }

@@ -19,6 +19,8 @@ public struct RegisteredIdentity: Sendable {
         /// The values of Path in their order, separated by commas.
         public var path: String
         public var instance: String
+        /// The public GRUU (RFC 5627 §3.1); nil: the contact tells no instance.
+        public var gruu: String?
         public var regID: UInt32?
         /// The contact parameters as received.
         public var parameters: String
@@ -64,24 +66,39 @@ extension ServingCSCF {
         return true
     }
 
-    /// Forgets registrations and what is under way; sends nothing, stores nothing.
+    /// Forgets registrations and what is under way, but not who is provisioned; sends nothing, stores nothing.
     public mutating func reset(at now: Now) {
         registrar.reset(at: now.monotonic)
         digest.reset(secret: HashSecret(from: &random), at: now.monotonic)
+        aka.reset()
         for index in 0..<contexts.endIndex where contexts.isInUse(index) { close(contexts.id(of: index)) }
-        for index in 0..<thirdParty.endIndex where thirdParty.isInUse(index) { forgetThirdParty(thirdParty.id(of: index)) }
         forgetWaiting()
+        for index in 0..<thirdParty.endIndex where thirdParty.isInUse(index) { forgetThirdParty(thirdParty.id(of: index)) }
+        thirdPartyKeys.removeAll()
+        for index in 0..<heldAnswers.endIndex where heldAnswers.isInUse(index) { forgetHeldAnswer(heldAnswers.id(of: index)) }
+        forgetSubscriptions(at: now)
         relays = Relays()
+        alternatives = [:]
         transactions.removeAll()
+    }
+
+    /// Stores what is registered now, whatever was stored before.
+    public mutating func persistAll(at now: Now, into effects: inout Effects) {
+        guard configuration.isPersistent, registrar.registeredCount > 0 else { return }
+        for subscriber in 0..<directory.count where registrar.isRegistered(subscriber) {
+            persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects)
+        }
     }
 
     /// Subscribers with a contact.
     public var registeredCount: Int { registrar.registeredCount }
+    /// Subscriptions to registration state.
+    public var subscriptionCount: Int { subscriptions.count }
     public func transactionCount(of kind: TransactionKind) -> Int { transactions.count(of: kind) }
     /// Names of the application servers, in the order of the counters.
     public var applicationServerNames: [String] { configuration.applicationServers.map(\.name) }
 
-    private func reference(to uri: String) -> IdentityReference? {
+    func reference(to uri: String) -> IdentityReference? {
         let octets = Array(uri.utf8)
         guard let parsed = octets.span.bytes.uri(Slice(0, octets.count)) else { return nil }
         var canonical = OctetBuffer(capacity: 128)
@@ -97,7 +114,8 @@ extension ServingCSCF {
                 RegisteredIdentity.Contact(
                     uri: String(octets: view.uri), privateIdentity: privateIdentity(subscriber, view.device),
                     expires: view.expires(at: now),
-                    q: Int(view.q), path: String(octets: view.path), instance: String(octets: view.instance), regID: view.regID,
+                    q: Int(view.q), path: String(octets: view.path), instance: String(octets: view.instance),
+                    gruu: publicGRUU(of: reference, view.instance), regID: view.regID,
                     parameters: String(octets: view.parameters), flow: view.flow, updated: view.updated))
         }
         var set: [String] = []

@@ -18,11 +18,11 @@ import SIPTransaction
 public import SansIO
 
 public struct ServingCSCF: ~Copyable, SansIONode {
-    let configuration: ServingCSCFConfiguration
+    var configuration: ServingCSCFConfiguration
     let own: OwnAddresses
-    let directory: SubscriberDirectory
+    var directory: SubscriberDirectory
     /// What the routing needs of each profile's criteria, without references.
-    let criteria: ContiguousArray<ContiguousArray<CriterionRoute>>
+    var criteria: ContiguousArray<ContiguousArray<CriterionRoute>>
     let secret: HashSecret
     let place: ShardPlace
     /// Keys what all shards must see alike.
@@ -33,20 +33,31 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var transactions: TransactionLayer
     var registrar: Registrar
     var digest: DigestAuthenticator
+    var aka: AKAAuthenticator
     var contexts = Slab<RequestContext>()
     var branches = Slab<Branch>()
     var thirdParty = Slab<ThirdPartyRegistration>()
     var waiting = WaitingRegistrations()
+    var subscriptions: Subscriptions
     var pool = PacketPool()
     var wheel: TimerWheel
     var random: RandomSource
     var loops: SelfLoopMemory
     var fallbacks = StreamRefusals()
     var relays = Relays()
+    var locations: Locations
+    /// Targets that branches, and third-party REGISTER requests, have not tried, by their owner.
+    var alternatives: [UInt64: ArraySlice<Flow>] = [:]
+    var heldAcknowledgements = Slab<HeldAcknowledgement>()
     var answered: AnsweredRequests
-    /// What tells the Call-IDs of third-party REGISTER requests of this run from those of another, and their last CSeq.
-    let thirdPartySession: UInt64
-    var thirdPartySequence: UInt32 = 0
+    var thirdPartyNumbers: ThirdPartyNumbers
+    /// With a database, the latest request without a final answer of each user and server.
+    var thirdPartyKeys = KeyTable()
+    var heldAnswers = Slab<HeldAnswer>()
+    /// The secret of temporary GRUUs, and whether the database has it already.
+    var gruuSecret: (UInt64, UInt64)
+    var isGRUUSecretStored = false
+    var date = DateField()
     /// A run of octets for what is compared and thrown away: canonical identities, passwords.
     var scratch = OctetBuffer(capacity: 512)
     public internal(set) var counters: CoreCounters
@@ -60,12 +71,14 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         place = configuration.place
         var common = RandomSource(seed: ~configuration.seed)
         commonSecret = HashSecret(from: &common)
+        gruuSecret = (common.next(), common.next())
         // Each shard draws from a stream of its own.
         var random = RandomSource(seed: configuration.seed &+ UInt64(place.number) &* 0xD1B5_4A32_D192_ED03)
         self.configuration = configuration
         own = OwnAddresses(domain: configuration.domain, listeners: configuration.listeners)
         secret = HashSecret(from: &random)
         directory = SubscriberDirectory(configuration.subscribers, secret: secret)
+        for step in configuration.provisioning { _ = directory.perform(step) }
         criteria = ContiguousArray(configuration.profiles.map { CriterionRoute.routes(of: $0, configuration.applicationServers) })
         serverRoutes = ServingCSCF.routes(to: configuration.applicationServers)
         // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
@@ -77,13 +90,27 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             settings: configuration.registrar, keepsUndo: configuration.isPersistent, secret: HashSecret(from: &random),
             start: now.monotonic)
         digest = DigestAuthenticator(
-            settings: DigestSettings(realm: configuration.domain, allowedFailures: configuration.authenticationFailures),
+            settings: DigestSettings(
+                realm: configuration.domain, allowedFailures: configuration.authenticationFailures,
+                functions: configuration.digestFunctions, qops: configuration.digestQops),
             secret: HashSecret(from: &random), start: now.monotonic)
         wheel = TimerWheel(start: now.monotonic)
+        subscriptions = Subscriptions(start: now.monotonic)
         loops = SelfLoopMemory(secret: HashSecret(from: &random))
+        locations = Locations(LocationRules(listeners: configuration.listeners, hosts: configuration.hosts))
+        for (number, server) in configuration.applicationServers.enumerated() {
+            if let location = server.location { locations.addPeer(location, server: Int16(number), isTrusted: true) }
+        }
+        for network in configuration.networks {
+            if let location = network.location { locations.addPeer(location, server: -1, isTrusted: network.isTrusted) }
+        }
         answered = AnsweredRequests(secret: secret)
         counters = CoreCounters(applicationServers: configuration.applicationServers.count)
-        thirdPartySession = random.next()
+        thirdPartyNumbers = ThirdPartyNumbers(session: random.next())
+        aka = AKAAuthenticator(
+            settings: AKASettings(
+                realm: configuration.domain, algorithms: configuration.akaAlgorithms, qops: configuration.digestQops),
+            secret: HashSecret(from: &random))
         self.random = random
     }
 
@@ -118,6 +145,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         swap(&scanner, &self.scanner)
     }
 
+    public func needs(_ flow: Flow) -> Bool { registrar.subscriberCount(on: flow) > 0 }
+
     public mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects) {
         // Bindings outlive their connection: the user may come back, and others are reached by their Contact.
     }
@@ -130,6 +159,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
 
     public mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
         registrationsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
+        subscriptionsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
     }
 
     /// Timers of contexts that one call of `advance` looks after at most: messages are served in between.
@@ -176,7 +206,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         var due = expiredTimers
         expiredTimers = []
         wheel.expire(upTo: now.monotonic, into: &due, atMost: ServingCSCF.timersPerAdvance)
-        for payload in due { applicationServerSilent(SlotID(rawValue: payload), at: now, into: &effects) }
+        for payload in due { timerFired(payload, at: now, into: &effects) }
         due.removeAll(keepingCapacity: true)
         expiredTimers = due
 
@@ -186,12 +216,26 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         for binding in expired { bindingExpired(binding, at: now, into: &effects) }
         expired.removeAll(keepingCapacity: true)
         expiredBindings = expired
+        if locations.nextDeadline <= now.monotonic { locationsDue(at: now, into: &effects) }
+        advanceSubscriptions(to: now, into: &effects)
+    }
+
+    private mutating func timerFired(_ payload: UInt64, at now: Now, into effects: inout Effects) {
+        if case .thirdParty(let id) = Owner(rawValue: payload) {
+            guard thirdParty.contains(id) else { return }
+            thirdParty[id.index].timer = .none
+            thirdPartyUnanswered(id, 408, at: now, into: &effects)
+        } else {
+            applicationServerSilent(SlotID(rawValue: payload), at: now, into: &effects)
+        }
     }
 
     public var nextDeadline: Instant? {
         var next = transactions.nextDeadline
+        if locations.nextDeadline != .distantFuture { next = min(next ?? .distantFuture, locations.nextDeadline) }
         if let other = wheel.nextDeadline { next = min(next ?? other, other) }
         if let other = registrar.nextDeadline { next = min(next ?? other, other) }
+        if let other = subscriptions.nextDeadline { next = min(next ?? other, other) }
         return next
     }
 
@@ -206,6 +250,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             return
         }
         counters.countReceived(flow.transport, essentials.method, message.status)
+        if essentials.via.hasAlias, message.isRequest { aliasAsked(essentials, message, over: flow, into: &effects) }
         if place.hasOthers, let other = otherHome(of: message, essentials) {
             let start = effects.wire.bytes.count
             effects.wire.bytes.append(message.bytes)
@@ -227,7 +272,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         case .new(let server):
             newRequest(Arrival(server: server, flow: flow, essentials: essentials), request, at: now, into: &effects)
         case .acknowledgement:
-            forwardAcknowledgement(request, essentials, over: flow, into: &effects)
+            forwardAcknowledgement(request, essentials, over: flow, at: now, into: &effects)
         case .cancel(let cancel, let cancelled):
             cancelReceived(cancel, of: cancelled, request, essentials, over: flow, at: now, into: &effects)
         case .overloaded:

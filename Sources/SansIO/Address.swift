@@ -134,6 +134,9 @@ public struct Flow: BitwiseCopyable, Hashable, Sendable {
     /// The number of the listener, in the order of the topology; streams that the core opens keep the listener whose
     /// address stands in their Via.
     public var listener: UInt8
+    /// Of a response on a stream: the port at which the peer takes another one if the first is gone, that of its sent-by
+    /// (RFC 3261 §18.2.2). 0: the port of `remote`.
+    public var returnPort: UInt16 = 0
     /// A stream's number, unique over the life of the process; 0 for a datagram or a stream yet to be opened.
     public var connection: UInt32
     public var remote: Endpoint

@@ -6,6 +6,7 @@ public struct Effects: ~Copyable {
     public var wire = Wire()
     public var store = StoreLane()
     public var notices: [Notice] = []
+    public var names = NameLane()
 
     public init() {}
 
@@ -13,6 +14,7 @@ public struct Effects: ~Copyable {
         wire.removeAll()
         if !store.changes.isEmpty { store.removeAll() }
         if !notices.isEmpty { notices.removeAll(keepingCapacity: true) }
+        if !names.isEmpty { names.removeAll() }
     }
 }
 
@@ -23,6 +25,8 @@ public struct Wire: ~Copyable {
     public private(set) var transmissions: [Transmission] = []
     /// Streams to close once what was sent on them before has gone out.
     public private(set) var closings: [UInt32] = []
+    /// Addresses that are to be reached by streams of their peers.
+    public private(set) var aliases: [StreamAlias] = []
     /// What goes to other shards of the node, in order.
     public private(set) var handOvers: [HandOver] = []
 
@@ -49,6 +53,14 @@ public struct Wire: ~Copyable {
 
     public mutating func close(connection: UInt32) { closings.append(connection) }
 
+    /// Has requests to the address of a stream's peer, at this port, go over that stream (RFC 5923 §5).
+    ///
+    /// - Parameter host: sent-by of the peer's Via, of which its certificate has to be.
+    public mutating func alias(_ flow: Flow, port: UInt16, host: RawSpan) {
+        aliases.append(StreamAlias(connection: flow.connection, port: port, start: bytes.count, count: host.byteCount))
+        bytes.append(host)
+    }
+
     /// Hands what was written to `bytes` since `start` to another shard.
     public mutating func handOver(_ handOver: HandOver, from start: Int) {
         var placed = handOver
@@ -61,6 +73,7 @@ public struct Wire: ~Copyable {
         bytes.removeAll()
         if !transmissions.isEmpty { transmissions.removeAll(keepingCapacity: true) }
         if !closings.isEmpty { closings.removeAll(keepingCapacity: true) }
+        if !aliases.isEmpty { aliases.removeAll(keepingCapacity: true) }
         if !handOvers.isEmpty { handOvers.removeAll(keepingCapacity: true) }
     }
 }
@@ -81,6 +94,15 @@ public struct Transmission: BitwiseCopyable, Hashable, Sendable {
     public var mayOvertake = false
     /// The shard that sends it, where a shell carries it beyond that.
     public var shard: UInt8 = 0
+}
+
+/// An address by which a stream's peer may be reached (RFC 5923): its own, at the port at which it listens.
+public struct StreamAlias: BitwiseCopyable, Hashable, Sendable {
+    public var connection: UInt32
+    public var port: UInt16
+    /// Where the host stands in `Wire.bytes` that the peer says it is.
+    public var start: Int
+    public var count: Int
 }
 
 /// Changes of stored state, in order. The shell commits them in groups and reports each ticket.
@@ -146,12 +168,16 @@ public protocol SansIONode: ~Copyable {
     mutating func receive(_ octets: RawSpan, over flow: Flow, at now: Now, into effects: inout Effects)
     /// A stream ended, whoever closed it.
     mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects)
+    /// Whether a stream that has been silent for long is still of use, as to reach whoever registered on it.
+    func needs(_ flow: Flow) -> Bool
     /// A message of this transaction could not be sent over this flow: refused, unreachable or over the transport's limit.
     mutating func transmissionFailed(_ transaction: UInt64, over flow: Flow, at now: Now, into effects: inout Effects)
     /// The changes up to and with this ticket are durable, or, if not, all changes not yet reported are lost.
     mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects)
     /// Another shard of the node handed this over.
     mutating func handedOver(_ handOver: HandOver, _ octets: RawSpan, at now: Now, into effects: inout Effects)
+    /// A question of `effects.names` has its answer; each gets one.
+    mutating func nameAnswered(_ question: UInt64, _ answer: NameAnswer, at now: Now, into effects: inout Effects)
     /// Lets timers that are due fire. Of very many some are left for the next call: then `nextDeadline` is not after `now`.
     mutating func advance(to now: Now, into effects: inout Effects)
     /// When `advance` is wanted next; nil: no timer is set.
@@ -159,8 +185,16 @@ public protocol SansIONode: ~Copyable {
 }
 
 extension SansIONode where Self: ~Copyable {
+    /// Whoever is to be reached listens, or opens a stream anew.
+    public func needs(_ flow: Flow) -> Bool { false }
+
     /// A node that is never parted has nobody to hand anything over.
     public mutating func handedOver(_ handOver: HandOver, _ octets: RawSpan, at now: Now, into effects: inout Effects) {
         preconditionFailure("this node has no shards")
+    }
+
+    /// A node that asks for no names is told none.
+    public mutating func nameAnswered(_ question: UInt64, _ answer: NameAnswer, at now: Now, into effects: inout Effects) {
+        preconditionFailure("this node asks for no names")
     }
 }

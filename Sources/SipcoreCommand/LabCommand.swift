@@ -49,6 +49,7 @@ struct LabCommand: AsyncParsableCommand {
         _ = shared.startLogging("lab")
         let topology = try TopologyFile.load(topology, isLab: true)
         var options = LabOptions(topology: topology, executable: try LabCommand.ownPath())
+        options.security = try LabTLS.security(for: topology)
         options.scenarios = try chosenScenarios(of: topology)
         options.junitFile = junit
         options.logFolder = logs

@@ -64,6 +64,8 @@ struct Journal: Sendable {
     /// After a failure of merging: how many commits to wait before the next try.
     private var commitsUntilRetry = 0
 
+    private init(settings: MergeSettings) { self.settings = settings }
+
     init(_ db: Database, settings: MergeSettings) throws {
         self.settings = settings
         var lasts: [Int64] = []
@@ -244,17 +246,24 @@ struct Journal: Sendable {
         return rows
     }
 
-    mutating func reset(_ db: Database) throws {
+    /// Empties all tables but those kept. What of these is not merged yet is merged later, so the journal goes on where it
+    /// was; without any it begins anew.
+    mutating func reset(keeping kept: Set<UInt8>, _ db: Database) throws {
+        let numbers = kept.sorted().map(String.init).joined(separator: ", ")
+        let isAll = kept.isEmpty
+        let nextSequence = nextSequence
         try db.inTransaction(.immediate) {
-            for table in Journal.runs + ["entry"] { try db.execute(sql: "DELETE FROM \(table)") }
-            try db.execute(sql: "UPDATE node SET next_sequence = 1")
+            for table in Journal.runs + ["entry"] {
+                try db.execute(sql: "DELETE FROM \(table)" + (isAll ? "" : " WHERE table_number NOT IN (\(numbers))"))
+            }
+            try db.execute(sql: "UPDATE node SET next_sequence = ?", arguments: [isAll ? 1 : nextSequence])
             return .commit
         }
-        activeRows = 0
-        activeOctets = 0
-        nextSequence = 1
-        merging = nil
-        commitsUntilRetry = 0
+        guard !isAll else {
+            self = Journal(settings: settings)
+            return
+        }
+        self = try Journal(db, settings: settings)
     }
 }
 

@@ -97,10 +97,30 @@ public final class Store: Sendable {
         if !enqueue(.commit(batch)) { completion(last.ticket, false) }
     }
 
-    /// Removes every entry of every table, in order with the commits: those handed in before are gone, those after stay.
-    /// - Parameter completion: is told on the store's thread; nil: it succeeded.
-    public func reset(completion: @escaping @Sendable (StoreFailure?) -> Void) {
-        if !enqueue(.reset(completion)) { completion(StoreFailure(.closed, "the database \(path) is closed")) }
+    /// Makes one entry durable, or removes it, in order with the commits but apart from them: nothing else is lost if it
+    /// fails, and a failure of others does not touch it.
+    /// - Parameters:
+    ///   - value: nil removes the entry.
+    ///   - completion: is told on the store's thread; nil: it succeeded.
+    public func write(
+        table: UInt8, key: [UInt8], value: [UInt8]?, completion: @escaping @Sendable (StoreFailure?) -> Void
+    ) {
+        var lane = StoreLane()
+        if let value {
+            lane.put(table: table, key: key.span.bytes, value: value.span.bytes, ticket: 0)
+        } else {
+            lane.remove(table: table, key: key.span.bytes, ticket: 0)
+        }
+        let batch = Batch(changes: lane.changes, octets: [UInt8](lane.bytes.bytes), failuresKnown: 0, lastTicket: 0) { _, _ in }
+        if !enqueue(.write(batch, completion)) { completion(StoreFailure(.closed, "the database \(path) is closed")) }
+    }
+
+    /// Removes the entries of tables, in order with the commits: those handed in before are gone, those after stay.
+    /// - Parameters:
+    ///   - kept: tables that stay as they are.
+    ///   - completion: is told on the store's thread; nil: it succeeded.
+    public func reset(keeping kept: Set<UInt8> = [], completion: @escaping @Sendable (StoreFailure?) -> Void) {
+        if !enqueue(.reset(keeping: kept, completion)) { completion(StoreFailure(.closed, "the database \(path) is closed")) }
     }
 
     /// Commits what was handed in, brings all into the one file, and lets go of it. What is handed in afterwards fails.
@@ -159,7 +179,8 @@ private struct Inbox {
 
 private enum Work: Sendable {
     case commit(Batch)
-    case reset(@Sendable (StoreFailure?) -> Void)
+    case write(Batch, @Sendable (StoreFailure?) -> Void)
+    case reset(keeping: Set<UInt8>, @Sendable (StoreFailure?) -> Void)
 }
 
 struct Batch: Sendable {
@@ -205,10 +226,14 @@ extension Store {
             switch piece {
             case .commit(let batch):
                 group.append(batch)
-            case .reset(let completion):
+            case .write(let batch, let completion):
                 commit(group, db)
                 group.removeAll()
-                reset(db, completion)
+                write(batch, db, completion)
+            case .reset(let kept, let completion):
+                commit(group, db)
+                group.removeAll()
+                reset(keeping: kept, db, completion)
             }
         }
         commit(group, db)
@@ -235,9 +260,20 @@ extension Store {
         }
     }
 
-    private func reset(_ db: Database, _ completion: (StoreFailure?) -> Void) {
+    private func write(_ batch: Batch, _ db: Database, _ completion: (StoreFailure?) -> Void) {
         do {
-            try journal.withLock { try $0.reset(db) }
+            try journal.withLock { try $0.append([batch], to: db) }
+            completion(nil)
+        } catch {
+            let failure = StoreFailure(using: path, error)
+            log("a change was not stored: \(failure)")
+            completion(failure)
+        }
+    }
+
+    private func reset(keeping kept: Set<UInt8>, _ db: Database, _ completion: (StoreFailure?) -> Void) {
+        do {
+            try journal.withLock { try $0.reset(keeping: kept, db) }
             completion(nil)
         } catch {
             let failure = StoreFailure(using: path, error)

@@ -8,12 +8,18 @@ public struct PlaceholderValues: Sendable, Equatable {
 
     /// - Parameters:
     ///   - udp: `127.0.0.1:5060`, for `${core.udp}`; nil where the core has no such listener.
-    ///   - tcp: the same for `${core.tcp}`.
+    ///   - tcp: the same for `${core.tcp}`, and so on.
     ///   - http: the URL of the control interface, for `${core.http}`.
     ///   - applicationServers: URIs by name, for `${application_servers.NAME.uri}`.
-    public init(udp: String?, tcp: String?, http: String?, applicationServers: [String: String] = [:]) {
+    public init(
+        udp: String?, tcp: String?, tls: String? = nil, ws: String? = nil, wss: String? = nil, http: String?,
+        applicationServers: [String: String] = [:]
+    ) {
         values["core.udp"] = udp
         values["core.tcp"] = tcp
+        values["core.tls"] = tls
+        values["core.ws"] = ws
+        values["core.wss"] = wss
         values["core.http"] = http
         for (name, uri) in applicationServers { values["application_servers.\(name).uri"] = uri }
     }
@@ -23,7 +29,7 @@ public struct PlaceholderValues: Sendable, Equatable {
         var filled = self
         filled.values["subscriber.name"] = name
         filled.values["subscriber.private_identity"] = subscriber.privateIdentities.first?.identity.filled(with: name)
-        filled.values["subscriber.public_identity"] = subscriber.publicIdentities.first?.uri.filled(with: name)
+        filled.values["subscriber.public_identity"] = subscriber.publicIdentities.first { $0.kind == .user }?.uri.filled(with: name)
         filled.values["subscriber.password"] = subscriber.privateIdentities.first?.password?.filled(with: name)
         return filled
     }

@@ -63,11 +63,21 @@ public struct HostPort: Sendable, Equatable {
     }
 }
 
-public enum Authentication: String, Sendable, CaseIterable { case digest, aka, none }
+/// How subscribers are authenticated; `giba` is early IMS security: by their address (TR 33.978).
+public enum Authentication: String, Sendable, CaseIterable { case digest, aka, giba, none }
 public enum DigestAlgorithm: String, Sendable, CaseIterable {
     case md5 = "MD5"
     case sha256 = "SHA-256"
     case sha512_256 = "SHA-512-256"
+}
+public enum DigestQop: String, Sendable, CaseIterable {
+    case auth
+    case authInt = "auth-int"
+}
+public enum AKAAlgorithm: String, Sendable, CaseIterable {
+    case v1MD5 = "AKAv1-MD5"
+    case v2MD5 = "AKAv2-MD5"
+    case v2SHA256 = "AKAv2-SHA-256"
 }
 /// `ims`: TS 24.229 (a new contact replaces the old one). `rfc3261`: all contacts are kept.
 public enum RegistrarProfile: String, Sendable, CaseIterable { case ims, rfc3261 }
@@ -82,20 +92,34 @@ public struct CoreSettings: Sendable, Equatable {
     public var database: String?
     public var authentication: Authentication = .digest
     public var digestAlgorithms: [DigestAlgorithm] = [.md5]
+    public var digestQops: [DigestQop] = [.auth]
+    public var akaAlgorithms: [AKAAlgorithm] = [.v1MD5]
     public var authenticationFailures = 3
     public var registrar: RegistrarProfile = .ims
     public var minExpires: UInt32 = 60
     public var defaultExpires: UInt32 = 3600
     public var maxExpires: UInt32 = 600_000
+    /// Contacts that a subscriber may have at once.
+    public var maxContacts = 32
+    /// How often UEs with outbound are told to keep their flows alive; 0: they are not told.
+    public var flowTimer: UInt32 = 120
+    public var thirdPartyRegister = ThirdPartyRegisterSettings()
+    /// Networks that users may roam in, in small letters; empty: all.
+    public var visitedNetworks: [String] = []
+    public var chargingFunctions = ChargingFunctions()
     /// Messages kept for the HTTP interface (0: none), and the most bytes of them.
     public var trace = 20_000
     public var traceBytes = 64 << 20
     public var advertise: String?
     public var udpSizeLimit = 1300
     public var hosts: [String: HostPort] = [:]
+    /// Who is asked for names that are not among `hosts`.
+    public var dns = NameServer.system
     public var tls = TLSFiles()
     /// CIDR blocks whose identity headers are believed.
     public var trusted: [AddressBlock] = []
+    /// Origins whose scripts may open a WebSocket (RFC 6454 §6.2); nil: any.
+    public var webSocketOrigins: [String]?
     public var requestURIScopeIsFull = false
     public var headerContentIgnoresCase = false
     public var shards = 1
@@ -109,10 +133,50 @@ public struct CoreSettings: Sendable, Equatable {
     public var timers = TimerValues()
     /// Whether the contacts of a redirection are tried in place of the one that gave it.
     public var recursion = false
+    public var regEvent = RegEventSettings()
     /// Fixes all that is random; nil: from the system.
     public var seed: UInt64?
     public init() {}
 }
+
+/// The section `core.third_party_register`.
+public struct ThirdPartyRegisterSettings: Sendable, Equatable {
+    /// Whether the 200 to a user waits until the application servers have answered.
+    public var before200 = false
+    /// Whether a change of profile is told to the servers that it brings in.
+    public var onProfileChange = false
+    public init() {}
+}
+
+/// The section `core.charging_functions`: hosts of charging collection and event charging functions (RFC 7315 §4.5).
+public struct ChargingFunctions: Sendable, Equatable {
+    public var collection: [String] = []
+    public var event: [String] = []
+    public init() {}
+}
+
+/// Who is asked for names (`core.dns`).
+public enum NameServer: Sendable, Equatable {
+    /// Whoever the system is set up to ask.
+    case system
+    /// `core.dns: none`.
+    case nobody
+    /// A literal address and a port.
+    case server(HostPort)
+}
+
+/// How subscriptions to registration state are served (RFC 3680).
+public struct RegEventSettings: Sendable, Equatable {
+    /// Whether a NOTIFY between two SUBSCRIBE requests tells only what changed.
+    public var tellsChangesOnly = false
+    /// The least time between two NOTIFYs of a subscription if contacts were only refreshed.
+    public var intervalMilliseconds = 0
+    public var terminatedReason = EndOfRegistration.deactivated
+    public init() {}
+}
+
+/// What Subscription-State says when the last contact of a user is gone (RFC 6665 §4.1.3).
+public enum EndOfRegistration: String, Sendable, CaseIterable { case deactivated, noresource }
 
 /// The base timers of RFC 3261 §17, table 4, and timer C, in milliseconds.
 public struct TimerValues: Sendable, Equatable {
@@ -132,6 +196,8 @@ public struct TLSFiles: Sendable, Equatable {
     /// Whose certificates are believed; nil: the system's.
     public var trust: [UInt8]?
     public var clients = ClientCertificates.none
+    /// The file of the certificate, if a lab has made it: others are told of it.
+    public var madeFile: String?
     public init() {}
 }
 
@@ -315,14 +381,40 @@ public struct PrivateIdentity: Sendable, Equatable {
     /// With its domain: `alice@home1.test`.
     public var identity: NameTemplate
     public var password: NameTemplate?
-    public init(identity: NameTemplate, password: NameTemplate?) {
+    public var aka: SIMKeys?
+    public init(identity: NameTemplate, password: NameTemplate?, aka: SIMKeys? = nil) {
         self.identity = identity
         self.password = password
+        self.aka = aka
+    }
+}
+
+/// The credentials of a SIM, as numbers (TS 35.206, TS 33.102 §6.3).
+public struct SIMKeys: Sendable, Equatable {
+    /// The operator's code: derived for the key, or yet to be.
+    public enum OperatorCode: Sendable, Equatable { case opc(UInt128), op(UInt128) }
+    public var k: UInt128
+    public var code: OperatorCode
+    public var amf: UInt16 = 0x8000
+    /// 48 bits: the sequence number to begin with.
+    public var sqn: UInt64 = 0
+    public init(k: UInt128, code: OperatorCode) {
+        self.k = k
+        self.code = code
     }
 }
 
 public struct PublicIdentity: Sendable, Equatable {
+    /// What an identity stands for (IdentityType of TS 29.228 Annex E).
+    public enum Kind: Sendable, Equatable {
+        case user
+        /// A public service identity, one or all that a wildcard takes; never registered.
+        case service, wildcardedService
+        /// All that a wildcard takes, registered with the others of the set.
+        case wildcardedUser
+    }
     public var uri: NameTemplate
+    public var kind = Kind.user
     public var isBarred = false
     /// nil: the subscriber's. Else the criteria of the service profile that a document gives this identity in place of
     /// that of the first one (a document may hold several service profiles, TS 29.228 Annex E).
@@ -343,11 +435,16 @@ public struct Subscriber: Sendable, Equatable {
     public var publicIdentities: [PublicIdentity]
     /// nil: as the core.
     public var authentication: Authentication?
+    /// The address that alone may register where authentication is by address.
+    public var address: String?
     /// All filter criteria that hold for the subscriber, in the order in which they are tried: those of the service
     /// profile first, then the two of each application server's short form.
     public var filterCriteria: [FilterCriterion]
     /// Names, in the order of the file.
     public var applicationServers: [String]
+    /// The name of its service profile, or of the file with its document, as written; `filterCriteria` has what they say.
+    public var serviceProfile: String?
+    public var profileDocument: String?
     public init(name: NamePattern, privateIdentities: [PrivateIdentity], publicIdentities: [PublicIdentity]) {
         self.name = name
         self.privateIdentities = privateIdentities

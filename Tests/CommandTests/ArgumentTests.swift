@@ -1,6 +1,7 @@
 // Values as they are written on the command line.
 
 import NodeRuntime
+import SIPRegistrar
 import SansIO
 import Testing
 
@@ -25,12 +26,33 @@ import Testing
 
     @Test(arguments: [
         ("udp://127.0.0.1:5080", Transport.udp, "127.0.0.1:5080"), ("tcp://127.0.0.1:0", .tcp, "127.0.0.1:0"),
-        ("UDP://[::1]:5060", .udp, "[::1]:5060"), ("udp://0.0.0.0:65535", .udp, "0.0.0.0:65535"),
+        ("UDP://[::1]:5060", .udp, "[::1]:5060"), ("tls://127.0.0.1:5081", .tls, "127.0.0.1:5081"),
+        ("udp://0.0.0.0:65535", .udp, "0.0.0.0:65535"),
     ])
     func listenAddresses(text: String, transport: Transport, endpoint: String) throws {
         let address = try NodeRuntime.ListenAddress(argument: text)
         #expect(address.transport == transport)
         #expect(address.endpoint.text == endpoint)
+    }
+
+    @Test(arguments: [
+        ("k=000000000000000000000000000000ab,opc=000000000000000000000000000000CD", UInt16(0x8000), UInt64(0)),
+        ("amf=b9b9,opc=000000000000000000000000000000cd,sqn=0000000000a0,k=000000000000000000000000000000ab", 0xB9B9, 0xA0),
+    ])
+    func keysOfSIMs(text: String, amf: UInt16, sqn: UInt64) throws {
+        let expected = AKACredentials(k: 0xAB, opc: 0xCD, amf: amf, sqn: SequenceNumber(rawValue: sqn))
+        #expect(try AKACredentials(argument: text) == expected)
+    }
+
+    @Test(arguments: [
+        "", "k", "k=ab,opc=cd", "k=+00000000000000000000000000000ab,opc=000000000000000000000000000000cd",
+        "opc=000000000000000000000000000000cd", "k=000000000000000000000000000000ab",
+        "k=000000000000000000000000000000ab,k=000000000000000000000000000000ab,opc=000000000000000000000000000000cd",
+        "k=000000000000000000000000000000ab,opc=000000000000000000000000000000cd,op=000000000000000000000000000000cd",
+        "k=000000000000000000000000000000ab,opc=000000000000000000000000000000cd,", "key=00",
+    ])
+    func whatAreNoKeysOfASIM(text: String) {
+        #expect(throws: CommandFailure.self) { try AKACredentials(argument: text) }
     }
 
     @Test(arguments: Transport.allCases) func aCoreListensByEachTransport(transport: Transport) throws {
@@ -40,7 +62,7 @@ import Testing
 
     @Test(arguments: [
         "127.0.0.1:5060", "udp://", "udp://127.0.0.1", "udp://:5060", "udp://127.0.0.1:65536", "udp://127.0.0.1:-1", "udp://[::1:5060",
-        "udp://[::1]5060", "tls://127.0.0.1:5061", "sctp://127.0.0.1:5060", "udp://host.invalid:5060", "udp://127.0.0.1:50 60",
+        "udp://[::1]5060", "ws://127.0.0.1:8080", "sctp://127.0.0.1:5060", "udp://host.invalid:5060", "udp://127.0.0.1:50 60",
     ])
     func whatIsNoListenAddress(text: String) throws {
         let failure = try #require(throws: CommandFailure.self) { _ = try NodeRuntime.ListenAddress(argument: text) }
@@ -51,6 +73,7 @@ import Testing
     @Test(arguments: [
         ("sip:127.0.0.1:5060", Transport.udp, "127.0.0.1:5060"), ("sip:127.0.0.1", .udp, "127.0.0.1:5060"),
         ("sip:[::1]:5070;transport=TCP", .tcp, "[::1]:5070"), ("sip:127.0.0.1:5070;lr;transport=udp", .udp, "127.0.0.1:5070"),
+        ("sip:127.0.0.1:5071;transport=tls", .tls, "127.0.0.1:5071"), ("sip:127.0.0.1;transport=tls", .tls, "127.0.0.1:5061"),
     ])
     func theCore(text: String, transport: Transport, endpoint: String) throws {
         let core = try CoreAddress(argument: text)
@@ -61,6 +84,7 @@ import Testing
 
     @Test(arguments: [
         ("127.0.0.1:5060", Int32(2)), ("tel:+15550100", 2), ("sips:127.0.0.1", 2), ("sip:127.0.0.1;transport=sctp", 2), ("sip:", 2),
+        ("sip:127.0.0.1;transport=ws", 2),
         ("sip:host.invalid", 3),
     ])
     func whatIsNoCore(text: String, status: Int32) throws {

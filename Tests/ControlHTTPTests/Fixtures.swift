@@ -14,19 +14,31 @@ final class FakeCore: CoreBacking {
         var waiters: [AsyncStream<Void>.Continuation] = []
         var registrations: [Registration]
         var resets = 0
+        var reauthenticated: [String] = []
+        var subscribers: [ProvisionedSubscriber]
+        var bodies: [String] = []
 
-        init(_ registrations: [Registration]) { self.registrations = registrations }
+        init(_ registrations: [Registration], _ subscribers: [ProvisionedSubscriber]) {
+            self.registrations = registrations
+            self.subscribers = subscribers
+        }
     }
 
     private let state: Mutex<State>
     let operations: Set<CoreOperation>
     let families: [MetricFamily]
+    /// What every change of subscribers fails with.
+    private let failure: ProvisioningFailure?
     /// Yields when a call begins to wait.
     let waiting: AsyncStream<Void>
     private let waitingBegan: AsyncStream<Void>.Continuation
 
-    init(operations: Set<CoreOperation> = [], registrations: [Registration] = [], families: [MetricFamily] = []) {
-        state = Mutex(State(registrations))
+    init(
+        operations: Set<CoreOperation> = [], registrations: [Registration] = [], families: [MetricFamily] = [],
+        subscribers: [ProvisionedSubscriber] = [], failure: ProvisioningFailure? = nil
+    ) {
+        state = Mutex(State(registrations, subscribers))
+        self.failure = failure
         self.operations = operations
         self.families = families
         (waiting, waitingBegan) = AsyncStream.makeStream()
@@ -73,6 +85,46 @@ final class FakeCore: CoreBacking {
     }
 
     func reset() async throws { state.withLock { $0.resets += 1 } }
+
+    var reauthenticated: [String] { state.withLock { $0.reauthenticated } }
+
+    func reauthenticate(_ identity: String) async throws -> Bool {
+        state.withLock { state in
+            guard state.registrations.contains(where: { $0.publicIdentity == identity }) else { return false }
+            state.reauthenticated.append(identity)
+            return true
+        }
+    }
+
+    /// What was put, in order.
+    var bodies: [String] { state.withLock { $0.bodies } }
+
+    func subscribers() async -> [ProvisionedSubscriber] { state.withLock { $0.subscribers } }
+
+    func subscriber(_ name: String) async -> ProvisionedSubscriber? { state.withLock { $0.subscribers.first { $0.name == name } } }
+
+    func putSubscriber(_ name: String, json: String) async throws(ProvisioningFailure) -> Bool {
+        if let failure { throw failure }
+        return state.withLock { state in
+            state.bodies.append(json)
+            guard !state.subscribers.contains(where: { $0.name == name }) else { return false }
+            var subscriber = ProvisionedSubscriber(
+                name: name, authentication: "digest", privateIdentities: ["\(name)@home1.test", "\(name)-tablet@home1.test"],
+                publicIdentities: ["sip:\(name)@home1.test"])
+            subscriber.applicationServers = ["im"]
+            state.subscribers.append(subscriber)
+            return true
+        }
+    }
+
+    func removeSubscriber(_ name: String) async throws(ProvisioningFailure) -> Bool {
+        if let failure { throw failure }
+        return state.withLock { state in
+            let count = state.subscribers.count
+            state.subscribers.removeAll { $0.name == name }
+            return state.subscribers.count < count
+        }
+    }
 
     func recordedMessages(after sequence: UInt64, limit: Int) async -> RecordedMessages {
         state.withLock { $0.trace.messages(after: sequence, limit: limit) }
@@ -149,7 +201,9 @@ struct HTTPClient: Sendable {
         return await exchange(lines.joined(separator: "\r\n"))
     }
 
-    func exchange(_ request: String) async -> Answer {
+    func exchange(_ request: String) async -> Answer { await exchange(Array(request.utf8)) }
+
+    func exchange(_ request: [UInt8]) async -> Answer {
         await withCheckedContinuation { continuation in
             // A queue of its own has a thread of its own; the shared ones are the tasks'.
             DispatchQueue(label: "client").async { continuation.resume(returning: blockingExchange(request)) }
@@ -159,11 +213,11 @@ struct HTTPClient: Sendable {
     /// Sends a call and hangs up without waiting.
     func hangUp(after request: String) -> Int32 {
         let descriptor = connected()
-        send(request, descriptor)
+        send(Array(request.utf8), descriptor)
         return descriptor
     }
 
-    private func blockingExchange(_ request: String) -> Answer {
+    private func blockingExchange(_ request: [UInt8]) -> Answer {
         let descriptor = connected()
         defer { close(descriptor) }
         send(request, descriptor)
@@ -197,8 +251,13 @@ struct HTTPClient: Sendable {
         return descriptor
     }
 
-    private func send(_ request: String, _ descriptor: Int32) {
-        let octets = Array(request.utf8)
-        #expect(write(descriptor, octets, octets.count) == octets.count)
+    private func send(_ request: [UInt8], _ descriptor: Int32) {
+        // A server that refuses may close before all is written.
+        var rest = request[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
     }
 }

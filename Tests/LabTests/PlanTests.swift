@@ -18,14 +18,16 @@ import Topology
         let resolved = try ResolvedTopology(topology)
         let ports = resolved.topology.core.listen.map(\.port)
         let server = try #require(ServerAddress(uri: resolved.topology.applicationServers[0].uri)?.port)
-        let all = ports + [server, resolved.coreHTTP.port]
+        let serverHTTP = try #require(resolved.serverHTTP["im"])
+        let all = ports + [server, resolved.coreHTTP.port, serverHTTP.port]
         #expect(!all.contains(0))
-        #expect(Set(all).count == 4)
+        #expect(Set(all).count == 5)
         #expect(
             resolved.overrides.map { "\($0.key)=\($0.value)" } == [
                 "core.listen=udp://127.0.0.1:\(ports[0]),tcp://127.0.0.1:\(ports[1])",
                 "core.http=127.0.0.1:\(resolved.coreHTTP.port)",
                 "application_servers.im.uri=sip:im@127.0.0.1:\(server);transport=tcp",
+                "application_servers.im.http=\(serverHTTP)",
             ])
     }
 
@@ -34,7 +36,22 @@ import Topology
         topology.core.listen = [ListenAddress(transport: .udp, host: "127.0.0.1", port: 5060)]
         topology.core.http = HostPort(host: "127.0.0.1", port: 8080)
         topology.applicationServers = [server("sip:127.0.0.1:5080", .builtIn("im-server")), server("sip:127.0.0.1:0", .external)]
-        #expect(try ResolvedTopology(topology).overrides.isEmpty)
+        #expect(try ResolvedTopology(topology).overrides.map(\.key) == ["application_servers.im.http"])
+    }
+
+    @Test func aBuiltInClientGetsTheKeysOfItsSIM() throws {
+        var topology = smallTopology()
+        topology.clients = [Client(name: "alice", launch: .builtIn("im-client"))]
+        var keys = SIMKeys(k: 0xAB, code: .op(1))
+        keys.sqn = 0x20
+        topology.subscribers[0].privateIdentities[0].password = nil
+        topology.subscribers[0].privateIdentities[0].aka = keys
+        let arguments = try #require(try ResolvedTopology(topology).nodePlans(options).last).process.arguments
+        let place = try #require(arguments.firstIndex(of: "--aka"))
+        #expect(
+            arguments[place + 1]
+                == "k=000000000000000000000000000000ab,op=00000000000000000000000000000001,amf=8000,sqn=000000000020")
+        #expect(!arguments.contains("--password"))
     }
 
     @Test func builtInNodesGetTheirSwitches() throws {
@@ -44,13 +61,18 @@ import Topology
         topology.core.http = HostPort(host: "127.0.0.1", port: 8080)
         topology.applicationServers = [server("sip:127.0.0.1:5080", .builtIn("im-server"))]
         topology.clients = [Client(name: "alice", launch: .builtIn("im-client"))]
-        let plans = try ResolvedTopology(topology).nodePlans(options)
+        let resolved = try ResolvedTopology(topology)
+        let plans = try resolved.nodePlans(options)
+        let http = try #require(resolved.serverHTTP["im"]).description
         #expect(plans.map(\.name) == ["core", "im", "alice"])
-        #expect(plans[0].process.arguments == ["/bin/sipcore", "core", "/labs/lab.yaml", "--log-level", "debug"])
+        #expect(
+            plans[0].process.arguments == [
+                "/bin/sipcore", "core", "/labs/lab.yaml", "--set", "application_servers.im.http=\(http)", "--log-level", "debug",
+            ])
         #expect(
             plans[1].process.arguments == [
                 "/bin/sipcore", "im-server", "--listen", "udp://127.0.0.1:5080", "--listen", "tcp://127.0.0.1:5080",
-                "--core", "sip:127.0.0.1:5060", "--domain", "home1.test", "--database", "/scratch/im.sqlite", "--http", "127.0.0.1:0",
+                "--core", "sip:127.0.0.1:5060", "--domain", "home1.test", "--database", "/scratch/im.sqlite", "--http", http,
                 "--log-level", "debug",
             ])
         #expect(
@@ -60,6 +82,35 @@ import Topology
                 "--log-level", "debug",
             ])
         #expect(plans.allSatisfy { $0.isBuiltIn && $0.readiness == .readyLine })
+    }
+
+    @Test func withTLSBuiltInNodesShareTheCoresCertificate() throws {
+        let folder = try TemporaryFolder()
+        let octets = Array("PEM".utf8)
+        var options = options
+        options.tls = try TLSPaths(
+            LabSecurity(certificate: octets, key: octets, trust: octets, isMade: true, coreHasToBelieve: true), in: folder.path)
+        var topology = smallTopology(folder: "/labs")
+        topology.core.listen = [ListenAddress(transport: .tls, host: "127.0.0.1", port: 5061)]
+        topology.core.http = HostPort(host: "127.0.0.1", port: 8080)
+        topology.applicationServers = [server("sip:127.0.0.1:5081;transport=tls", .builtIn("im-server"))]
+        topology.clients = [
+            Client(name: "alice", launch: .builtIn("im-client")), Client(name: "bob", launch: .command(["./my-client", "${core.tls}"])),
+        ]
+        let plans = try ResolvedTopology(topology).nodePlans(options)
+        let files = ["certificate", "key", "trust"].map { "\(folder.path)/\($0).pem" }
+        let switches = ["--certificate", files[0], "--key", files[1], "--trust", files[2]]
+        #expect(
+            plans[0].process.arguments.filter { $0.hasPrefix("core.tls") } == [
+                "core.tls.certificate=\(files[0])", "core.tls.key=\(files[1])", "core.tls.trust=\(files[2])",
+            ])
+        #expect(
+            plans[1].process.arguments.prefix(6).suffix(4) == [
+                "--listen", "tls://127.0.0.1:5081", "--core", "sip:127.0.0.1:5061;transport=tls",
+            ])
+        #expect(plans[2].process.arguments.contains("tls://127.0.0.1:0"))
+        for plan in plans[1...2] { #expect(plan.process.arguments.joined(separator: " ").contains(switches.joined(separator: " "))) }
+        #expect(plans[3].process.arguments == ["./my-client", "127.0.0.1:5061"])
     }
 
     @Test func offlineMessagesLiveBesideTheCoresDatabase() throws {

@@ -4,7 +4,8 @@ import SansIO
 @testable import NodeRuntime
 
 /// A core that does what its messages say, and remembers what happened to it. A message is a header, a blank line and
-/// words: `echo TEXT` is answered with TEXT, `close` closes the stream, other words are only remembered.
+/// words: `echo TEXT` is answered with TEXT, `close` closes the stream, `alias PORT HOST` has the peer reached by it, `stay` keeps it
+/// though it is silent, other words are only remembered.
 struct ProbeNode: SansIONode, ~Copyable {
     enum Event: Hashable, Sendable {
         case received(String, Flow)
@@ -12,10 +13,13 @@ struct ProbeNode: SansIONode, ~Copyable {
         case failed(UInt64, Flow)
         case committed(UInt64, Bool)
         case advanced
+        /// A question of names: its number, the records, whether somebody answered.
+        case named(UInt64, [NameRecord], Bool)
     }
 
     var events: [Event] = []
     var deadline: Instant?
+    var needed: Set<UInt32> = []
 
     mutating func receive(_ octets: RawSpan, over flow: Flow, at now: Now, into effects: inout Effects) {
         let text = String(octets: octets)
@@ -23,6 +27,11 @@ struct ProbeNode: SansIONode, ~Copyable {
         let command = text.split(separator: "\r\n\r\n").last ?? ""
         if command.hasPrefix("echo ") { send(String(command.dropFirst(5)), over: flow, into: &effects) }
         if command == "close" { effects.wire.close(connection: flow.connection) }
+        if command == "stay" { needed.insert(flow.connection) }
+        let words = command.split(separator: " ")
+        if words.count == 3, words[0] == "alias", let port = UInt16(words[1]) {
+            effects.wire.alias(flow, port: port, host: Array(words[2].utf8).span.bytes)
+        }
         if text.contains("Refuse") { send(Self.message("refused"), over: flow, into: &effects) }
     }
 
@@ -32,6 +41,8 @@ struct ProbeNode: SansIONode, ~Copyable {
         effects.wire.transmit(from: start, over: flow, transaction: transaction, method: 3)
     }
 
+    func needs(_ flow: Flow) -> Bool { needed.contains(flow.connection) }
+
     mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects) { events.append(.closed(flow)) }
 
     mutating func transmissionFailed(_ transaction: UInt64, over flow: Flow, at now: Now, into effects: inout Effects) {
@@ -40,6 +51,10 @@ struct ProbeNode: SansIONode, ~Copyable {
 
     mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
         events.append(.committed(ticket, succeeded))
+    }
+
+    mutating func nameAnswered(_ question: UInt64, _ answer: NameAnswer, at now: Now, into effects: inout Effects) {
+        events.append(.named(question, answer.records, answer.isConclusive))
     }
 
     mutating func advance(to now: Now, into effects: inout Effects) {

@@ -84,6 +84,22 @@ import Testing
         await shard.stop()
     }
 
+    @Test func aSilentStreamThatTheNodeNeedsStays() async throws {
+        let shard = try startProbe([.tcp], configuration { $0.idle = .milliseconds(100) })
+        let needed = try #require(TestSocket.stream(to: shard.listeners[0].local))
+        needed.write(request("stay"))
+        _ = try await shard.until { events, _ in events.count == 1 }
+        // Each of those that follow is ended for a silence that the first has kept for longer.
+        for count in 1...2 as ClosedRange<UInt64> {
+            let other = try #require(TestSocket.stream(to: shard.listeners[0].local))
+            #expect(other.read() == "")
+            _ = try await shard.until { $1.ended(.idle) == count && $1.streamsOpen == 1 }
+        }
+        needed.write(request("echo x"))
+        #expect(needed.read(1) == "x")
+        await shard.stop()
+    }
+
     @Test func thereAreOnlySoManyStreams() async throws {
         let shard = try startProbe([.tcp], configuration { $0.connections = 2 })
         let first = try #require(TestSocket.stream(to: shard.listeners[0].local))

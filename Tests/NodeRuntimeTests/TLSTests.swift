@@ -108,6 +108,29 @@ import Testing
         await shard.stop()
     }
 
+    /// The oldest makes room for the newest, so nobody who means it is kept out; streams that are open are left alone.
+    @Test func handshakesThatDoNotEndKeepNobodyOut() async throws {
+        let own = try certificate(of: "home1.test")
+        let shard = try startProbe([.tls, .tcp], configuration(try StreamSecurity(own: own)) { $0.handshakes = 3 })
+        let remote = shard.listeners[0].local
+        let first = try await TLSPeer.connect(to: remote, trusting: own)
+        first.write(request("echo x"))
+        #expect(try await first.read(1) == "x")
+        let silent = try (0..<20).map { _ in try #require(TestSocket.stream(to: remote)) }
+        for peer in silent.prefix(17) { _ = peer.read() }
+        let peer = try await TLSPeer.connect(to: remote, trusting: own)
+        for peer in [first, peer] {
+            peer.write(request("echo y"))
+            #expect(try await peer.read(1) == "y")
+        }
+        let plain = try #require(TestSocket.stream(to: shard.listeners[1].local))
+        plain.write(request("echo z"))
+        #expect(plain.read(1) == "z")
+        _ = try await shard.until { $1.ended(.tooManyHandshakes) == 18 && $1.streamsOpen == 3 }
+        withExtendedLifetime((silent, plain)) {}
+        await shard.stop()
+    }
+
     // MARK: Streams that we open
 
     @Test func aStreamIsOpenedToAServerThatIsBelieved() async throws {

@@ -45,6 +45,23 @@ final class TestSocket {
         return socket
     }
 
+    /// A listening stream on an address of one's choice; nil: it is taken.
+    static func listening(on local: Endpoint) -> TestSocket? {
+        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, streamType, 0))
+        guard socket.withName(local, { bind(socket.descriptor, $0, $1) }) == 0 else { return nil }
+        return listen(socket.descriptor, 16) == 0 ? socket : nil
+    }
+
+    /// A datagram that is not empty, and where it came from.
+    func receiveFrom() -> (octets: [UInt8], source: Endpoint)? {
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: SystemAddress.room, alignment: 8)
+        defer { memory.deallocate() }
+        var length = socklen_t(SystemAddress.room)
+        var octets = [UInt8](repeating: 0, count: 65_536)
+        let count = recvfrom(descriptor, &octets, octets.count, 0, memory.bindMemory(to: sockaddr.self, capacity: 1), &length)
+        return count > 0 ? (Array(octets.prefix(count)), SystemAddress.read(memory)) : nil
+    }
+
     var local: Endpoint {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: SystemAddress.room, alignment: 8)
         defer { memory.deallocate() }

@@ -36,10 +36,10 @@ private enum Frame {
 
 @Suite(.timeLimit(.minutes(1))) struct WebSocketTests {
     /// The key of RFC 6455 §1.3, and its answer.
-    private func opening(offering protocols: String? = "sip") -> String {
+    private func opening(offering protocols: String? = "sip", from origin: String? = nil) -> String {
         "GET /any HTTP/1.1\r\nHost: home1.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            + (protocols.map { "Sec-WebSocket-Protocol: \($0)\r\n" } ?? "") + "\r\n"
+            + (protocols.map { "Sec-WebSocket-Protocol: \($0)\r\n" } ?? "") + (origin.map { "Origin: \($0)\r\n" } ?? "") + "\r\n"
     }
 
     private func configuration(_ change: (inout StreamLimits) -> Void) -> ShardConfiguration {
@@ -68,7 +68,7 @@ private enum Frame {
     // MARK: Messages
 
     @Test(arguments: [IPAddress.loopback, IPAddress(high: 0, low: 1)])
-    func aMessageIsAnsweredInTheFormItCame(address: IPAddress) async throws {
+    func aMessageIsAnsweredAsTextInWhateverFormItCame(address: IPAddress) async throws {
         let shard = try startProbe([.ws], at: address)
         let peer = try #require(TestSocket.stream(to: shard.listeners[0].local))
         peer.write(opening(offering: "xmpp, sip"))
@@ -76,10 +76,9 @@ private enum Frame {
         #expect(lines.first == "http/1.1 101 switching protocols")
         #expect(lines.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="))
         #expect(lines.contains("sec-websocket-protocol: sip"))
-        // An answer goes in the form of the last message that came.
         for (form, text) in [(Frame.text, "one"), (Frame.binary, "two")] {
             peer.write(Frame.masked(form, message("echo \(text)")))
-            let expected = Frame.plain(form, text)
+            let expected = Frame.plain(Frame.text, text)
             #expect(peer.readOctets(expected.count) == expected)
         }
         let events = try await shard.until { $0.count == 2 && $1.streamsOpen == 1 }
@@ -231,6 +230,22 @@ private enum Frame {
         await shard.stop()
     }
 
+    @Test func scriptsOfOtherOriginsAreRefused() async throws {
+        var configuration = ShardConfiguration.quiet
+        configuration.webSocketOrigins = ["https://phone.home1.test", "http://Lab.test:8000"]
+        let shard = try startProbe([.ws], configuration)
+        for (origin, status) in [
+            ("https://phone.home1.test", 101), ("http://lab.test:8000", 101), (nil, 101), ("https://phone.home1.test.evil.test", 403),
+            ("http://phone.home1.test", 403), ("null", 403),
+        ] as [(String?, Int)] {
+            let peer = try #require(TestSocket.stream(to: shard.listeners[0].local))
+            peer.write(opening(from: origin))
+            #expect(head(peer).hasPrefix("HTTP/1.1 \(status) "), "\(origin ?? "none")")
+        }
+        _ = try await shard.until { $1.ended(.notWebSocket) == 3 && $1.streamsOpened == 3 }
+        await shard.stop()
+    }
+
     @Test func otherRequestsAreAnsweredAndRefused() async throws {
         let shard = try startProbe([.ws])
         let peer = try #require(TestSocket.stream(to: shard.listeners[0].local))
@@ -243,6 +258,23 @@ private enum Frame {
         other.write(ProbeNode.message("echo x"))
         _ = other.read()
         _ = try await shard.until { $0.isEmpty && $1.ended(.notWebSocket) == 1 && $1.ended(.handshakeFailed) == 1 }
+        await shard.stop()
+    }
+
+    /// The oldest makes room for the newest, so nobody who means it is kept out.
+    @Test func openingsThatDoNotEndKeepNobodyOut() async throws {
+        let shard = try startProbe([.ws], configuration { $0.handshakes = 3 })
+        let silent = try (0..<20).map { _ in
+            let peer = try #require(TestSocket.stream(to: shard.listeners[0].local))
+            peer.write("GET / HTTP/1.1\r\n")
+            return peer
+        }
+        for peer in silent.prefix(17) { #expect(peer.read() == "") }
+        let peer = try open(shard)
+        peer.write(Frame.masked(Frame.text, message("echo x")))
+        #expect(peer.readOctets(3) == Frame.plain(Frame.text, "x"))
+        _ = try await shard.until { $1.ended(.tooManyHandshakes) == 18 && $1.streamsOpen == 1 }
+        withExtendedLifetime((silent, peer)) {}
         await shard.stop()
     }
 

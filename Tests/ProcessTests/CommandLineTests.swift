@@ -22,6 +22,11 @@ import Testing
         ["im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "alice"],
         ["im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "tel:+15550100"],
         ["im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "sip:alice@home1.test", "--aka", "k=00"],
+        ["im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "sip:alice@home1.test", "--aka", "key=00"],
+        [
+            "im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "sip:alice@home1.test", "--aka",
+            "k=00112233445566778899aabbccddeeff",
+        ],
     ])
     func `wrong usage is status 2 and one line`(arguments: [String]) async throws {
         let (status, command) = try await run([sipcore] + arguments, named: "command", in: folder)

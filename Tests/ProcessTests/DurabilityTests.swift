@@ -68,6 +68,33 @@ import Testing
         try await revived.stop()
     }
 
+    @Test func `a subscription survives the death of the process`() async throws {
+        let port = try freePorts(1)[0]
+        let core = try await RunningCore(in: folder, port: port, settings: "  database: core.sqlite\n  udp_size_limit: 0")
+        let peer = try DatagramPeer(to: port)
+        let (alice, contact) = ("<sip:alice@home1.test>", "<sip:alice@127.0.0.1:\(peer.port)>")
+        let register = SIPRequest(
+            method: "REGISTER", uri: "sip:home1.test", from: alice, to: alice, contact: contact, port: peer.port)
+        #expect(try await peer.answer(to: register).status == 200)
+        let subscribe = SIPRequest(
+            method: "SUBSCRIBE", uri: "sip:alice@home1.test", from: alice, contact: contact, port: peer.port,
+            headers: ["Event: reg", "Expires: 600"])
+        #expect(try await peer.answer(to: subscribe).status == 200)
+        core.process.signal(SIGKILL)
+        _ = try await core.process.end()
+        while peer.received() != nil {}
+
+        let revived = try await RunningCore(in: folder, port: port, settings: "  database: core.sqlite\n  udp_size_limit: 0")
+        #expect(try await metric("sipcore_reg_subscriptions", port: revived.http) == 1)
+        var notify = ""
+        #expect(await eventually { peer.received().map { notify = $0 } != nil }, "no NOTIFY came")
+        #expect(notify.hasPrefix("NOTIFY sip:alice@127.0.0.1:\(peer.port) SIP/2.0\r\n"), "\(notify)")
+        #expect(notify.contains("\r\nCall-ID: \(subscribe.callID)\r\n") && notify.contains("state=\"full\""), "\(notify)")
+        // The first process said at most 1.
+        #expect(!notify.contains("CSeq: 1 NOTIFY") && !notify.contains("version=\"0\""), "\(notify)")
+        try await revived.stop()
+    }
+
     @Test func `a broken database is named`() async throws {
         try folder.write("core.sqlite", String(repeating: "this is no database\n", count: 1000))
         let topology = try folder.write("core.yaml", Self.topology(settings: "database: core.sqlite"))

@@ -6,7 +6,7 @@ import Testing
 @Suite struct TopologyTests {
     @Test func `the files as they are pass the check`() async throws {
         let folder = try TemporaryFolder()
-        let files = ["im-settings.yaml", "im-offline.yaml", "minimal.yaml"].map(shippedTopologyPath)
+        let files = ["im-settings.yaml", "im-offline.yaml", "minimal.yaml", "sim.yaml"].map(shippedTopologyPath)
         let (status, check) = try await run([sipcore, "check", "--strict"] + files, named: "check", in: folder)
         #expect(status == 0)
         #expect(check.output == "")
@@ -26,6 +26,15 @@ import Testing
         // The ladder: who sent what to whom.
         #expect(lab.output.contains(/alice +bob +core +im/))
         #expect(lab.output.contains(/─ REGISTER ─+>/))
+    }
+
+    @Test(arguments: [1, 3])
+    func `SIMs and passwords are asked for`(shards: Int) async throws {
+        let folder = try TemporaryFolder()
+        let text = withFreePorts(try shippedTopology("sim.yaml")).replacing("\ncore:\n", with: "\ncore:\n  shards: \(shards)\n")
+        let topology = try folder.write("sim.yaml", text)
+        let (status, lab) = try await run([sipcore, "lab", topology, "--scenarios"], named: "lab", in: folder)
+        #expect(status == 0, "\(lab.output)\n\(lab.errors)")
     }
 
     @Test(arguments: ["im-settings.yaml", "im-offline.yaml"], [2, 4])

@@ -44,6 +44,20 @@ struct CommitFailureTests {
         try await reopened.close()
     }
 
+    /// Whoever writes one entry neither knows of the failures of others nor makes them known to them.
+    @Test func oneEntryFailsForItselfAlone() async throws {
+        let store = try folder.open()
+        try fill(store)
+        #expect(await store.write(2, "a", large) != nil)
+        #expect(await store.commit(.put(1, "b", large), from: 1) == (1, false))
+        try makeRoom(store)
+        #expect(await store.write(2, "c", "3") == nil)
+        #expect(await store.commit(.put(1, "d", "4"), from: 2, failuresKnown: 1) == (2, true))
+        #expect(try store.texts(1) == ["d=4"])
+        #expect(try store.texts(2) == ["c=3"])
+        try await store.close()
+    }
+
     @Test func whatWasBuiltOnLostChangesIsDropped() async throws {
         let store = try folder.open()
         try fill(store)

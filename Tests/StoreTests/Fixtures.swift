@@ -96,6 +96,13 @@ extension Store {
         await withCheckedContinuation { continuation in reset { continuation.resume(returning: $0) } }
     }
 
+    /// Writes one entry, or removes it.
+    func write(_ table: UInt8, _ key: String, _ value: String?) async -> StoreFailure? {
+        await withCheckedContinuation { continuation in
+            write(table: table, key: Array(key.utf8), value: value.map { Array($0.utf8) }) { continuation.resume(returning: $0) }
+        }
+    }
+
     /// `key=value` of each entry.
     func texts(_ table: UInt8, in order: Order = .key) throws -> [String] {
         try load(table, in: order).map { "\(String(decoding: $0.key, as: UTF8.self))=\(String(decoding: $0.value, as: UTF8.self))" }

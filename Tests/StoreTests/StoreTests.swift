@@ -108,6 +108,42 @@ struct StoreTests {
         try await reopened.close()
     }
 
+    @Test func aResetMayKeepTables() async throws {
+        // Runs are sealed early, so that both and the merged entries hold something.
+        var settings = MergeSettings()
+        settings.sealedAt = 64
+        settings.fileShare = 1_000_000
+        let store = try folder.open(mergeSettings: settings)
+        for i in 1...40 as ClosedRange<UInt64> {
+            await store.commit(.put(1, "k\(i)", String(repeating: "x", count: 40)), .put(2, "s\(i % 8)", "\(i)"), from: i * 2)
+        }
+        #expect(await withCheckedContinuation { done in store.reset(keeping: [2]) { done.resume(returning: $0) } } == nil)
+        let kept = ["s0=40", "s1=33", "s2=34", "s3=35", "s4=36", "s5=37", "s6=38", "s7=39"]
+        #expect(try store.texts(1) == [])
+        #expect(try store.texts(2) == kept)
+        // In the order of the changes, those after the reset included.
+        await store.commit(.put(2, "s1", "41"), .put(1, "new", "1"), from: 100)
+        #expect(try store.texts(2, in: .lastChange) == kept[2...] + ["s0=40", "s1=41"])
+        try await store.close()
+        let reopened = try folder.open()
+        #expect(try reopened.texts(1) == ["new=1"])
+        #expect(try reopened.texts(2, in: .lastChange) == kept[2...] + ["s0=40", "s1=41"])
+        try await reopened.close()
+    }
+
+    @Test func oneEntryIsWrittenForItself() async throws {
+        let store = try folder.open()
+        #expect(await store.write(2, "alice", "1") == nil)
+        #expect(await store.write(2, "bob", "2") == nil)
+        #expect(await store.write(2, "alice", nil) == nil)
+        #expect(try store.texts(2) == ["bob=2"])
+        try await store.close()
+        #expect(await store.write(2, "bob", nil)?.reason == .closed)
+        let reopened = try folder.open()
+        #expect(try reopened.texts(2) == ["bob=2"])
+        try await reopened.close()
+    }
+
     @Test func aClosedStoreRefuses() async throws {
         let store = try folder.open()
         try await store.close()

@@ -29,6 +29,12 @@ import Topology
               limits: {transactions: 5000, kept_bytes: 64MiB}
               timers: {t1: 2s, t2: 16s, t4: 17s, timer_c: 4m}
               recursion: true
+              max_contacts: 8
+              flow_timer: 90s
+              third_party_register: {before_200: true, on_profile_change: true}
+              visited_networks: [Visited.test, "Network 2"]
+              charging_functions: {ccf: [192.0.2.9, "2001:db8::1"], ecf: [ecf.home1.test]}
+              reg_event: {state: partial, interval: 5s, terminated_reason: noresource}
               seed: 18446744073709551615
             application_servers:
               im:
@@ -104,6 +110,16 @@ import Topology
         core.timers.t4 = 17_000
         core.timers.timerC = 240_000
         core.recursion = true
+        core.maxContacts = 8
+        core.flowTimer = 90
+        core.thirdPartyRegister.before200 = true
+        core.thirdPartyRegister.onProfileChange = true
+        core.visitedNetworks = ["visited.test", "network 2"]
+        core.chargingFunctions.collection = ["192.0.2.9", "2001:db8::1"]
+        core.chargingFunctions.event = ["ecf.home1.test"]
+        core.regEvent.tellsChangesOnly = true
+        core.regEvent.intervalMilliseconds = 5000
+        core.regEvent.terminatedReason = .noresource
         core.seed = .max
         #expect(topology.core == core)
 
@@ -246,5 +262,31 @@ import Topology
         }
         let result = Topology.load(file: "/etc/t.yaml", text: "domain: a.test\ncore: {database: a.db}", in: surroundings())
         #expect(result.topology?.core.database == "/etc/a.db" && result.topology?.folder == "/etc")
+    }
+
+    @Test func credentialsOfSIMsAreRead() throws {
+        let k = "00112233445566778899aabbccddeeff"
+        let result = read(
+            """
+            domain: a.test
+            core: {digest_algorithms: [SHA-512-256, MD5], digest_qop: [auth-int, auth], aka_algorithms: [AKAv2-SHA-256, AKAv1-MD5]}
+            subscribers:
+              alice: {aka: {k: \(k), opc: 0000000000000000000000000000000F, amf: 'b9b9', sqn: 0000000000A0}}
+              bob: {password: x, private_identities: {tablet: {aka: {k: \(k), op: ffffffffffffffffffffffffffffffff}}}}
+              carol: {authentication: giba, address: 192.0.2.7}
+            """)
+        #expect(result.faults.isEmpty)
+        let topology = try #require(result.topology)
+        #expect(topology.core.digestAlgorithms == [.sha512_256, .md5] && topology.core.digestQops == [.authInt, .auth])
+        #expect(topology.core.akaAlgorithms == [.v2SHA256, .v1MD5])
+        let key = try #require(UInt128(k, radix: 16))
+        var alice = SIMKeys(k: key, code: .opc(15))
+        alice.amf = 0xB9B9
+        alice.sqn = 0xA0
+        #expect(topology.subscribers[0].privateIdentities[0].aka == alice)
+        #expect(topology.subscribers[1].privateIdentities[0].aka == nil)
+        #expect(topology.subscribers[1].privateIdentities[1].aka == SIMKeys(k: key, code: .op(.max)))
+        #expect(topology.subscribers[1].privateIdentities[1].aka?.amf == 0x8000)
+        #expect(topology.subscribers[2].authentication == .giba && topology.subscribers[2].address == "192.0.2.7")
     }
 }

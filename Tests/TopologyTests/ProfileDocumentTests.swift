@@ -197,8 +197,16 @@ import Topology
             "lab/dave.xml:1:74: error: 'dave' is no public identity; write sip:dave@home1.test"
         ),
         (
-            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:chat!.*!@home1.test</Identity><Extension><IdentityType>2</IdentityType></Extension></PublicIdentity></ServiceProfile></IMSSubscription>",
-            "lab/dave.xml:1:74: error: an identity of IdentityType 2 (a service's or a wildcard) is not supported yet; leave it out"
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:chat@home1.test</Identity><Extension><IdentityType>2</IdentityType></Extension></PublicIdentity></ServiceProfile></IMSSubscription>",
+            "lab/dave.xml:1:74: error: 'sip:chat@home1.test' is no wildcard; write one with an expression between two exclamation marks, such as sip:chat!.*!@home1.test"
+        ),
+        (
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:chat!.*!home1.test</Identity><Extension><IdentityType>4</IdentityType></Extension></PublicIdentity></ServiceProfile></IMSSubscription>",
+            "lab/dave.xml:1:74: error: 'sip:chat0home1.test' names no user; write sip:USER@DOMAIN"
+        ),
+        (
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:d@a.test</Identity><Extension><IdentityType>5</IdentityType></Extension></PublicIdentity></ServiceProfile></IMSSubscription>",
+            "lab/dave.xml:1:118: error: IdentityType is '5'; write a number from 0 to 4"
         ),
         (
             "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:d@a.test</Identity><BarringIndication>x</BarringIndication></PublicIdentity></ServiceProfile></IMSSubscription>",
@@ -207,6 +215,35 @@ import Topology
     ]) func aWrongDocumentIsAnError(document: String, fault: String) {
         let result = load(document)
         #expect(result.faults.map(\.description) == [fault] && result.topology == nil)
+    }
+
+    @Test func identitiesAreOfAKind() throws {
+        func identity(_ text: String, _ type: String) -> String {
+            "<PublicIdentity><Identity>\(text)</Identity><Extension>\(type)</Extension></PublicIdentity>"
+        }
+        let identities = [
+            identity("sip:d@home1.test", "<IdentityType>0</IdentityType>"),
+            identity("sip:conference@home1.test", "<IdentityType>1</IdentityType>"),
+            identity("sip:chat!.*!@home1.test", "<IdentityType>2</IdentityType>"),
+            identity("sip:pbx-1@home1.test", "<IdentityType>3</IdentityType>"),
+            identity("tel:+1555![0-9]{2}!", "<IdentityType>4</IdentityType>"),
+            identity(
+                "sip:list1@home1.test",
+                "<IdentityType>2</IdentityType><Extension><WildcardedPSI>sip:list!.*!@home1.test</WildcardedPSI></Extension>"),
+            identity(
+                "sip:pbx-2@home1.test",
+                "<IdentityType>3</IdentityType><Extension><Extension><WildcardedIMPU>sip:pbx-![2-9]!@home1.test</WildcardedIMPU></Extension></Extension>"
+            ),
+        ]
+        let result = load(
+            "<IMSSubscription><PrivateID>d</PrivateID><ServiceProfile>\(identities.joined())</ServiceProfile></IMSSubscription>")
+        #expect(result.faults.map(\.description) == [])
+        let read = try #require(result.topology?.subscribers.first?.publicIdentities)
+        #expect(read.map(\.kind) == [.user, .service, .wildcardedService, .user, .wildcardedUser, .wildcardedService, .wildcardedUser])
+        #expect(
+            read.suffix(3).map { $0.uri.filled(with: "d") } == [
+                "tel:+1555![0-9]{2}!", "sip:list!.*!@home1.test", "sip:pbx-![2-9]!@home1.test",
+            ])
     }
 
     @Test func aDocumentInANamespaceIsTakenAtItsWord() {

@@ -144,7 +144,7 @@ import Topology
                     "10:37: error: no application server is called 'mi'; write 'im'",
                     "10:70: error: of an application server '${application_servers.im}' gives nothing; write ${application_servers.im.uri}",
                     "10:99: error: a subscriber has no 'nam' to fill in; write '${subscriber.name}'",
-                    "10:120: error: nothing is known as '${nothing}'; write one of ${core.udp}, ${core.tcp}, ${core.http}, ${application_servers.NAME.uri}, ${subscriber.name}, ${subscriber.private_identity}, ${subscriber.public_identity}, ${subscriber.password}",
+                    "10:120: error: nothing is known as '${nothing}'; write one of ${core.udp}, ${core.tcp}, ${core.tls}, ${core.ws}, ${core.wss}, ${core.http}, ${application_servers.NAME.uri}, ${subscriber.name}, ${subscriber.private_identity}, ${subscriber.public_identity}, ${subscriber.password}",
                 ])
         let server =
             "domain: a.test\ncore: {listen: ['udp://127.0.0.1:1']}\napplication_servers: {a: {uri: 'sip:127.0.0.1:2', command: [x, '${subscriber.name}', '${core.tcp}']}}"

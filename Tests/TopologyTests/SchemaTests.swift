@@ -26,14 +26,18 @@ import Topology
             ])
         #expect(
             try properties("core").keys.sorted() == [
-                "advertise", "authentication", "authentication_failures", "clock", "clock_patience", "clock_start", "database",
-                "digest_algorithms", "expires", "header_content_case", "hosts", "http", "http_token", "limits", "listen", "recursion",
-                "registrar", "request_uri_scope", "seed", "shards", "timers", "tls", "trace", "trace_bytes", "trusted", "udp_segmentation",
-                "udp_size_limit",
+                "advertise", "aka_algorithms", "authentication", "authentication_failures", "charging_functions", "clock", "clock_patience",
+                "clock_start", "database", "digest_algorithms", "digest_qop", "dns", "expires", "flow_timer", "header_content_case",
+                "hosts",
+                "http", "http_token", "limits", "listen", "max_contacts", "recursion", "reg_event", "registrar", "request_uri_scope",
+                "seed",
+                "shards", "third_party_register", "timers", "tls", "trace", "trace_bytes", "trusted", "udp_segmentation", "udp_size_limit",
+                "visited_networks", "websocket_origins",
             ])
         #expect(
             try properties("subscribers", "additionalProperties").keys.sorted() == [
-                "aka", "application_servers", "authentication", "password", "private_identities", "private_identity", "profile_xml",
+                "address", "aka", "application_servers", "authentication", "password", "private_identities", "private_identity",
+                "profile_xml",
                 "public_identities", "service_profile",
             ])
         let keys = try properties("service_profiles", "additionalProperties", "filter_criteria", "items")
@@ -51,7 +55,7 @@ import Topology
         #expect(choices.first?["enum"] as? [String] == ["ims", "rfc3261"])
     }
 
-    @Test(arguments: ["im-settings", "im-offline", "minimal"]) func topologiesThatComeAlongAreRight(name: String) throws {
+    @Test(arguments: ["im-settings", "im-offline", "minimal", "sim"]) func topologiesThatComeAlongAreRight(name: String) throws {
         let folder = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "../../topologies")
         let text = try String(contentsOf: folder.appending(path: "\(name).yaml"), encoding: .utf8)
         let result = Topology.load(file: "topologies/\(name).yaml", text: text, in: surroundings())

@@ -20,6 +20,16 @@ import Testing
         #expect(topology.core.tls == TLSFiles())
     }
 
+    @Test func originsOfWebSockets() throws {
+        let text = "domain: a.test\ncore: {websocket_origins: ['https://phone.a.test', 'http://[::1]:8000']}\n"
+        #expect(try #require(read(text).topology).core.webSocketOrigins == ["https://phone.a.test", "http://[::1]:8000"])
+        #expect(try #require(read("domain: a.test\n").topology).core.webSocketOrigins == nil)
+        for wrong in ["phone.a.test", "https://phone.a.test/page", "https://", "https://a.test:99999"] {
+            let found = faults("domain: a.test\ncore: {websocket_origins: ['\(wrong)']}\n")
+            #expect(found.count == 1 && found[0].contains("no origin") && found[0].hasPrefix("2:"), "\(found)")
+        }
+    }
+
     @Test func oneSocketIsBoundOnce() {
         let listen = "core: {listen: ['tcp://127.0.0.1:5060', 'ws://127.0.0.1:5060', 'udp://127.0.0.1:5060', 'tls://127.0.0.1:5060']}"
         #expect(

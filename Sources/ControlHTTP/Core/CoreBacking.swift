@@ -24,19 +24,38 @@ public protocol CoreBacking: Sendable {
     /// Ends the registration of a public identity.
     /// - Returns: whether it was registered.
     func deregister(_ identity: String) async throws -> Bool
-    /// Forgets registrations and messages, and numbers messages from 1 again.
+    /// Has a registered user authenticate anew (TS 24.229 §5.4.1.6).
+    /// - Returns: whether the identity was registered.
+    func reauthenticate(_ identity: String) async throws -> Bool
+    /// Forgets registrations and messages, but not subscribers, and numbers messages from 1 again.
     func reset() async throws
+
+    /// All who are provisioned, ranges as one, in a steady order.
+    func subscribers() async -> [ProvisionedSubscriber]
+    /// - Parameter name: of a subscriber, also of one out of a range, or that of a range as it is written.
+    func subscriber(_ name: String) async -> ProvisionedSubscriber?
+    /// Provisions a subscriber, or changes one.
+    /// - Parameter json: an object with the fields that the topology has for it.
+    /// - Returns: whether there was none of this name.
+    func putSubscriber(_ name: String, json: String) async throws(ProvisioningFailure) -> Bool
+    /// - Returns: whether there was one.
+    func removeSubscriber(_ name: String) async throws(ProvisioningFailure) -> Bool
 }
 
 /// What not every core can do.
 public enum CoreOperation: Hashable, Sendable {
-    case deregistration, reset
+    case deregistration, reauthentication, reset, provisioning
 }
 
 extension CoreBacking {
     public var operations: Set<CoreOperation> { [] }
     public func deregister(_ identity: String) async throws -> Bool { false }
+    public func reauthenticate(_ identity: String) async throws -> Bool { false }
     public func reset() async throws {}
+    public func subscribers() async -> [ProvisionedSubscriber] { [] }
+    public func subscriber(_ name: String) async -> ProvisionedSubscriber? { nil }
+    public func putSubscriber(_ name: String, json: String) async throws(ProvisioningFailure) -> Bool { false }
+    public func removeSubscriber(_ name: String) async throws(ProvisioningFailure) -> Bool { false }
 }
 
 /// That a node is alive, and what it is.

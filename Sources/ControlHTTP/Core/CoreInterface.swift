@@ -9,7 +9,7 @@ struct CoreInterface: Sendable {
 
     var routes: [Route] {
         let backing = backing
-        var routes = [
+        let routes = [
             Route(.get, "/api/health") { _ in await backing.health().answer },
             Route(.get, "/api/registrations") { _ in
                 let registrations = await backing.registrations()
@@ -32,11 +32,25 @@ struct CoreInterface: Sendable {
                 Answer(contentType: MetricsText.contentType, body: Array(MetricsText.text(await backing.metrics()).utf8))
             },
         ]
+        return routes + registrationChanges + SubscriberInterface(backing: backing).routes
+    }
+
+    private var registrationChanges: [Route] {
+        let backing = backing
+        var routes: [Route] = []
         if backing.operations.contains(.deregistration) {
             routes.append(
                 Route(.delete, "/api/registrations/*") { call in
                     let identity = try publicIdentity(call.arguments[0])
                     guard try await backing.deregister(identity) else { throw notRegistered(identity) }
+                    return .noContent
+                })
+        }
+        if backing.operations.contains(.reauthentication) {
+            routes.append(
+                Route(.post, "/api/registrations/*/reauthenticate") { call in
+                    let identity = try publicIdentity(call.arguments[0])
+                    guard try await backing.reauthenticate(identity) else { throw notRegistered(identity) }
                     return .noContent
                 })
         }

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
+import NIOCore
 import ServiceLifecycle
 
 /// A request that found its route.
@@ -12,6 +13,23 @@ struct Call: Sendable {
     let arguments: [String]
     let query: Query
     fileprivate let body: RequestBody
+
+    /// The most octets of a body.
+    private static let largestBody = 1 << 20
+
+    /// The body as text.
+    func text() async throws -> String {
+        let octets: ByteBuffer
+        do {
+            octets = try await body.collect(upTo: Call.largestBody)
+        } catch is NIOTooManyBytesError {
+            throw APIError(.contentTooLarge, "the body is longer than \(Call.largestBody) octets; send a shorter one")
+        }
+        guard let text = String(validating: octets.readableBytesView, as: UTF8.self) else {
+            throw APIError(.badRequest, "the body is no UTF-8; send JSON in that encoding")
+        }
+        return text
+    }
 
     /// Runs something that may take long; it is cancelled when the caller hangs up or the server shuts down, and then
     /// its answer is not needed.

@@ -5,6 +5,7 @@ struct Route: Sendable {
     enum Method: String {
         case get = "GET"
         case post = "POST"
+        case put = "PUT"
         case delete = "DELETE"
     }
 
@@ -33,12 +34,15 @@ struct Route: Sendable {
 /// The statuses that occur (RFC 9110 §15).
 enum Status: Int {
     case ok = 200
+    case created = 201
     case noContent = 204
     case badRequest = 400
     case unauthorized = 401
     case forbidden = 403
     case notFound = 404
     case methodNotAllowed = 405
+    case conflict = 409
+    case contentTooLarge = 413
     case internalServerError = 500
 }
 

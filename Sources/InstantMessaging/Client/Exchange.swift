@@ -34,6 +34,8 @@ struct Exchange: Sendable {
     var challengesAnswered = 0
     /// Whether 423 was answered with a longer interval.
     var hasLengthened = false
+    /// Whether our SIM found the challenge old: another is asked for, and answered.
+    var isResynchronising = false
     /// Whether 412 was answered with a first publication.
     var hasBegunAnew = false
 }
@@ -45,18 +47,23 @@ struct Challenge: Sendable {
     /// The header that answers it.
     var header: HeaderName
     var nonceCount: UInt32 = 0
+    /// Whether the SIM answers it, and not the password.
+    var isForSIM = false
 
-    /// The first challenge of a response that can be answered.
-    init?(in response: Message) {
+    /// The first challenge of a response that can be answered (RFC 8760 §2.4).
+    init?(in response: Message, hasSIM: Bool) {
         let (name, header): (HeaderName, HeaderName) =
             response.status == 407 ? (.proxyAuthenticate, .proxyAuthorization) : (.wwwAuthenticate, .authorization)
         var index = response.firstIndex(of: name)
         while let i = index {
             let value = response.fields[i].value
-            if let parameters = response.bytes.digestParameters(value), DigestClient.canAnswer(parameters, in: response.bytes) {
-                self.value = [UInt8](response[value])
-                self.header = header
-                return
+            if let parameters = response.bytes.digestParameters(value) {
+                isForSIM = hasSIM && header == .authorization && DigestClient.canAnswerWithSIM(parameters, in: response.bytes)
+                if isForSIM || DigestClient.canAnswer(parameters, in: response.bytes) {
+                    self.value = [UInt8](response[value])
+                    self.header = header
+                    return
+                }
             }
             index = response.nextIndex(after: i)
         }
@@ -72,7 +79,7 @@ struct Challenge: Sendable {
 
     /// Writes the credentials for a request.
     mutating func appendAnswer(
-        username: [UInt8], password: [UInt8], method: Method, uri: [UInt8], cnonce: UInt64, into bytes: inout OctetBuffer
+        username: [UInt8], password: [UInt8], method: Method, uri: [UInt8], body: RawSpan, cnonce: UInt64, into bytes: inout OctetBuffer
     ) {
         nonceCount &+= 1
         let octets = value.span.bytes
@@ -81,6 +88,19 @@ struct Challenge: Sendable {
         name.append(method.text)
         _ = DigestClient.appendAuthorization(
             header, answering: parameters, in: octets, username: username.span.bytes, password: password.span.bytes,
-            method: name.bytes, uri: uri.span.bytes, nonceCount: nonceCount, cnonce: cnonce, into: &bytes)
+            method: name.bytes, uri: uri.span.bytes, body: body, nonceCount: nonceCount, cnonce: cnonce, into: &bytes)
+    }
+
+    /// Writes the credentials for a REGISTER, by the SIM.
+    func appendAnswer(
+        username: [UInt8], sim: inout USIM, uri: [UInt8], cnonce: UInt64, into bytes: inout OctetBuffer
+    ) -> DigestClient.AKAOutcome? {
+        let octets = value.span.bytes
+        guard let parameters = octets.digestParameters(Slice(0, value.count)) else { return nil }
+        var name = OctetBuffer(capacity: 16)
+        name.append(Method.register.text)
+        return DigestClient.appendAuthorization(
+            answering: parameters, in: octets, username: username.span.bytes, sim: &sim, method: name.bytes, uri: uri.span.bytes,
+            cnonce: cnonce, into: &bytes)
     }
 }

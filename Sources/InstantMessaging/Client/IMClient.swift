@@ -6,6 +6,7 @@
 //   events ← what happened, outcomes ← how commands ended; the shell takes both
 
 import SIPMessage
+import SIPRegistrar
 import SIPTransaction
 public import SansIO
 
@@ -46,6 +47,7 @@ public struct IMClient: ~Copyable, SansIONode {
     var serviceRoute: [[UInt8]] = []
     var registrarChallenge: Challenge?
     var proxyChallenge: Challenge?
+    var sim: USIM?
 
     // The settings.
     /// All settings, once the user has published any.
@@ -84,6 +86,7 @@ public struct IMClient: ~Copyable, SansIONode {
         contactURI = IMClient.contactURI(settings)
         instance = IMClient.instance(of: settings.privateIdentity)
         settingsExpires = settings.settingsExpires
+        sim = settings.sim.map { USIM($0) }
         self.random = random
         registrationCallID = newCallID()
         registrationTag = newTag()

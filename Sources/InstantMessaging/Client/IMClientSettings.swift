@@ -1,5 +1,6 @@
 // What an IM Client is told at its start, with the defaults.
 
+public import SIPRegistrar
 public import SIPTransaction
 public import SansIO
 
@@ -11,6 +12,8 @@ public struct IMClientSettings: Sendable {
     /// The private user identity, `alice@home1.test`, and its password.
     public var privateIdentity: String
     public var password: String
+    /// A SIM in place of the password: its keys, and the highest sequence number that it has accepted.
+    public var sim: AKACredentials?
     /// The first hop of every request.
     public var core: Endpoint
     public var coreTransport: Transport

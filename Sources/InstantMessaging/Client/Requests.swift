@@ -1,6 +1,7 @@
 // The requests of the client: what all have in common, their transactions, and the answers that only ask for another try.
 
 import SIPMessage
+import SIPRegistrar
 import SIPTransaction
 import SansIO
 
@@ -71,12 +72,15 @@ extension IMClient {
         bytes.append(" ")
         bytes.append(exchange.method.text)
         bytes.append("\r\n")
-        appendCredentials(exchange.method, uri, into: &bytes)
+        // The credentials stand before the body, which they may protect.
+        var rest = OctetBuffer(capacity: 1024)
         switch exchange.purpose {
-        case .register, .unregister: appendRegistrationFields(exchange, into: &bytes)
-        case .publish, .refreshSettings, .removeSettings: appendPublicationFields(exchange, into: &bytes)
-        case .message(_, _, let text): appendMessageFields(text, at: now, into: &bytes)
+        case .register, .unregister: appendRegistrationFields(exchange, into: &rest)
+        case .publish, .refreshSettings, .removeSettings: appendPublicationFields(exchange, into: &rest)
+        case .message(_, _, let text): appendMessageFields(text, at: now, into: &rest)
         }
+        appendCredentials(exchange.method, uri, body: rest.bytes.behindFields(), into: &bytes)
+        bytes.append(rest.bytes)
     }
 
     private func requestURI(of exchange: Exchange) -> [UInt8] {
@@ -87,16 +91,22 @@ extension IMClient {
         }
     }
 
-    private mutating func appendCredentials(_ method: Method, _ uri: [UInt8], into bytes: inout OctetBuffer) {
+    private mutating func appendCredentials(_ method: Method, _ uri: [UInt8], body: RawSpan, into bytes: inout OctetBuffer) {
         let username = Array(settings.privateIdentity.utf8)
         let password = Array(settings.password.utf8)
         let cnonce = random.next()
         if method != .register {
             proxyChallenge?.appendAnswer(
-                username: username, password: password, method: method, uri: uri, cnonce: cnonce, into: &bytes)
+                username: username, password: password, method: method, uri: uri, body: body, cnonce: cnonce, into: &bytes)
+        } else if let challenge = registrarChallenge, challenge.isForSIM, var sim {
+            // It serves once.
+            registrarChallenge = nil
+            let outcome = challenge.appendAnswer(username: username, sim: &sim, uri: uri, cnonce: cnonce, into: &bytes)
+            self.sim = sim
+            exchanges[Lane.registration.rawValue]?.isResynchronising = outcome == .resynchronising
         } else if registrarChallenge != nil {
             registrarChallenge?.appendAnswer(
-                username: username, password: password, method: method, uri: uri, cnonce: cnonce, into: &bytes)
+                username: username, password: password, method: method, uri: uri, body: body, cnonce: cnonce, into: &bytes)
         } else {
             // TS 24.229 §5.1.1.2.3: the first REGISTER names the private identity, and has nothing to prove it by yet.
             bytes.append("Authorization: Digest username=\"")
@@ -165,13 +175,15 @@ extension IMClient {
         }
     }
 
-    /// Answers a challenge once, and again as long as only the nonce was too old (RFC 3261 §22.2, RFC 2617 §3.3).
+    /// Answers a challenge once, and again as long as only the nonce was too old (RFC 3261 §22.2, RFC 2617 §3.3) or our SIM has
+    /// asked for a newer one (RFC 3310 §3.4).
     private mutating func challenged(_ lane: Lane, _ response: Message, at now: Now, into effects: inout Effects) {
-        guard let challenge = Challenge(in: response) else {
+        guard let challenge = Challenge(in: response, hasSIM: sim != nil) else {
             return failed(lane, response.status, "the challenge cannot be answered", at: now, into: &effects)
         }
         let count = exchanges[lane.rawValue]?.challengesAnswered ?? 0
-        guard count == 0 || challenge.isStale && count < 3 else {
+        let isAwaited = challenge.isStale || exchanges[lane.rawValue]?.isResynchronising == true
+        guard count == 0 || isAwaited && count < 3 else {
             if lane == .registration { registrarChallenge = nil } else { proxyChallenge = nil }
             return failed(lane, response.status, "\(reason(of: response)): is the password right?", at: now, into: &effects)
         }
@@ -227,6 +239,19 @@ extension IMClient {
         }
         guard let lane = Lane(rawValue: Int(user & 3)), exchanges[lane.rawValue]?.request == user >> 2 else { return }
         failed(lane, status, reason, at: now, into: &effects)
+    }
+}
+
+extension RawSpan {
+    /// What stands behind the empty line that ends header fields.
+    @_lifetime(copy self)
+    fileprivate func behindFields() -> RawSpan {
+        var i = 0
+        while let end = firstOffset(of: 0x0D, from: i), end + 4 <= byteCount {
+            if self[end + 1] == 0x0A, self[end + 2] == 0x0D, self[end + 3] == 0x0A { return part(end + 4, byteCount - end - 4) }
+            i = end + 1
+        }
+        return part(byteCount, 0)
     }
 }
 

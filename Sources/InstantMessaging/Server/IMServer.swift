@@ -84,7 +84,8 @@ public struct IMServer: ~Copyable, SansIONode {
     private static func hostAndPort(of uri: [UInt8]) -> ([UInt8], UInt16) {
         let bytes = uri.span.bytes
         guard let parsed = bytes.uri(Slice(0, uri.count)), parsed.isSIP else { return ([], 0) }
-        return ([UInt8](bytes[parsed.host]), parsed.port == 0 ? 5060 : parsed.port)
+        let port = parsed.port == 0 ? (bytes.transport(of: parsed) ?? .udp).defaultPort : parsed.port
+        return ([UInt8](bytes[parsed.host]), port)
     }
 
     private static func identities(_ lists: [String: [String]]) -> [Identity: Set<Identity>] {

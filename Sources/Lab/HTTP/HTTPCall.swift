@@ -5,28 +5,38 @@ import Dispatch
 import Glibc
 
 /// A call to the control interface of a node.
-struct HTTPCall: Sendable {
-    var method = "GET"
-    /// Of the node, as its ready line has it: `http://127.0.0.1:8080`.
+public struct HTTPCall: Sendable {
+    var method: String
     var base: String
-    /// Path and query.
     var target: String
     var token: String?
-    var timeoutMilliseconds = 5000
+    var timeoutMilliseconds: Int
 
-    struct Answer: Sendable, Equatable {
-        var status: Int
-        var body: [UInt8]
+    public struct Answer: Sendable, Equatable {
+        public var status: Int
+        public var body: [UInt8]
     }
 
-    struct Failure: Error, CustomStringConvertible { let description: String }
+    /// That no answer came, and why.
+    public struct Failure: Error, CustomStringConvertible { public let description: String }
+
+    /// - Parameters:
+    ///   - base: of the node, as its ready line has it: `http://127.0.0.1:8080`.
+    ///   - target: path and query.
+    public init(method: String = "GET", base: String, target: String, token: String? = nil, timeoutMilliseconds: Int = 5000) {
+        self.method = method
+        self.base = base
+        self.target = target
+        self.token = token
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
 
     /// An answer is at most this large; a page of messages is far below.
     static let largestAnswer = 128 << 20
     private static let queue = DispatchQueue(label: "sipcore.lab.http", attributes: .concurrent)
 
     /// Makes the call; blocks a thread of its own, never a task.
-    func answer() async throws(Failure) -> Answer {
+    public func answer() async throws(Failure) -> Answer {
         let result: Result<Answer, Failure> = await withCheckedContinuation { done in
             HTTPCall.queue.async {
                 do throws(Failure) {

@@ -47,6 +47,8 @@ struct BuiltInOptions: Sendable {
     var arguments: [String] = []
     /// Absolute path of a folder that goes with the lab.
     var scratch: String
+    /// nil: there is no TLS in the lab.
+    var tls: TLSPaths?
 }
 
 extension ResolvedTopology {
@@ -71,7 +73,7 @@ extension ResolvedTopology {
     private func corePlan(_ options: BuiltInOptions) -> NodePlan {
         let file = topology.file.split(separator: "/").last.map(String.init) ?? topology.file
         var arguments = ["core", topology.folder + "/" + file]
-        for override in overrides { arguments += ["--set", "\(override.key)=\(override.value)"] }
+        for override in overrides + (options.tls?.coreSettings ?? []) { arguments += ["--set", "\(override.key)=\(override.value)"] }
         return builtIn("core", .core, arguments, options)
     }
 
@@ -84,14 +86,16 @@ extension ResolvedTopology {
             }
             let transport = coreAddress(address.transport) == nil ? builtInTransport : address.transport
             guard let core = coreURI(transport) else {
-                throw PlanFailure(description: "core.listen has neither udp:// nor tcp://, which \(server.name) needs")
+                throw PlanFailure(description: "core.listen has none of udp://, tcp:// and tls://, which \(server.name) needs")
             }
             var arguments = [role, "--listen", "\(address.transport.rawValue)://\(listen)"]
             // What is too large for a datagram comes by TCP to the same port (RFC 3261 §18.1.1).
             if address.transport == .udp { arguments += ["--listen", "tcp://\(listen)"] }
             arguments += [
-                "--core", core, "--domain", topology.domain, "--database", database(of: server, options), "--http", "127.0.0.1:0",
+                "--core", core, "--domain", topology.domain, "--database", database(of: server, options),
             ]
+            if address.transport == .tls || transport == .tls { arguments += options.tls?.nodeOptions ?? [] }
+            if let http = serverHTTP[server.name] { arguments += ["--http", http.description] }
             if server.deliveryTimeoutMilliseconds != 10_000 {
                 arguments += ["--delivery-timeout", "\(server.deliveryTimeoutMilliseconds)ms"]
             }
@@ -108,7 +112,7 @@ extension ResolvedTopology {
         case .builtIn(let role):
             let transport = builtInTransport
             guard let core = coreURI(transport), let address = coreAddress(transport) else {
-                throw PlanFailure(description: "core.listen has neither udp:// nor tcp://, which \(client.name) needs")
+                throw PlanFailure(description: "core.listen has none of udp://, tcp:// and tls://, which \(client.name) needs")
             }
             guard let subscriber = subscriber(named: client.name), let identity = identities(of: client.name).first else {
                 throw PlanFailure(description: "clients.\(client.name): no subscriber has this name")
@@ -117,8 +121,10 @@ extension ResolvedTopology {
             if let own = subscriber.privateIdentities.first {
                 arguments += ["--private-identity", own.identity.filled(with: client.name)]
                 if let password = own.password { arguments += ["--password", password.filled(with: client.name)] }
+                if let aka = own.aka { arguments += ["--aka", aka.argument] }
             }
             arguments += ["--listen", "\(transport.rawValue)://\(HostAndPort(host: address.host, port: 0))"]
+            if transport == .tls { arguments += options.tls?.nodeOptions ?? [] }
             return builtIn(client.name, .client, arguments, options)
         case .command(let command):
             let readiness = client.readyPattern.map(Readiness.output) ?? .running
@@ -150,7 +156,8 @@ extension ResolvedTopology {
     /// What `${...}` stands for; `subscriber.*` is known to clients alone.
     private func placeholders(forClient client: String?) -> PlaceholderValues {
         let values = PlaceholderValues(
-            udp: coreAddress(.udp)?.description, tcp: coreAddress(.tcp)?.description, http: "http://\(coreHTTP)",
+            udp: coreAddress(.udp)?.description, tcp: coreAddress(.tcp)?.description, tls: coreAddress(.tls)?.description,
+            ws: coreAddress(.ws)?.description, wss: coreAddress(.wss)?.description, http: "http://\(coreHTTP)",
             applicationServers: Dictionary(topology.applicationServers.map { ($0.name, $0.uri) }) { first, _ in first })
         guard let client, let subscriber = subscriber(named: client) else { return values }
         return values.with(subscriber, named: client)
@@ -163,5 +170,22 @@ extension ResolvedTopology {
         guard let core = topology.core.database else { return "\(options.scratch)/\(server.name).sqlite" }
         guard let dot = core.lastIndex(of: "."), !core[dot...].contains("/") else { return "\(core).\(server.name)" }
         return "\(core[..<dot]).\(server.name)\(core[dot...])"
+    }
+}
+
+extension SIMKeys {
+    /// As the built-in client takes it. Both sides begin with the same sequence number, so the core's first is a later one.
+    fileprivate var argument: String {
+        let code =
+            switch self.code {
+            case .opc(let opc): "opc=" + SIMKeys.digits(opc, 32)
+            case .op(let op): "op=" + SIMKeys.digits(op, 32)
+            }
+        return "k=\(SIMKeys.digits(k, 32)),\(code),amf=\(SIMKeys.digits(UInt128(amf), 4)),sqn=\(SIMKeys.digits(UInt128(sqn), 12))"
+    }
+
+    private static func digits(_ number: UInt128, _ count: Int) -> String {
+        let digits = String(number, radix: 16)
+        return String(repeating: "0", count: count - digits.count) + digits
     }
 }

@@ -8,8 +8,10 @@ struct ResolvedTopology: Sendable {
     /// The core's control interface; a private one where the file gives none.
     private(set) var coreHTTP: HostAndPort
     /// Arguments `--set KEY=VALUE` of the core, for what differs from the file: `core.listen` (all listeners, with commas
-    /// between them), `core.http` and `application_servers.NAME.uri`.
+    /// between them), `core.http`, `application_servers.NAME.uri`, and `application_servers.NAME.http` of each built-in one.
     private(set) var overrides: [(key: String, value: String)] = []
+    /// The control interfaces of the built-in servers, by name.
+    private(set) var serverHTTP: [String: HostAndPort] = [:]
 
     struct Failure: Error, CustomStringConvertible { let description: String }
 
@@ -24,7 +26,10 @@ struct ResolvedTopology: Sendable {
             self.topology.core.http = HostPort(host: coreHTTP.host, port: coreHTTP.port)
             overrides.append(("core.http", coreHTTP.description))
         }
-        for index in topology.applicationServers.indices { try chooseServer(index, &ports) }
+        for index in topology.applicationServers.indices {
+            try chooseServer(index, &ports)
+            try chooseServerHTTP(topology.applicationServers[index], &ports)
+        }
         ports.release()
     }
 
@@ -46,6 +51,14 @@ struct ResolvedTopology: Sendable {
         overrides.append(("application_servers.\(server.name).uri", uri))
     }
 
+    private mutating func chooseServerHTTP(_ server: ApplicationServer, _ ports: inout FreePorts) throws(Failure) {
+        guard case .builtIn = server.launch else { return }
+        let port = try ResolvedTopology.port(on: "127.0.0.1", of: "application_servers.\(server.name)", &ports)
+        let address = HostAndPort(host: "127.0.0.1", port: port)
+        serverHTTP[server.name] = address
+        overrides.append(("application_servers.\(server.name).http", address.description))
+    }
+
     private static func port(on host: String, of key: String, _ ports: inout FreePorts) throws(Failure) -> UInt16 {
         guard let port = ports.choose(host: host) else { throw Failure(description: "\(key): no free port on \(host)") }
         return port
@@ -63,7 +76,7 @@ extension ResolvedTopology {
     }
 
     /// The transport of built-in nodes: the first that the core offers of those that all of them speak.
-    var builtInTransport: TransportName { coreAddress(.udp) != nil ? .udp : .tcp }
+    var builtInTransport: TransportName { [.udp, .tcp, .tls].first { coreAddress($0) != nil } ?? .udp }
 
     /// The core's SIP URI for a built-in node.
     func coreURI(_ transport: TransportName) -> String? {
@@ -82,7 +95,7 @@ extension ResolvedTopology {
 
     /// All public identities of a subscriber, the default one first.
     func identities(of name: String) -> [String] {
-        subscriber(named: name)?.publicIdentities.map { $0.uri.filled(with: name) } ?? []
+        subscriber(named: name)?.publicIdentities.filter { $0.kind == .user }.map { $0.uri.filled(with: name) } ?? []
     }
 }
 

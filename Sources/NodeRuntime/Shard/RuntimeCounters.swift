@@ -60,6 +60,8 @@ public enum StreamEnding: String, BitwiseCopyable, CaseIterable, Hashable, Senda
     case handshakeFailed = "handshake_failed"
     /// They took longer than `StreamLimits.handshake`.
     case handshakeTimeout = "handshake_timeout"
+    /// Ended for others, as the oldest of more than `StreamLimits.handshakes`.
+    case tooManyHandshakes = "too_many_handshakes"
     /// An HTTP request that asks for no WebSocket with SIP.
     case notWebSocket = "not_websocket"
     /// A frame that RFC 6455 forbids, or a text that is not UTF-8.

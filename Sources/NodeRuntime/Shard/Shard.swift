@@ -15,8 +15,12 @@ public struct ShardConfiguration: Sendable {
     public var streamLimits = StreamLimits()
     /// For TLS; nil: no listener has it, and no stream with it can be opened.
     public var security: StreamSecurity?
+    /// The origins whose scripts may open a WebSocket, such as `https://phone.home1.test` (RFC 6454 §6.2); nil: any.
+    public var webSocketOrigins: [String]?
     /// Whether datagrams may share a message that the system cuts (UDP_SEGMENT), under load that lasts.
     public var segmentsDatagrams = true
+    /// Answers what the core asks of the Domain Name System; nil: nobody does.
+    public var names: NameService?
     public var logger: Logger
 
     public init(logger: Logger) { self.logger = logger }

@@ -25,8 +25,10 @@ extension ShardLoop where Node: ~Copyable {
         repeat {
             if !effects.wire.transmissions.isEmpty { transmit() }
             if !effects.wire.closings.isEmpty { closings.append(contentsOf: effects.wire.closings) }
+            if !effects.wire.aliases.isEmpty { takeAliases() }
             if !effects.notices.isEmpty { logNotices() }
             if !effects.wire.handOvers.isEmpty { handOver() }
+            if !effects.names.isEmpty { askNames() }
             effects.wire.removeAll()
             effects.notices.removeAll(keepingCapacity: true)
             // Without a store a change is committed by this, and what waited for it is sent in the next turn.
@@ -37,7 +39,8 @@ extension ShardLoop where Node: ~Copyable {
 
     var hasEffects: Bool {
         !effects.wire.transmissions.isEmpty || !effects.wire.closings.isEmpty || !effects.store.changes.isEmpty
-            || !effects.notices.isEmpty || !effects.wire.handOvers.isEmpty
+            || !effects.notices.isEmpty || !effects.wire.handOvers.isEmpty || !effects.wire.aliases.isEmpty
+            || !effects.names.isEmpty
     }
 
     private mutating func transmit() {
@@ -95,6 +98,15 @@ extension ShardLoop where Node: ~Copyable {
         moved.shard = UInt8(wiring.number)
         streamBatch.octets.append(contentsOf: octets)
         streamBatch.transmissions.append(moved)
+    }
+
+    private mutating func takeAliases() {
+        for alias in effects.wire.aliases {
+            var moved = alias
+            moved.start = streamBatch.octets.count
+            streamBatch.octets.append(contentsOf: [UInt8](effects.wire.bytes.bytes(from: alias.start, count: alias.count)))
+            streamBatch.aliases.append(moved)
+        }
     }
 
     private mutating func transmitOnStreams() {

@@ -41,6 +41,8 @@ extension ShardLoop where Node: ~Copyable {
             case .refused(let flow, let reason):
                 counters.count(reason)
                 dropLog.note(reason, flow.remote, at: now.monotonic)
+            case .silent(let flow):
+                judgeSilence(of: flow)
             case .ended(let flow, let reason):
                 end(flow, reason)
             case .failed(let failure):
@@ -58,6 +60,14 @@ extension ShardLoop where Node: ~Copyable {
             hasRecorded = true
         }
         node.receive(message, over: flow, at: now, into: &effects)
+    }
+
+    /// A stream that any of the shards needs stays: each is asked in turn.
+    private mutating func judgeSilence(of flow: Flow) {
+        let isNeeded = node.needs(flow)
+        let others = wiring.hub.mailboxes.dropFirst(wiring.number + 1)
+        if !isNeeded, let next = others.first, next.post({ $0.judgeSilence(of: flow) }) { return }
+        streamBatch.verdicts.append(SilenceVerdict(connection: flow.connection, isNeeded: isNeeded))
     }
 
     private mutating func end(_ flow: Flow, _ reason: StreamEnding) {

@@ -22,7 +22,8 @@ extension Shard where Node: ~Copyable {
 extension StreamDriver {
     fileprivate static func opener(_ configuration: ShardConfiguration) -> StreamOpener {
         let settings = StreamSettings(
-            limits: configuration.streamLimits, security: configuration.security, logger: configuration.logger)
+            limits: configuration.streamLimits, security: configuration.security,
+            webSocketOrigins: configuration.webSocketOrigins.map { Set($0.map { $0.lowercased() }) }, logger: configuration.logger)
         return { listeners, report in try open(listeners, settings, report: report) }
     }
 }

@@ -16,6 +16,9 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     let isOpenedByUs: Bool
     /// Set before the stream is open, so that it can be closed.
     var channel: (any Channel)?
+    /// Where requests to the peer may be sent by this stream, and where they may not because the peer is somebody else.
+    var alias: Endpoint?
+    var refusedAlias: Endpoint?
     private let driver: StreamDriver
     private var context: ChannelHandlerContext?
     private var framer = StreamFramer()
@@ -23,7 +26,7 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     private var waiting: [(octets: ByteBuffer, transmission: Transmission)] = []
     private var waitingOctets = 0
     /// Whether the channel is active; only then its end is told.
-    private var isOpen = false
+    private(set) var isOpen = false
     /// The fault for which the stream is to be closed once the core has answered; nothing is read after it.
     private var fault: StreamEnding?
     /// Set when its end was told.
@@ -34,6 +37,8 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     private let begin = NIODeadline.now()
     private var closeDeadline = NIODeadline.distantFuture
     private var lastActivity = NIODeadline.now()
+    /// Whether the node was asked if it needs the stream, which has been silent for long.
+    private var isJudged = false
     private var partSince: NIODeadline?
 
     init(_ flow: Flow, isOpenedByUs: Bool, driver: StreamDriver) {
@@ -107,6 +112,7 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         guard !isOpen else { return }
         guard ending == nil else { return openingFailed() }
         isOpen = true
+        driver.handshakeEnded(self)
         driver.connectionOpened(self)
         let queue = waiting
         waiting = []
@@ -228,9 +234,25 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
         if let partSince, now - partSince >= .nanoseconds(driver.limits.messageCompletion.nanoseconds) {
             end(.messageTimeout)
-        } else if now - lastActivity >= .nanoseconds(driver.limits.idle.nanoseconds) {
-            end(.idle)
+        } else if isSilent(at: now), !isJudged {
+            isJudged = true
+            driver.tell(.silent(flow))
         }
+    }
+
+    private func isSilent(at now: NIODeadline) -> Bool { now - lastActivity >= .nanoseconds(driver.limits.idle.nanoseconds) }
+
+    /// The node has said whether it needs the stream.
+    func silenceJudged(isNeeded: Bool) {
+        isJudged = false
+        guard ending == nil, isSilent(at: .now()) else { return }
+        if isNeeded { lastActivity = .now() } else { end(.idle) }
+    }
+
+    /// Whether the peer showed a certificate of this host, a name or an address. That it is believed TLS has seen to.
+    func isOf(_ host: String) -> Bool {
+        guard let certificate = try? context?.pipeline.syncOperations.nioSSL_peerCertificate() else { return false }
+        return PeerIdentity(certificate).isOf(host)
     }
 
     func close() { (context?.channel ?? channel)?.close(promise: nil) }

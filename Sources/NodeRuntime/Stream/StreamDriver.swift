@@ -15,6 +15,8 @@ struct StreamSettings: Sendable {
     var limits: StreamLimits
     /// nil: none has TLS.
     var security: StreamSecurity?
+    /// nil: any.
+    var webSocketOrigins: Set<String>?
     var logger: Logger
 }
 
@@ -36,6 +38,7 @@ final class StreamDriver: @unchecked Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let listeners: [StreamListener]
     private let security: StreamSecurity?
+    private let webSocketOrigins: Set<String>?
     /// Set when a listener has TLS.
     private let serverContext: NIOSSLContext?
     /// Made for the first stream with TLS that is opened: the system's certificates take a while to read.
@@ -50,9 +53,11 @@ final class StreamDriver: @unchecked Sendable {
     private var connections: [UInt32: StreamConnection] = [:]
     /// Streams that were said to have ended and are not closed yet.
     private var leaving: [UInt32: StreamConnection] = [:]
-    /// The number of the stream that reaches a peer: one that we opened, or one that comes from that very port.
+    /// The number of the stream that reaches a peer: one that we opened, one that comes from that very port, or one whose
+    /// peer asked for it (`StreamAlias`). A stream has two entries at most.
     private var reaching: [Peer: UInt32] = [:]
     private var acceptedOfPeer: [IPAddress: Int] = [:]
+    private var handshakes = HandshakeQueue()
     private var acceptedCount = 0
     private var openedCount = 0
     private var lastNumber: UInt32 = 0
@@ -72,6 +77,7 @@ final class StreamDriver: @unchecked Sendable {
         limits = settings.limits
         logger = settings.logger
         security = settings.security
+        webSocketOrigins = settings.webSocketOrigins
         serverContext = listeners.contains { $0.listener.transport.isSecure } ? try settings.security?.serverContext() : nil
         self.deliver = deliver
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -104,6 +110,8 @@ final class StreamDriver: @unchecked Sendable {
     private func serve(_ listener: StreamListener) {
         ServerBootstrap(group: loop)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(StreamDriver.silenceBeforeKeepAlive, value: 60)
             .childChannelOption(.writeBufferWaterMark, value: waterMark)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try self.accept(channel, by: listener) }
@@ -152,6 +160,7 @@ extension StreamDriver {
         // Clients give the port that they come from as their contact (baresip, PJSIP), where they listen to nobody else.
         let peer = Peer(transport: transport, remote: remote)
         if reaching[peer] == nil { reaching[peer] = flow.connection }
+        if transport != .tcp { handshakeBegins(connection) }
         // It may be closed before it was ever active.
         channel.closeFuture.whenComplete { _ in connection.finishClose() }
         scheduleSweep()
@@ -163,6 +172,16 @@ extension StreamDriver {
         if acceptedCount >= limits.connections { return .tooManyConnections }
         return acceptedOfPeer[remote.address, default: 0] >= limits.connectionsPerPeer ? .tooManyConnectionsOfPeer : nil
     }
+
+    /// Counts a handshake that a peer has begun, and makes room for it.
+    private func handshakeBegins(_ connection: StreamConnection) {
+        let oldest = handshakes.begin(connection.flow.connection, limit: limits.handshakes)
+        guard let oldest else { return }
+        handshakes.end(oldest)
+        connections[oldest]?.openingFailed(.handshakeFailed, .tooManyHandshakes)
+    }
+
+    func handshakeEnded(_ connection: StreamConnection) { handshakes.end(connection.flow.connection) }
 
     /// What stands between the socket and the messages: the connection itself, or what opens the stream for it.
     private func addHandlers(to channel: any Channel, _ connection: StreamConnection) throws {
@@ -180,6 +199,15 @@ extension StreamDriver {
 }
 
 // MARK: TLS
+
+extension StreamDriver {
+    /// Whether a script of this origin may open a WebSocket (RFC 6455 §4.2.2). Who names none is no browser, where others'
+    /// scripts run, and could name any.
+    func accepts(origin: String?) -> Bool {
+        guard let origin, let webSocketOrigins else { return true }
+        return webSocketOrigins.contains(origin.lowercased())
+    }
+}
 
 extension StreamDriver {
     private func tlsHandler(for connection: StreamConnection) throws -> any ChannelHandler {
@@ -224,12 +252,39 @@ extension StreamDriver {
         }
         for connection in touched { connection.flush() }
         for number in batch.closings { connections[number]?.end(.closedByCore) }
+        for alias in batch.aliases { take(alias, batch.octets.span.bytes.part(alias.start, alias.count)) }
+        for verdict in batch.verdicts { connections[verdict.connection]?.silenceJudged(isNeeded: verdict.isNeeded) }
+    }
+
+    /// Has a peer's address reached by its stream from now on, if it is the peer's: with TLS its certificate says so (RFC
+    /// 5923 §9.1, RFC 5922 §7); without, the node has judged. The last stream that asks for an address gets it.
+    private func take(_ alias: StreamAlias, _ host: RawSpan) {
+        guard let connection = connections[alias.connection], !connection.isOpenedByUs, alias.port != 0 else { return }
+        let flow = connection.flow
+        let peer = Peer(transport: flow.transport, remote: Endpoint(address: flow.remote.address, port: alias.port))
+        // Each request of the peer asks.
+        guard connection.alias != peer.remote, connection.refusedAlias != peer.remote else { return }
+        guard !flow.transport.isSecure || connection.isOf(String(octets: host)) else {
+            connection.refusedAlias = peer.remote
+            return
+        }
+        if let earlier = connection.alias { stopReaching(Peer(transport: flow.transport, remote: earlier), by: connection) }
+        connection.alias = peer.remote
+        reaching[peer] = flow.connection
+    }
+
+    private func stopReaching(_ peer: Peer, by connection: StreamConnection) {
+        if reaching[peer] == connection.flow.connection { reaching[peer] = nil }
     }
 
     /// The stream that a message is to take, opened if need be; nil: there is none, and the core is told.
     private func connection(for transmission: Transmission) -> StreamConnection? {
-        let flow = transmission.flow
+        var flow = transmission.flow
         if let named = connections[flow.connection] { return named }
+        if flow.returnPort != 0 {
+            flow.remote.port = flow.returnPort
+            flow.returnPort = 0
+        }
         if let number = reaching[Peer(transport: flow.transport, remote: flow.remote)], let earlier = connections[number] {
             return earlier
         }
@@ -261,6 +316,8 @@ extension StreamDriver {
         var bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.nanoseconds(limits.connect.nanoseconds))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(StreamDriver.silenceBeforeKeepAlive, value: 60)
             .channelOption(.writeBufferWaterMark, value: waterMark)
             .channelInitializer { channel in
                 connection.channel = channel
@@ -276,6 +333,10 @@ extension StreamDriver {
         scheduleSweep()
         return connection
     }
+
+    /// After how many seconds of silence the system asks whether the peer is still there.
+    private static let silenceBeforeKeepAlive = ChannelOptions.Types.SocketOption(
+        level: .tcp, name: NIOBSDSocket.Option(rawValue: TCP_KEEPIDLE))
 
     /// The port is chosen with regard to the peer, so there are as many for each.
     private static let portAtConnect = ChannelOptions.Types.SocketOption(
@@ -376,8 +437,9 @@ extension StreamDriver {
     private func forget(_ connection: StreamConnection) {
         let flow = connection.flow
         connections[flow.connection] = nil
-        let peer = Peer(transport: flow.transport, remote: flow.remote)
-        if reaching[peer] == flow.connection { reaching[peer] = nil }
+        stopReaching(Peer(transport: flow.transport, remote: flow.remote), by: connection)
+        if let alias = connection.alias { stopReaching(Peer(transport: flow.transport, remote: alias), by: connection) }
+        handshakes.end(flow.connection)
     }
 
     /// Looks for streams whose time is over, about once a second while there are any.

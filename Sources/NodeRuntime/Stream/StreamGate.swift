@@ -32,8 +32,18 @@ struct StreamBatch: Sendable {
     /// Their starts count in `octets`.
     var transmissions: [Transmission] = []
     var closings: [UInt32] = []
+    /// The same count in `octets`.
+    var aliases: [StreamAlias] = []
+    /// What was said of silent streams.
+    var verdicts: [SilenceVerdict] = []
 
-    var isEmpty: Bool { transmissions.isEmpty && closings.isEmpty }
+    var isEmpty: Bool { transmissions.isEmpty && closings.isEmpty && aliases.isEmpty && verdicts.isEmpty }
+}
+
+/// Whether a node needs a stream on which nothing came or went for long.
+struct SilenceVerdict: Sendable {
+    var connection: UInt32
+    var isNeeded: Bool
 }
 
 /// What happened on streams, in order.
@@ -46,6 +56,8 @@ struct StreamReport: Sendable {
         case receivedUnframed(Flow, start: Int, count: Int)
         /// A peer's stream was closed before anything was read.
         case refused(Flow, StreamEnding)
+        /// A stream has been silent for so long that it is to be closed, unless the node needs it.
+        case silent(Flow)
         /// A stream ended.
         case ended(Flow, StreamEnding)
         case failed(TransmissionFailure)

@@ -6,7 +6,8 @@ public struct StreamLimits: Hashable, Sendable {
     public var connections = 10_000
     /// The same for those from one address.
     public var connectionsPerPeer = 5_000
-    /// How long a stream may be silent both ways.
+    /// How long a stream may be silent both ways. One that the node needs then, as for a registration, stays for as long
+    /// again; that its peer is still there the system finds out (TCP keep-alive).
     public var idle = TimeSpan.seconds(180)
     /// How long a message may take from its first octet to its last.
     public var messageCompletion = TimeSpan.seconds(30)
@@ -15,6 +16,9 @@ public struct StreamLimits: Hashable, Sendable {
     /// How long the handshakes of TLS and WebSocket may take, the opening of the stream included. Until then a stream
     /// counts like an open one.
     public var handshake = TimeSpan.seconds(10)
+    /// Streams of peers whose handshake may be under way at once: one more ends the one that has waited longest, so that
+    /// those who begin many and end none keep nobody out.
+    public var handshakes = 1000
     /// Octets that may wait to be written on one stream, or for it to be opened.
     public var outboundOctets = 1 << 20
 

@@ -11,7 +11,8 @@ import SansIO
 enum CredentialCheck {
     /// With the number of the private identity that they belong to, and what proved it if they were checked.
     case accepted(device: UInt16, proof: DigestProof?)
-    case challenge(isStale: Bool)
+    /// To be challenged for the SIM of a private identity, or for a password.
+    case challenge(isStale: Bool, sim: IdentityReference = .none)
     case refused(UInt16, String)
 }
 
@@ -21,13 +22,37 @@ struct DigestProof: BitwiseCopyable {
     var ha1: DigestHash
 }
 
+/// What of a request credentials may protect. It is taken out of the message at once: the compiler takes minutes over a
+/// function with many ways that looks into a message again and again.
+struct ProtectedRequest: ~Escapable {
+    let bytes: RawSpan
+    let method: RawSpan
+    let uri: RawSpan
+    let body: RawSpan
+
+    @_lifetime(copy request)
+    init(_ request: borrowing Message) {
+        bytes = request.bytes
+        method = request[request.shape.methodName]
+        uri = request[request.shape.requestURI]
+        body = request.body
+    }
+}
+
 extension ServingCSCF {
-    /// Checks the credentials for our realm in `header` against those of a subscriber.
+    /// Checks the credentials for our realm in `header` against the passwords of a subscriber.
     mutating func checkCredentials(
         _ header: HeaderName, of subscriber: UInt32, _ arrival: Arrival, _ request: borrowing Message, at now: Now
     ) -> CredentialCheck {
+        checkPassword(credentials(header, in: request), of: subscriber, arrival, ProtectedRequest(request), at: now)
+    }
+
+    /// Checks credentials for our realm, if there are any, against the passwords of a subscriber.
+    mutating func checkPassword(
+        _ given: DigestParameters?, of subscriber: UInt32, _ arrival: Arrival, _ request: ProtectedRequest, at now: Now
+    ) -> CredentialCheck {
         let bytes = request.bytes
-        guard let credentials = credentials(header, in: request) else { return .challenge(isStale: false) }
+        guard let credentials = given else { return .challenge(isStale: false) }
         // The first REGISTER of a UE carries its name with an empty nonce (TS 24.229 §5.1.1.2.3).
         if credentials.nonce.isEmpty || credentials.response.isEmpty { return .challenge(isStale: false) }
         guard let device = privateIdentity(credentials.username, in: bytes), device.subscriber == subscriber else {
@@ -40,9 +65,12 @@ extension ServingCSCF {
         guard directory.appendPassword(device, into: &scratch) else {
             return .refused(403, "the private identity has no password")
         }
-        let ha1 = DigestHash(username: bytes[credentials.username], realm: configuration.domain.span.bytes, password: scratch.bytes)
+        guard let algorithm = digest.algorithm(of: credentials, in: bytes) else { return .challenge(isStale: false) }
+        let ha1 = DigestHash(
+            username: bytes[credentials.username], realm: configuration.domain.span.bytes, password: scratch.bytes, by: algorithm.function)
         switch digest.verify(
-            credentials, in: bytes, method: request[request.shape.methodName], device: deviceKey(device), ha1: ha1, at: now.monotonic)
+            credentials, by: algorithm, in: bytes, method: request.method, body: request.body, device: deviceKey(device), ha1: ha1,
+            at: now.monotonic)
         {
         case .accepted: return .accepted(device: device.identity, proof: DigestProof(credentials: credentials, ha1: ha1))
         case .stale: return .challenge(isStale: true)
@@ -81,9 +109,9 @@ extension ServingCSCF {
 
     /// Whether the digest uri is the Request-URI, or names the domain or a listener of ours: clients that know only where
     /// they send to write that, and it was hashed as it stands.
-    private func nameUs(_ uri: Slice, _ arrival: Arrival, _ request: borrowing Message) -> Bool {
+    func nameUs(_ uri: Slice, _ arrival: Arrival, _ request: ProtectedRequest) -> Bool {
         let bytes = request.bytes
-        if bytes[uri].equals(bytes[request.shape.requestURI]) { return true }
+        if bytes[uri].equals(request.uri) { return true }
         guard let parsed = bytes.uri(uri), parsed.isSIP else { return false }
         if own.isOurs(parsed, in: bytes) { return true }
         guard let requestURI = arrival.essentials.requestURI else { return false }

@@ -66,11 +66,14 @@ extension ServingCSCF {
             return .refused(403, "the sender is not registered")
         }
         guard directory.isAuthenticated(named.subscriber) else {
-            return originating(named.subscriber, preferred, from, .noAuthentication)
+            return directory.admits(named.subscriber, from: arrival.flow.remote.address)
+                ? originating(named.subscriber, preferred, from, .noAuthentication) : .refused(403, "the user's address is another")
         }
+        // A vector of AKA is for a registration.
+        if directory.isAKAOnly(named.subscriber) { return .refused(403, "the sender has a SIM; register on this flow first") }
         switch checkCredentials(.proxyAuthorization, of: named.subscriber, arrival, request, at: now) {
         case .accepted: return originating(named.subscriber, preferred, from, .credentials)
-        case .challenge(let isStale): return .challenge(isStale: isStale)
+        case .challenge(let isStale, _): return .challenge(isStale: isStale)
         case .refused(let status, let reason): return .refused(status, reason)
         }
     }
@@ -102,6 +105,9 @@ extension ServingCSCF {
         for i in 0..<configuration.networks.count where configuration.networks[i].isTrusted {
             let endpoint = configuration.networks[i].destination.endpoint
             if endpoint.port == port, endpoint.address == remote.address { return TrustedPeer(isNetwork: true) }
+        }
+        if locations.hasPeers, let server = locations.peer(at: Endpoint(address: remote.address, port: port)) {
+            return TrustedPeer(server: server, isNetwork: server < 0)
         }
         for block in configuration.trusted where remote.address.isIn(block.network, prefixLength: block.prefixLength) {
             return TrustedPeer()
@@ -137,7 +143,7 @@ extension ServingCSCF {
         return directory.isBarred(sender.originator) ? .refused(403, "the served user is barred") : .sender(sender)
     }
 
-    private mutating func firstAssertedOfOurs(_ request: borrowing Message) -> IdentityReference? {
+    mutating func firstAssertedOfOurs(_ request: borrowing Message) -> IdentityReference? {
         let bytes = request.bytes
         var uris: [SIPURI] = []
         request.forEachValue(.pAssertedIdentity) { value in
@@ -164,9 +170,9 @@ extension ServingCSCF {
     ) -> Belief {
         var sender = Sender(reason: reason, isOriginating: true)
         sender.originator = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
-        if let preferred, preferred.subscriber == subscriber, !directory.isBarred(preferred) {
+        if let preferred, preferred.subscriber == subscriber, directory.isUsable(preferred) {
             sender.originator = preferred
-        } else if let from, from.subscriber == subscriber, !directory.isBarred(from) {
+        } else if let from, from.subscriber == subscriber, directory.isUsable(from) {
             sender.originator = from
         }
         return directory.isBarred(sender.originator) ? .refused(403, "all identities of the user are barred") : .sender(sender)
@@ -175,9 +181,8 @@ extension ServingCSCF {
     /// Somebody of another network may reach our users and identities, nothing else.
     private mutating func believeForeign(_ arrival: Arrival, _ request: borrowing Message) -> Belief {
         guard let requestURI = arrival.essentials.requestURI else { return .refused(400, "no Request-URI") }
-        if own.isDomain(requestURI, in: request.bytes) || identity(of: requestURI, in: request.bytes) != nil {
-            return .sender(Sender(reason: .foreignNetwork))
-        }
+        if own.isDomain(requestURI, in: request.bytes) { return .sender(Sender(reason: .foreignNetwork)) }
+        if target(of: requestURI, in: request.bytes) != nil { return .sender(Sender(reason: .foreignNetwork)) }
         return .refused(403, "neither the sender nor the recipient is one of ours")
     }
 
@@ -191,7 +196,7 @@ extension ServingCSCF {
         return directory.publicIdentity(scratch.bytes)
     }
 
-    private mutating func identity(ofFirst name: HeaderName, in request: borrowing Message) -> IdentityReference? {
+    mutating func identity(ofFirst name: HeaderName, in request: borrowing Message) -> IdentityReference? {
         guard let value = request.firstValue(name), let address = request.bytes.nameAddress(value) else { return nil }
         return identity(of: address.uri, in: request.bytes)
     }

@@ -21,33 +21,24 @@ extension ServingCSCF {
         guard let user = identity(of: to, in: bytes) else {
             return answer(arrival, request, 404, warning: "the address-of-record in To is not provisioned", at: now, into: &effects)
         }
-        switch authenticate(user, arrival, request, at: now) {
+        if user.isSpecial {
+            return answer(arrival, request, 403, warning: "a service or a wildcard is never registered itself", at: now, into: &effects)
+        }
+        if !configuration.visitedNetworks.isEmpty, comesFromStrangeNetwork(request) {
+            return answer(arrival, request, 403, warning: "no roaming from the visited network", at: now, into: &effects)
+        }
+        switch authenticate(user, credentials(.authorization, in: request), arrival, ProtectedRequest(request), at: now) {
         case .accepted(let device, let proof):
             register(user, device, proof, arrival, request, at: now, into: &effects)
-        case .challenge(let isStale):
+        case .challenge(let isStale, let sim):
             let start = effects.wire.bytes.count
             effects.wire.bytes.appendResponse(401, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
-            digest.appendChallenge(.wwwAuthenticate, isStale: isStale, at: now.monotonic, into: &effects.wire.bytes)
+            appendChallenge(sim, isStale: isStale, arrival, in: bytes, at: now, into: &effects)
             effects.wire.bytes.appendEmptyBody()
             transactions.respond(arrival.server, 401, from: start, at: now.monotonic, into: &effects.wire)
         case .refused(let status, let reason):
             answer(arrival, request, status, warning: reason, at: now, into: &effects)
         }
-    }
-
-    /// The user is the one in To; the private identity that in the credentials, or derived from To (TS 24.229 §5.4.1.1).
-    private mutating func authenticate(
-        _ user: IdentityReference, _ arrival: Arrival, _ request: borrowing Message, at now: Now
-    ) -> CredentialCheck {
-        guard directory.isAuthenticated(user.subscriber) else {
-            guard let given = credentials(.authorization, in: request), !given.username.isEmpty else {
-                return .accepted(device: 0, proof: nil)
-            }
-            guard let device = privateIdentity(given.username, in: request.bytes) else { return .accepted(device: 0, proof: nil) }
-            return device.subscriber == user.subscriber
-                ? .accepted(device: device.identity, proof: nil) : .refused(403, "the private identity does not belong to the user")
-        }
-        return checkCredentials(.authorization, of: user.subscriber, arrival, request, at: now)
     }
 
     private mutating func register(
@@ -79,34 +70,45 @@ extension ServingCSCF {
         if !change.isRegistered {
             digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic)
         }
+        let end = effects.wire.bytes.count
+        let told = planThirdParty(change, user, request, answer: Slice(start, end), in: effects.wire.bytes)
         guard configuration.isPersistent else {
-            let end = effects.wire.bytes.count
-            transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
-            sendThirdParty(
-                change, user, request, answer: Slice(start, end), at: now, into: &effects)
-            return
+            if isHeld(by: told) {
+                hold(
+                    HeldAnswer(
+                        server: arrival.server, source: arrival.flow, subscriber: user.subscriber, isRegistration: change.isRegistered,
+                        request: pool.store(request.bytes), answer: pool.store(effects.wire.bytes.bytes(from: start, count: end - start))),
+                    until: told)
+                effects.wire.bytes.truncate(to: start)
+            } else {
+                transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+            }
+            sendThirdParty(told, at: now, into: &effects)
+            return registrationStateChanged(of: user.subscriber, .request, named: user, at: now, into: &effects)
         }
         // The answer leaves, and the application servers hear of it, when the commit is reported.
         let ticket = waiting.nextTicket()
         persist(user.subscriber, ticket: ticket, at: now, into: &effects)
+        persist(told, ticket: ticket, into: &effects)
         waiting.append(
             WaitingRegistration(
-                ticket: ticket, subscriber: user.subscriber,
+                ticket: ticket, subscriber: user.subscriber, thirdParty: told,
                 cause: .request(
                     WaitingRequest(
                         server: arrival.server, source: arrival.flow, change: change, user: user, request: pool.store(request.bytes),
-                        answer: pool.store(effects.wire.bytes.bytes(from: start, count: effects.wire.bytes.count - start))))))
+                        answer: pool.store(effects.wire.bytes.bytes(from: start, count: end - start))))))
         effects.wire.bytes.truncate(to: start)
     }
 
-    /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings, Path as received, Service-Route, P-Associated-URI.
+    /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings with their GRUUs, Path as received, Service-Route,
+    /// P-Associated-URI.
     private mutating func appendRegistered(
         _ user: IdentityReference, _ proof: DigestProof?, usesOutbound: Bool, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
         into bytes: inout OctetBuffer
     ) {
         bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
-        registrar.appendContacts(of: user.subscriber, at: now.monotonic, into: &bytes)
-        if usesOutbound { bytes.append("Require: outbound\r\n") }
+        appendContacts(of: user, request, at: now, into: &bytes)
+        if usesOutbound { appendOutbound(request, into: &bytes) }
         bytes.appendFields(of: request, .path)
         bytes.append("Service-Route: <sip:orig@")
         transactions.advertised.append(Int(arrival.flow.listener), into: &bytes)
@@ -117,8 +119,26 @@ extension ServingCSCF {
         if let proof {
             digest.appendAuthenticationInfo(for: proof.credentials, in: request.bytes, ha1: proof.ha1, at: now.monotonic, into: &bytes)
         }
-        bytes.appendFields(of: request, .pChargingVector)
+        appendCharging(request, into: &bytes)
+        date.append(now.wall, into: &bytes)
         bytes.appendEmptyBody()
+    }
+
+    private func appendContacts(of user: IdentityReference, _ request: borrowing Message, at now: Now, into bytes: inout OctetBuffer) {
+        guard request.has(.supported), request.lists("gruu", in: .supported), let named = identityOfGRUUs(of: user) else {
+            return registrar.appendContacts(of: user.subscriber, at: now.monotonic, into: &bytes)
+        }
+        var addressOfRecord = OctetBuffer(capacity: 128)
+        directory.appendPublicIdentity(named, into: &addressOfRecord)
+        registrar.appendContacts(
+            of: user.subscriber, at: now.monotonic, withGRUUsOf: addressOfRecord.bytes, identity: named.identity, by: gruus, into: &bytes)
+    }
+
+    /// A flow is kept by the UE's keep-alives; where no proxy stands in between, we say how often (RFC 5626 §5.4).
+    private func appendOutbound(_ request: borrowing Message, into bytes: inout OctetBuffer) {
+        bytes.append("Require: outbound\r\n")
+        guard configuration.flowTimer > 0, !request.has(.path) else { return }
+        bytes.appendField(.flowTimer, decimal: UInt64(configuration.flowTimer))
     }
 
     /// All identities of the set that are not barred, the default one first; the one registered by, if there are none.
@@ -138,10 +158,11 @@ extension ServingCSCF {
         bytes.append(">")
     }
 
-    /// A binding whose time is over (TS 24.229 §5.4.1.5): when it was the user's last, the application servers hear of it.
+    /// A binding whose time is over (TS 24.229 §5.4.1.5): the application servers hear of it, be it the user's last or not.
     mutating func bindingExpired(_ binding: ExpiredBinding, at now: Now, into effects: inout Effects) {
-        if binding.isLast { return userGone(binding.subscriber, .expiry, at: now, into: &effects) }
-        if configuration.isPersistent { persist(binding.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+        // Where the others end in the same instant, only the last is told of.
+        guard binding.isLast || registrar.longestExpires(of: binding.subscriber, at: now.monotonic) > 0 else { return }
+        userGone(binding.subscriber, .expiry, at: now, into: &effects)
     }
 
     // MARK: Extensions

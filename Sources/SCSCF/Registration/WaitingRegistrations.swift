@@ -16,9 +16,13 @@ struct WaitingRegistration: BitwiseCopyable {
         case expiry
         /// The network's doing. `failed` is the application server that gave the reason, or -1: it is not told.
         case network(ChangeToken?, failed: Int16)
+        /// The user's criteria are others now; its bindings are not touched.
+        case profile
     }
     var ticket: UInt64
     var subscriber: UInt32
+    /// What application servers are to be told of it.
+    var thirdParty: ThirdPartyList
     var cause: Cause
 }
 
@@ -47,6 +51,12 @@ struct WaitingRegistrations {
 
     mutating func append(_ registration: WaitingRegistration) { queue.append(registration) }
 
+    /// Whether a change of this subscriber's is among them.
+    func concerns(_ subscriber: UInt32) -> Bool {
+        for i in head..<queue.count where queue[i].subscriber == subscriber { return true }
+        return false
+    }
+
     /// Takes out the first, if its ticket is not above `ticket`.
     mutating func popFirst(upTo ticket: UInt64) -> WaitingRegistration? {
         guard head < queue.count, queue[head].ticket <= ticket else { return nil }
@@ -72,8 +82,18 @@ struct WaitingRegistrations {
 
 /// Tables of the core's store.
 public enum StoreTable {
-    /// Key: the private name of the subscriber; value: its bindings.
+    /// Key: the first public identity of the subscriber; value: its bindings.
     public static let registrations: UInt8 = 1
+    /// Key: the private identity; value: what its sequence numbers go on from, as a word.
+    public static let sequenceNumbers: UInt8 = 2
+    /// Key: our tag of the dialog; value: a subscription to registration state.
+    public static let subscriptions: UInt8 = 3
+    /// Third-party REGISTER requests without a final answer (Registration/ThirdPartyStorage.swift).
+    public static let thirdParty: UInt8 = 4
+    /// Key: the name of a subscriber; value: what was put or removed under it since the topology file.
+    public static let subscribers: UInt8 = 5
+    /// What a node remembers of itself (NodeMemory.swift).
+    public static let node: UInt8 = 6
 }
 
 extension ServingCSCF {
@@ -89,60 +109,73 @@ extension ServingCSCF {
         effects.store.put(table: StoreTable.registrations, key: scratch.bytes, value: record.bytes, ticket: ticket)
     }
 
-    /// Tells the application servers that a user is gone: with a database, once that is stored.
+    /// Tells the application servers that a user, or one of its contacts, is gone without a REGISTER: with a database, once
+    /// that is stored.
     mutating func userGone(_ subscriber: UInt32, _ cause: WaitingRegistration.Cause, at now: Now, into effects: inout Effects) {
-        guard configuration.isPersistent else { return tellGone(subscriber, cause, at: now, into: &effects) }
-        let ticket = waiting.nextTicket()
+        var failed: Int16 = -1
+        if case .network(_, let server) = cause { failed = server }
+        let told = planThirdPartyDeregistration(of: subscriber, except: failed, at: now)
+        let ticket = configuration.isPersistent ? waiting.nextTicket() : 0
+        let waiter = WaitingRegistration(ticket: ticket, subscriber: subscriber, thirdParty: told, cause: cause)
+        guard configuration.isPersistent else { return tellGone(waiter, at: now, into: &effects) }
         persist(subscriber, ticket: ticket, at: now, into: &effects)
-        waiting.append(WaitingRegistration(ticket: ticket, subscriber: subscriber, cause: cause))
+        persist(told, ticket: ticket, into: &effects)
+        waiting.append(waiter)
     }
 
-    private mutating func tellGone(
-        _ subscriber: UInt32, _ cause: WaitingRegistration.Cause, at now: Now, into effects: inout Effects
-    ) {
-        var failed: Int16 = -1
-        if case .network(let token, let server) = cause {
-            if let token { registrar.confirm(token) }
-            failed = server
-        }
-        sendThirdPartyDeregistration(of: subscriber, except: failed, at: now, into: &effects)
+    private mutating func tellGone(_ waiter: WaitingRegistration, at now: Now, into effects: inout Effects) {
+        if case .network(let token, _) = waiter.cause, let token { registrar.confirm(token) }
+        sendThirdParty(waiter.thirdParty, at: now, into: &effects)
+        registrationStateChanged(of: waiter.subscriber, waiter.cause.inEvents, at: now, into: &effects)
     }
 
     /// Takes back what was stored, at start. What expired meanwhile is told to the application servers. Records of users
     /// whom another shard serves are passed over.
     ///
+    /// - Parameter table: where it was stored, of `StoreTable`.
     /// - Returns: false if the record is damaged or its subscriber is not provisioned any more.
-    public mutating func restore(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
+    public mutating func restore(table: UInt8, key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
+        if table == StoreTable.sequenceNumbers { return restoreSequenceNumber(key: key, value: value) }
         // A record of nobody is told of once, by the first shard.
         guard let reference = directory.publicIdentity(key) else { return place.number != 0 }
         guard otherShard(of: reference.subscriber) == nil else { return true }
-        guard registrar.restore(value, of: reference.subscriber, at: now) else { return false }
-        if !registrar.isRegistered(reference.subscriber) { userGone(reference.subscriber, .expiry, at: now, into: &effects) }
+        guard let expired = registrar.restore(value, of: reference.subscriber, at: now) else { return false }
+        if expired > 0 || !registrar.isRegistered(reference.subscriber) {
+            userGone(reference.subscriber, .expiry, at: now, into: &effects)
+        }
         return true
     }
 
     mutating func registrationsCommitted(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
-        guard succeeded else { return undoAll(at: now, into: &effects) }
+        guard succeeded else {
+            aka.commitFailed()
+            return undoAll(at: now, into: &effects)
+        }
         while let waiter = waiting.popFirst(upTo: ticket) {
             switch waiter.cause {
-            case .request(let request): registrationStored(request, at: now, into: &effects)
-            case .expiry, .network: tellGone(waiter.subscriber, waiter.cause, at: now, into: &effects)
+            case .request(let request): registrationStored(request, waiter.thirdParty, at: now, into: &effects)
+            case .expiry, .network, .profile: tellGone(waiter, at: now, into: &effects)
             }
         }
     }
 
-    private mutating func registrationStored(_ waiter: WaitingRequest, at now: Now, into effects: inout Effects) {
+    private mutating func registrationStored(
+        _ waiter: WaitingRequest, _ told: ThirdPartyList, at now: Now, into effects: inout Effects
+    ) {
         registrar.confirm(waiter.change.token)
-        let octets = [UInt8](pool.bytes(waiter.request))
-        let start = effects.wire.bytes.count
-        effects.wire.bytes.append(pool.bytes(waiter.answer))
-        let end = effects.wire.bytes.count
-        release(waiter)
-        transactions.respond(waiter.server, 200, from: start, at: now.monotonic, into: &effects.wire)
-        var scanner = MessageScanner()
-        _ = scanner.scan(octets.span.bytes)
-        sendThirdParty(
-            waiter.change, waiter.user, scanner.message(octets.span.bytes), answer: Slice(start, end), at: now, into: &effects)
+        if isHeld(by: told) {
+            hold(
+                HeldAnswer(
+                    server: waiter.server, source: waiter.source, subscriber: waiter.user.subscriber,
+                    isRegistration: waiter.change.isRegistered, request: waiter.request, answer: waiter.answer), until: told)
+        } else {
+            let start = effects.wire.bytes.count
+            effects.wire.bytes.append(pool.bytes(waiter.answer))
+            release(waiter)
+            transactions.respond(waiter.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+        }
+        sendThirdParty(told, at: now, into: &effects)
+        registrationStateChanged(of: waiter.user.subscriber, .request, named: waiter.user, at: now, into: &effects)
     }
 
     /// A commit failed: every change not yet reported is undone, the latest first, and its REGISTER answered 500.
@@ -151,24 +184,24 @@ extension ServingCSCF {
         effects.notices.append(Notice(.error, "a commit of registrations failed: the changes are undone and answered 500"))
         while let waiter = waiting.popLast() {
             switch waiter.cause {
-            case .request(let request): registrationLost(request, at: now, into: &effects)
-            case .expiry: tellGone(waiter.subscriber, waiter.cause, at: now, into: &effects)
-            case .network(let token, _): if let token { registrar.undo(token) }
+            case .request(let request):
+                forgetThirdParty(waiter.thirdParty)
+                registrationLost(request, at: now, into: &effects)
+            case .expiry, .profile: tellGone(waiter, at: now, into: &effects)
+            case .network(let token, _):
+                forgetThirdParty(waiter.thirdParty)
+                if let token { registrar.undo(token) }
             }
+            // An earlier change may have waited for this one.
+            registrationStateChanged(of: waiter.subscriber, waiter.cause.inEvents, at: now, into: &effects)
         }
     }
 
     private mutating func registrationLost(_ waiter: WaitingRequest, at now: Now, into effects: inout Effects) {
         registrar.undo(waiter.change.token)
-        let octets = [UInt8](pool.bytes(waiter.request))
+        answerAgain(
+            waiter.server, waiter.source, waiter.request, warning: "the registration could not be stored", at: now, into: &effects)
         release(waiter)
-        var scanner = MessageScanner()
-        _ = scanner.scan(octets.span.bytes)
-        let request = scanner.message(octets.span.bytes)
-        guard let essentials = try? request.essentials() else { return }
-        answer(
-            Arrival(server: waiter.server, flow: waiter.source, essentials: essentials), request, 500,
-            warning: "the registration could not be stored", at: now, into: &effects)
     }
 
     /// Forgets all that waits; nothing is sent.

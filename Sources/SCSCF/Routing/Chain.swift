@@ -34,6 +34,8 @@ extension ServingCSCF {
         switch believe(arrival, request, routes, use, at: now) {
         case .sender(let sender):
             chainBegins(sender, arrival, request, routes, at: now, into: &effects)
+        case .refused(_, _) where watchesOwnAbsence(arrival, request, routes):
+            answer(arrival, request, 480, warning: "the user is not registered", at: now, into: &effects)
         case .refused(let status, let reason):
             answer(arrival, request, status, warning: reason, at: now, into: &effects)
         case .challenge(let isStale):
@@ -52,14 +54,17 @@ extension ServingCSCF {
     mutating func chainBegins(
         _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
     ) {
+        if request.method == .subscribe, let watched = watchedUser(arrival, request, routes) {
+            return subscriptionRequested(to: watched, by: sender, arrival, request, at: now, into: &effects)
+        }
         if sender.isOriginating, let shard = otherShard(of: sender.originator.subscriber) {
             return relay(nil, .originating, sender, arrival, request, to: shard, at: now, into: &effects)
         }
         let id = open(arrival, request, sender, at: now, into: &effects)
         contexts[id.index].originServer = sender.server
         guard sender.isOriginating else { return beginTerminating(id, arrival, request, routes, at: now, into: &effects) }
-        let isRegistered = registrar.isRegistered(sender.originator.subscriber)
-        contexts[id.index].served = sender.originator
+        let isRegistered = isRegistered(sender.originator)
+        serve(sender.originator, id, arrival.essentials, request)
         contexts[id.index].isRegistered = isRegistered
         contexts[id.index].sessionCase = isRegistered ? .originating : .originatingUnregistered
         evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
@@ -74,6 +79,11 @@ extension ServingCSCF {
         let before = contexts[previous.index]
         let id = open(arrival, request, Sender(reason: .dialogIdentifier, isTrusted: true), at: now, into: &effects)
         contexts[id.index].served = before.served
+        if !before.servedName.isNone {
+            let name = [UInt8](pool.bytes(before.servedName))
+            contexts[id.index].servedName = pool.store(name.span.bytes)
+        }
+        contexts[id.index].profile = before.profile
         contexts[id.index].isRegistered = before.isRegistered
         contexts[id.index].sessionCase = before.sessionCase
         guard !before.sessionCase.isOriginating else {
@@ -82,8 +92,9 @@ extension ServingCSCF {
         // With more Route values the server has chosen the path itself; with another user's Request-URI the request is
         // diverted: no more terminating criteria, the originating ones of the diverting user instead (§5.4.3.3).
         if !routes.isEmpty { return forwardOnward(id, arrival, request, routes, at: now, into: &effects) }
-        let target = arrival.essentials.requestURI.flatMap { identity(of: $0, in: request.bytes) }
-        if target?.subscriber != before.served.subscriber {
+        guard let requestURI = arrival.essentials.requestURI, let reached = target(of: requestURI, in: request.bytes),
+            directory.isAlias(reached, of: before.served)
+        else {
             contexts[id.index].sessionCase = .originatingCDIV
             return evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
         }
@@ -98,9 +109,8 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         let context = contexts[id.index]
-        guard !context.served.isNone, let number = directory.profile(of: context.served) else {
-            return criteriaExhausted(id, arrival, request, routes, at: now, into: &effects)
-        }
+        guard context.profile >= 0 else { return criteriaExhausted(id, arrival, request, routes, at: now, into: &effects) }
+        let number = Int(context.profile)
         let evaluation = EvaluationContext(sessionCase: context.sessionCase, isRegistered: context.isRegistered)
         var index = start
         while let match = configuration.profiles[number].firstMatch(from: index, request, evaluation) {
@@ -132,15 +142,60 @@ extension ServingCSCF {
     ) {
         contexts[id.index].isAlive = false
         guard let flow = outgoing(route.destination) else {
+            return forwardToNamedServer(route, id, arrival, request, routes, at: now, into: &effects)
+        }
+        send(to: route, id, arrival, request, routes, over: flow, at: now, into: &effects)
+    }
+
+    /// To an application server whose address is not known from the start.
+    private mutating func forwardToNamedServer(
+        _ route: CriterionRoute, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet,
+        reusing waiting: SlotID? = nil, at now: Now, into effects: inout Effects
+    ) {
+        guard let name = configuration.applicationServers[Int(route.server)].location else {
+            return applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects)
+        }
+        let branch = waiting ?? addBranch(.applicationServer, to: id)
+        branches[branch.index].state = .answered
+        switch course(to: name, of: branch, at: now, into: &effects) {
+        case .over(let flow): send(to: route, id, arrival, request, routes, reusing: branch, over: flow, at: now, into: &effects)
+        case .waiting: break
+        case .nowhere: applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects)
+        }
+    }
+
+    /// A branch goes on to the application server whose criterion is being tried.
+    ///
+    /// - Parameter target: the one of its targets to send to; nil: the first of them.
+    mutating func forwardToCurrentServer(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, reusing branch: SlotID, over target: Flow?,
+        at now: Now, into effects: inout Effects
+    ) {
+        let context = contexts[id.index]
+        guard context.criterion >= 0, context.profile >= 0 else { return }
+        let route = criteria[Int(context.profile)][Int(context.criterion)]
+        if let target {
+            send(to: route, id, arrival, request, routes, reusing: branch, over: target, at: now, into: &effects)
+        } else {
+            forwardToNamedServer(route, id, arrival, request, routes, reusing: branch, at: now, into: &effects)
+        }
+    }
+
+    private mutating func send(
+        to route: CriterionRoute, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet,
+        reusing waiting: SlotID? = nil, over flow: Flow, at now: Now, into effects: inout Effects
+    ) {
+        guard mayTake(arrival.essentials.requestURI, flow) else {
             return applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects)
         }
         guard
             sendBranch(
                 .applicationServer, id, arrival, request, routes, to: .applicationServer(route, id),
-                uri: request[arrival.essentials.requestURI?.all ?? request.shape.requestURI], over: flow, at: now, into: &effects)
+                uri: request[arrival.essentials.requestURI?.all ?? request.shape.requestURI], reusing: waiting, over: flow, at: now,
+                into: &effects)
         else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
         // Timer F or B ends the wait at the latest; a shorter patience needs a timer of its own.
-        if route.answerWithin < configuration.timers.patience {
+        if contexts[id.index].timer.isNone, route.answerWithin < configuration.timers.patience {
             contexts[id.index].timer = wheel.schedule(at: now.monotonic + route.answerWithin, payload: id.rawValue)
         }
     }

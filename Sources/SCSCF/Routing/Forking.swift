@@ -24,14 +24,26 @@ extension ServingCSCF {
     private static let forkLimit = 10
 
     /// Contacts in the order in which they are tried: falling q, falling preference of the caller, newest first. Equal q
-    /// are one group; Request-Disposition may ask for one at a time, all at once, or only the best (RFC 3841 §9.1).
-    func targets(of subscriber: UInt32, for request: borrowing Message) -> [Target] {
+    /// are one group; Request-Disposition may ask for one at a time, all at once, or only the best (RFC 3841 §9.1). Of several
+    /// flows of one instance there is the one refreshed last (RFC 5626 §7).
+    ///
+    /// - Parameter instance: the only one that is wanted; empty: all.
+    func targets(of subscriber: UInt32, _ instance: [UInt8], for request: borrowing Message) -> [Target] {
         var targets: [Target] = []
         let preferences = CallerPreferences(request)
         registrar.forEachBinding(of: subscriber) { view in
             let rating = preferences.rating(contactParameters: view.parameters)
-            guard !rating.isDiscarded else { return }
-            targets.append(Target(binding: view.id, q: view.q, preference: rating.preference, updated: view.updated))
+            guard !rating.isDiscarded, instance.isEmpty || view.instance.equals(instance) else { return }
+            let target = Target(binding: view.id, q: view.q, preference: rating.preference, updated: view.updated)
+            var other = targets.count
+            if view.instance.byteCount > 0 {
+                for i in targets.indices where isInstance(targets[i].binding, view.instance) { other = i }
+            }
+            if other == targets.count {
+                targets.append(target)
+            } else if targets[other].updated <= target.updated {
+                targets[other] = target
+            }
         }
         guard targets.count > 1 else { return targets }
         targets.sort { ($0.q, $0.preference, $0.updated) > ($1.q, $1.preference, $1.updated) }
@@ -44,6 +56,11 @@ extension ServingCSCF {
             targets[i].group = targets[i - 1].group + (isNext ? 1 : 0)
         }
         return targets
+    }
+
+    private func isInstance(_ binding: BindingID, _ instance: RawSpan) -> Bool {
+        guard let view = registrar.binding(binding) else { return false }
+        return view.instance.equals(instance)
     }
 
     // MARK: Limits of forking

@@ -18,6 +18,7 @@ extension ServingCSCF {
             RequestContext(
                 server: arrival.server, source: arrival.flow, method: request.method, original: pool.store(request.bytes),
                 sender: sender))
+        if let uri = arrival.essentials.requestURI, uri.isSIPS { contexts[id.index].isSIPS = true }
         transactions[user: arrival.server] = id.rawValue
         if place.hasOthers { relays.remember(id, for: arrival.server) }
         if request.method == .invite, !isTried {
@@ -53,9 +54,11 @@ extension ServingCSCF {
         pool.release(context.original)
         pool.release(context.best)
         pool.release(context.challenges)
+        pool.release(context.servedName)
         var branch = context.firstBranch
         while !branch.isNone {
             let next = branches[branch.index].next
+            forgetAlternatives(of: branch)
             pool.release(branches[branch.index].uri)
             branches.remove(branch.index)
             branch = next
@@ -119,35 +122,57 @@ extension ServingCSCF {
     }
 
     /// Along the Route values that are left, or to the Request-URI of another network.
+    ///
+    /// - Parameters:
+    ///   - waiting: the branch that has waited, or failed at another target; nil: a new one.
+    ///   - target: where it is to go now; nil: where its URI leads.
     mutating func forwardOnward(
-        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, reusing waiting: SlotID? = nil,
+        over target: Flow? = nil, at now: Now, into effects: inout Effects
     ) {
         guard let requestURI = arrival.essentials.requestURI else { return refuse(id, arrival, request, 400, at: now, into: &effects) }
         let bytes = request.bytes
-        let target = routes.next?.uri ?? requestURI
-        let found =
-            routes.isEmpty ? way(to: requestURI, in: bytes) : destination(of: target, in: bytes).map { (destination: $0, isTrusted: false) }
-        guard let found else {
+        let next = routes.next?.uri ?? requestURI
+        guard let way = routes.isEmpty ? way(to: requestURI, in: bytes) : ownWay(to: next, in: bytes) else {
             return refuse(
                 id, arrival, request, 404,
-                warning: "nothing is known of \(String(octets: bytes[target.host])); name it under networks or hosts",
+                warning: "nothing is known of \(String(octets: bytes[next.host])); name it under networks or hosts",
                 at: now, into: &effects)
         }
-        guard let flow = outgoing(found.destination) else {
+        var branch = waiting
+        var found = target ?? outgoing(way.destination)
+        if found == nil, let name = way.name {
+            let located = waiting ?? addBranch(.route, to: id)
+            branches[located.index].state = .answered
+            branch = located
+            switch course(to: name, of: located, at: now, into: &effects) {
+            case .over(let flow): found = flow
+            case .waiting: return
+            case .nowhere(let status, let reason): return refuse(id, arrival, request, status, warning: reason, at: now, into: &effects)
+            }
+        }
+        guard let flow = found else {
             return refuse(id, arrival, request, 503, warning: "no listener sends there", at: now, into: &effects)
         }
+        if requestURI.isSIPS, !flow.transport.isSecure { return refuseSIPS(id, arrival, request, at: now, into: &effects) }
         guard
             sendBranch(
-                .route, id, arrival, request, routes, to: .onward(isTrusted: found.isTrusted),
-                uri: bytes[routes.isStrict ? target.all : requestURI.all], over: flow, at: now,
+                .route, id, arrival, request, routes, to: .onward(isTrusted: way.isTrusted),
+                uri: bytes[routes.isStrict ? next.all : requestURI.all], reusing: branch, over: flow, at: now,
                 into: &effects)
         else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
     }
 
     /// Where another network's requests go, or the URI's own address; nil: nothing is known of it.
-    func way(to uri: SIPURI, in bytes: RawSpan) -> (destination: Destination, isTrusted: Bool)? {
-        if let network = network(of: uri, in: bytes) { return (network.destination, network.isTrusted) }
-        return destination(of: uri, in: bytes).map { (destination: $0, isTrusted: false) }
+    func way(to uri: SIPURI, in bytes: RawSpan) -> Way? {
+        guard let network = network(of: uri, in: bytes) else { return ownWay(to: uri, in: bytes) }
+        return Way(destination: network.destination, name: network.location, isTrusted: network.isTrusted)
+    }
+
+    /// The address in a URI, or the name to be located; nil: neither.
+    func ownWay(to uri: SIPURI, in bytes: RawSpan) -> Way? {
+        if let destination = destination(of: uri, in: bytes) { return Way(destination: destination) }
+        return serverName(of: uri, in: bytes).map { Way(name: $0) }
     }
 
     private func network(of uri: SIPURI, in bytes: RawSpan) -> ServingCSCFConfiguration.NetworkPlan? {

@@ -2,7 +2,8 @@
 // the contact that gave it, one after the other by falling q; else the 3xx is one of the answers.
 //
 // A URI is tried once for a request. One of a user of ours is not followed: that user's services would be passed over. What
-// is left of the contacts is passed back, if nothing better comes.
+// is left of the contacts is passed back, if nothing better comes. From a SIPS URI none leads to a SIP URI, nor the other way
+// (RFC 5630 §5.3).
 
 import IMSProfile
 import SIPMessage
@@ -78,8 +79,11 @@ extension ServingCSCF {
         _ value: Slice, in bytes: RawSpan, of id: SlotID, besides redirection: Redirection
     ) -> (uri: [UInt8], q: UInt16)? {
         guard let contact = bytes.nameAddress(value), identity(of: contact.uri, in: bytes) == nil, !own.isOurs(contact.uri, in: bytes),
-            let destination = way(to: contact.uri, in: bytes)?.destination, outgoing(destination) != nil
+            contact.uri.isSIPS == contexts[id.index].isSIPS, let way = way(to: contact.uri, in: bytes)
         else { return nil }
+        if way.name == nil {
+            guard let flow = outgoing(way.destination), mayTake(contact.uri, flow) else { return nil }
+        }
         let uri = bytes.target(contact.uri)
         guard !hasTried(uri.span.bytes, for: id) else { return nil }
         for other in redirection.targets where isSame(other.uri.span.bytes, uri.span.bytes) { return nil }
@@ -141,15 +145,19 @@ extension ServingCSCF {
         contexts[id.index].waitingBranches += Int16(redirection.targets.count)
     }
 
+    /// - Parameter target: the one of its targets to send to; nil: where its URI leads.
     mutating func sendToRedirection(
-        _ branch: SlotID, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
-        into effects: inout Effects
+        _ branch: SlotID, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, over target: Flow?,
+        at now: Now, into effects: inout Effects
     ) {
         let octets = [UInt8](pool.bytes(branches[branch.index].uri))
         let bytes = octets.span.bytes
-        guard let uri = bytes.uri(Slice(0, octets.count)), let way = way(to: uri, in: bytes), let flow = outgoing(way.destination) else {
-            return
+        guard let uri = bytes.uri(Slice(0, octets.count)), let way = way(to: uri, in: bytes) else { return }
+        var found = target ?? outgoing(way.destination)
+        if found == nil, let name = way.name, case .over(let located) = course(to: name, of: branch, at: now, into: &effects) {
+            found = located
         }
+        guard let flow = found else { return }
         _ = sendBranch(
             .redirection, id, arrival, request, routes, to: .onward(isTrusted: way.isTrusted), uri: bytes, reusing: branch, over: flow,
             at: now, into: &effects)

@@ -18,8 +18,14 @@ struct RequestContext: BitwiseCopyable {
     var sender: Sender
     /// The served user, and the case in which it is served.
     var served = IdentityReference.none
+    /// What the served user is called, if its identity is a wildcard.
+    var servedName = PacketID.none
     var sessionCase = SessionCase.terminating
     var isRegistered = false
+    /// Whether the Request-URI is a SIPS URI.
+    var isSIPS = false
+    /// The profile of the served user as it was when the chain began, whose criteria are tried; or -1.
+    var profile: Int32 = -1
     /// The criterion that is being tried, or -1.
     var criterion: Int16 = -1
     /// A short-form criterion of this application server is skipped: the request came from it outside of a chain; or -1.
@@ -59,6 +65,8 @@ struct Branch: BitwiseCopyable {
     }
     enum State: UInt8, BitwiseCopyable {
         case waiting, sent, answered
+        /// Its server is being located (RFC 3263): nothing is sent yet, but it is pending.
+        case locating
         /// Not waited for any longer: what still comes is absorbed.
         case abandoned
     }
@@ -69,6 +77,8 @@ struct Branch: BitwiseCopyable {
     var state: State
     /// Of a request with which another shard goes on: that one.
     var shard: UInt8 = 0
+    /// Whether its server has targets that were not tried (RFC 3263 §4.3).
+    var hasAlternatives = false
     /// Of a contact: the binding, and the number of those that are tried together with it.
     var binding = BindingID(rawValue: .max)
     var group: UInt16 = 0
@@ -82,6 +92,8 @@ enum Owner: Equatable {
     case nobody
     case branch(SlotID)
     case thirdParty(SlotID)
+    /// The NOTIFY of one.
+    case subscription(SlotID)
 
     private static let kindShift: UInt32 = 29
 
@@ -90,6 +102,7 @@ enum Owner: Equatable {
         case .nobody: 0
         case .branch(let id): Owner.pack(id, 1)
         case .thirdParty(let id): Owner.pack(id, 2)
+        case .subscription(let id): Owner.pack(id, 3)
         }
     }
 
@@ -99,6 +112,7 @@ enum Owner: Equatable {
         switch packed.index >> Owner.kindShift {
         case 1: self = .branch(id)
         case 2: self = .thirdParty(id)
+        case 3: self = .subscription(id)
         default: self = .nobody
         }
     }

@@ -19,6 +19,7 @@ extension ServingCSCF {
             case .nobody: break
             case .branch(let branch): branchAnswered(branch, response, essentials, at: now, into: &effects)
             case .thirdParty(let id): thirdPartyAnswered(id, response, at: now, into: &effects)
+            case .subscription(let id): notifyAnswered(id, response, at: now, into: &effects)
             }
         }
     }
@@ -39,6 +40,7 @@ extension ServingCSCF {
         case .nobody: break
         case .branch(let branch): branchUnanswered(branch, status, at: now, into: &effects)
         case .thirdParty(let id): thirdPartyUnanswered(id, status, at: now, into: &effects)
+        case .subscription(let id): notifyUnanswered(id, into: &effects)
         }
     }
 
@@ -65,6 +67,7 @@ extension ServingCSCF {
         }
         if response.status < 300 { return succeeded(id, response, essentials, from: kind, at: now, into: &effects) }
         guard isFirstFinal, !contexts[id.index].isSettled else { return }
+        if response.status == 503, sendToNextTarget(branch, at: now, into: &effects) { return }
         if kind == .applicationServer, isFailure(response.status), !contexts[id.index].isAlive, !contexts[id.index].isCancelled,
             !endsSession(id)
         {
@@ -72,7 +75,11 @@ extension ServingCSCF {
                 core.applicationServerFailed(id, response.status, arrival, request, routes, at: now, into: &effects)
             }
         }
-        if kind == .contact, response.status == 430 { flowFailed(branches[branch.index].binding, of: id, at: now, into: &effects) }
+        if kind == .contact, response.status == 430 || response.status == 408,
+            triesAnotherFlow(after: branch, of: id, isGone: response.status == 430, at: now, into: &effects)
+        {
+            return
+        }
         if (300...302).contains(response.status), mayFollow(id, from: kind) {
             return redirected(id, response, essentials, from: kind, at: now, into: &effects)
         }
@@ -150,10 +157,16 @@ extension ServingCSCF {
         let id = branches[branch.index].context
         contexts[id.index].pendingBranches -= 1
         guard !contexts[id.index].isSettled else { return }
+        if sendToNextTarget(branch, at: now, into: &effects) { return }
         if branches[branch.index].kind == .applicationServer, !contexts[id.index].isAlive, !contexts[id.index].isCancelled {
             return withOriginal(of: id) { core, arrival, request, routes in
                 core.applicationServerFailed(id, status, arrival, request, routes, at: now, into: &effects)
             }
+        }
+        if branches[branch.index].kind == .contact {
+            // Where no proxy stands in between, a transport that fails is a flow that failed.
+            let isGone = status == 503 ? isFlowOfOurs(branches[branch.index].binding) : false
+            if status == 408 || isGone, triesAnotherFlow(after: branch, of: id, isGone: isGone, at: now, into: &effects) { return }
         }
         let context = contexts[id.index]
         if ResponseChoice.isBetter(status, than: context.bestStatus) {
@@ -193,7 +206,7 @@ extension ServingCSCF {
         let isAsserted = kind == .contact && response.status < 300 && !hidesFromSender(response, context)
         let start = effects.wire.bytes.count
         effects.wire.bytes.appendForwarded(response, essentials.via, as: isOverload ? 500 : nil, leavingOut: leftOut) { bytes in
-            if isAsserted { appendAssertedIdentity(context.served, into: &bytes) }
+            if isAsserted { appendAssertedIdentity(context.served, name: context.servedName, into: &bytes) }
             bytes.append(collected)
         }
         transactions.respond(context.server, status, from: start, at: now.monotonic, into: &effects.wire)
@@ -259,8 +272,8 @@ extension ServingCSCF {
 
     private func endsSession(_ id: SlotID) -> Bool {
         let context = contexts[id.index]
-        guard context.criterion >= 0, let number = directory.profile(of: context.served) else { return true }
-        return criteria[number][Int(context.criterion)].endsSession
+        guard context.criterion >= 0 else { return true }
+        return criteria[Int(context.profile)][Int(context.criterion)].endsSession
     }
 
     /// Default handling (TS 24.229 §5.4.3.2): SESSION_CONTINUED goes on with the request as it was before the server,

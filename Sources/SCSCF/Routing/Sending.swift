@@ -111,7 +111,7 @@ extension ServingCSCF {
         appendRouteFields(request, essentials, context, routes, hop, extraRoutes, over: flow, into: &bytes)
         bytes.appendMaxForwards(essentials.maxForwards)
         bytes.appendField(.maxBreadth, decimal: UInt64(context.breadth > 0 ? context.breadth : ForwardedRequest.breadth(of: request)))
-        appendIdentities(request, context, hop, &leftOut, into: &bytes)
+        appendIdentities(request, essentials, context, hop, &leftOut, into: &bytes)
         if context.sender.reason == .credentials { leftOut.insert(.proxyAuthorization) }
         bytes.appendFields(of: request, except: leftOut)
         bytes.appendBody(request.body)
@@ -143,13 +143,14 @@ extension ServingCSCF {
 
     /// P-Asserted-Identity, P-Served-User and P-Called-Party-ID as the next hop gets them.
     private func appendIdentities(
-        _ request: borrowing Message, _ context: RequestContext, _ hop: NextHop, _ leftOut: inout HeaderSet, into bytes: inout OctetBuffer
+        _ request: borrowing Message, _ essentials: Essentials, _ context: RequestContext, _ hop: NextHop, _ leftOut: inout HeaderSet,
+        into bytes: inout OctetBuffer
     ) {
         let hidesIdentity = asksToHideIdentity(request)
         if !context.sender.isTrusted {
             leftOut = leftOut.union(ServingCSCF.trustedOnly)
             if !context.sender.originator.isNone, hop.isTrusted || !hidesIdentity {
-                appendAssertedIdentity(context.sender.originator, into: &bytes)
+                appendAssertedOriginator(context.sender.originator, request, essentials, into: &bytes)
             }
         } else if !hop.isTrusted, hidesIdentity {
             leftOut.insert(.pAssertedIdentity)
@@ -161,8 +162,9 @@ extension ServingCSCF {
         case .contact:
             leftOut = leftOut.union(ServingCSCF.inside)
             leftOut.insert(.pCalledPartyID)
+            guard essentials.to.tag.isEmpty else { return }
             bytes.append("P-Called-Party-ID: <")
-            directory.appendPublicIdentity(context.served, into: &bytes)
+            appendCalledParty(context, essentials.requestURI, in: request.bytes, into: &bytes)
             bytes.append(">\r\n")
         case .onward(let isTrusted):
             if !isTrusted { leftOut = leftOut.union(ServingCSCF.inside) }
@@ -175,10 +177,12 @@ extension ServingCSCF {
     }
 
     /// The identity, and a second one of the other scheme if the set has one (TS 24.229 §5.4.3.2, RFC 3325 §9.1).
-    func appendAssertedIdentity(_ reference: IdentityReference, into bytes: inout OctetBuffer) {
+    ///
+    /// - Parameter name: what the identity is called, if it is a wildcard.
+    func appendAssertedIdentity(_ reference: IdentityReference, name: PacketID = .none, into bytes: inout OctetBuffer) {
         bytes.append("P-Asserted-Identity: <")
         let start = bytes.count
-        directory.appendPublicIdentity(reference, into: &bytes)
+        if name.isNone { directory.appendPublicIdentity(reference, into: &bytes) } else { bytes.append(pool.bytes(name)) }
         let isNumber = bytes.bytes(from: start, count: 4).equals("tel:")
         bytes.append(">")
         if let other = directory.firstIdentity(of: reference.subscriber, isNumber: !isNumber) {
@@ -192,7 +196,7 @@ extension ServingCSCF {
     /// `P-Served-User: <sip:alice@home1.test>;sescase=orig;regstate=reg` (RFC 5502, RFC 8498).
     private func appendServedUser(_ context: RequestContext, into bytes: inout OctetBuffer) {
         bytes.append("P-Served-User: <")
-        directory.appendPublicIdentity(context.served, into: &bytes)
+        appendServedName(context, into: &bytes)
         switch context.sessionCase {
         case .originatingCDIV: bytes.append(">;orig-cdiv\r\n")
         case .originating, .originatingUnregistered:

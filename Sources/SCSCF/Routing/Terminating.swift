@@ -21,7 +21,7 @@ extension ServingCSCF {
             }
             return forwardOnward(id, arrival, request, routes, at: now, into: &effects)
         }
-        guard let target = identity(of: requestURI, in: request.bytes) else {
+        guard let target = target(of: requestURI, in: request.bytes) else {
             let isOurs = requestURI.scheme == .tel || own.isOurs(requestURI, in: request.bytes) || isInDomain(requestURI, request.bytes)
             guard isOurs || contexts[id.index].sender.reason == .foreignNetwork else {
                 return forwardOnward(id, arrival, request, routes, at: now, into: &effects)
@@ -34,8 +34,8 @@ extension ServingCSCF {
         if let shard = otherShard(of: target.subscriber) {
             return relay(id, .terminating, contexts[id.index].sender, arrival, request, to: shard, at: now, into: &effects)
         }
-        let isRegistered = registrar.isRegistered(target.subscriber)
-        contexts[id.index].served = target
+        let isRegistered = isRegistered(target)
+        serve(target, id, arrival.essentials, request)
         contexts[id.index].isRegistered = isRegistered
         contexts[id.index].sessionCase = isRegistered ? .terminating : .terminatingUnregistered
         evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
@@ -57,7 +57,20 @@ extension ServingCSCF {
         guard contexts[id.index].isRegistered else {
             return refuse(id, arrival, request, 480, warning: "the recipient is not registered", at: now, into: &effects)
         }
-        let targets = targets(of: contexts[id.index].served.subscriber, for: request)
+        var instance: [UInt8] = []
+        if let uri = arrival.essentials.requestURI, isGRUU(uri, in: request.bytes) {
+            guard let named = self.instance(of: uri, in: request.bytes, contexts[id.index].served.subscriber) else {
+                return refuse(
+                    id, arrival, request, 404, warning: "no contact of the recipient is of the instance that the GRUU names", at: now,
+                    into: &effects)
+            }
+            instance = named
+        }
+        var targets = targets(of: contexts[id.index].served.subscriber, instance, for: request)
+        if contexts[id.index].isSIPS {
+            keepSecure(&targets)
+            if targets.isEmpty { return refuseSIPS(id, arrival, request, at: now, into: &effects) }
+        }
         guard !targets.isEmpty else {
             return refuse(
                 id, arrival, request, 480, warning: "no contact of the recipient fits the caller's preferences", at: now, into: &effects)
@@ -98,29 +111,43 @@ extension ServingCSCF {
         refuse(id, arrival, request, 480, warning: "no contact of the recipient can be reached", at: now, into: &effects)
     }
 
-    private mutating func sendToContact(
-        _ branch: SlotID, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
-        into effects: inout Effects
+    /// - Parameter target: the one of its targets to send to; nil: the way is still to be found.
+    mutating func sendToContact(
+        _ branch: SlotID, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, over target: Flow? = nil,
+        at now: Now, into effects: inout Effects
     ) {
         branches[branch.index].state = .answered
         if branches[branch.index].kind == .redirection {
-            return sendToRedirection(branch, id, arrival, request, routes, at: now, into: &effects)
+            return sendToRedirection(branch, id, arrival, request, routes, over: target, at: now, into: &effects)
         }
-        guard let hop = contactHop(branches[branch.index].binding) else { return }
+        guard let hop = contactHop(branches[branch.index].binding, isSIPS: contexts[id.index].isSIPS) else { return }
+        var found = target ?? hop.flow
+        if target == nil, let name = hop.name {
+            switch course(to: name, of: branch, at: now, into: &effects) {
+            case .over(let flow): found = isUnreachableStream(flow, hop.flow) ? hop.flow : flow
+            case .waiting: return
+            case .nowhere: break
+            }
+        }
+        guard let flow = found else { return }
         _ = sendBranch(
             .contact, id, arrival, request, routes, to: .contact, uri: hop.uri.span.bytes, extraRoutes: hop.routes.span.bytes,
-            reusing: branch, over: hop.flow, at: now, into: &effects)
+            reusing: branch, over: flow, at: now, into: &effects)
     }
 
-    private struct ContactHop {
+    struct ContactHop {
         var uri: [UInt8]
         var routes: [UInt8]
-        var flow: Flow
+        /// Nil: it can be reached by its name alone.
+        var flow: Flow?
+        /// A server to be located, whose targets come before the flow.
+        var name: ServerName?
     }
 
     /// The first Path value if there is one, else the Contact URI; the flow itself with outbound (RFC 5626 §5.3), or where
-    /// the Contact cannot be reached.
-    private func contactHop(_ binding: BindingID) -> ContactHop? {
+    /// the Contact cannot be reached. Whoever registered by a SIPS URI is reached over TLS, by a SIP URI if the request has
+    /// one (RFC 5630 §5.3).
+    func contactHop(_ binding: BindingID, isSIPS: Bool) -> ContactHop? {
         var hop: ContactHop?
         if let view = registrar.binding(binding) {
             let contact = view.uri
@@ -138,31 +165,43 @@ extension ServingCSCF {
                     firstBytes = path
                 }
             }
-            let plain = contact.target(uri)
+            var plain = contact.target(uri)
+            if uri.isSIPS, !isSIPS { plain = plain.span.bytes.withoutSecurity }
             if view.regID != nil, path.byteCount == 0 { hop = ContactHop(uri: plain, routes: routes, flow: view.flow) }
             if hop == nil, let destination = destination(of: first, in: firstBytes), let flow = outgoing(destination),
                 !isUnreachableStream(destination, view.flow)
             {
                 hop = ContactHop(uri: plain, routes: routes, flow: flow)
             }
-            if hop == nil, path.byteCount == 0 { hop = ContactHop(uri: plain, routes: routes, flow: view.flow) }
+            if hop == nil {
+                let name = destination(of: first, in: firstBytes) == nil ? serverName(of: first, in: firstBytes) : nil
+                let flow = path.byteCount == 0 ? view.flow : nil
+                if name != nil || flow != nil { hop = ContactHop(uri: plain, routes: routes, flow: flow, name: name) }
+            }
+            if uri.isSIPS, let flow = hop?.flow, !flow.transport.isSecure {
+                hop?.flow = nil
+                if hop?.name == nil { hop = nil }
+            }
         }
         return hop
     }
 
     /// A Contact on a stream whose address is that of the flow has no listener of its own to be expected: the flow is used.
-    private func isUnreachableStream(_ destination: Destination, _ flow: Flow) -> Bool {
+    func isUnreachableStream(_ destination: Destination, _ flow: Flow) -> Bool {
         destination.transport.isReliable && flow.connection != 0 && flow.transport == destination.transport
             && destination.endpoint.address == flow.remote.address
+    }
+
+    private func isUnreachableStream(_ located: Flow, _ flow: Flow?) -> Bool {
+        guard let flow else { return false }
+        return isUnreachableStream(Destination(endpoint: located.remote, transport: located.transport), flow)
     }
 
     /// A contact's edge lost the way to it (430): the binding is gone (RFC 5626 §5.3).
     mutating func flowFailed(_ binding: BindingID, of id: SlotID, at now: Now, into effects: inout Effects) {
         let subscriber = contexts[id.index].served.subscriber
         guard let token = registrar.remove(binding) else { return }
-        if !registrar.isRegistered(subscriber) { return userGone(subscriber, .network(token, failed: -1), at: now, into: &effects) }
-        registrar.confirm(token)
-        if configuration.isPersistent { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+        userGone(subscriber, .network(token, failed: -1), at: now, into: &effects)
     }
 }
 

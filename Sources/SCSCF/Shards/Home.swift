@@ -32,13 +32,23 @@ extension ServingCSCF {
     /// who is reached, in this order; a request of none of them may be anywhere.
     private mutating func requestHome(_ request: borrowing Message, _ essentials: Essentials) -> UInt8 {
         if let shard = chainShard(of: request) { return shard }
+        if request.method == .subscribe, let shard = subscriptionShard(of: request, essentials) { return shard }
         let bytes = request.bytes
         let user = request.method == .register ? essentials.to.uri : essentials.from.uri
         if let reference = identity(of: user, in: bytes) { return place.shard(of: reference.subscriber) }
-        if let uri = essentials.requestURI, let reference = identity(of: uri, in: bytes) { return place.shard(of: reference.subscriber) }
+        if let uri = essentials.requestURI, let reference = target(of: uri, in: bytes) { return place.shard(of: reference.subscriber) }
         var hasher = KeyHasher(commonSecret)
         hasher.combine(request[essentials.callID])
         return UInt8(truncatingIfNeeded: hasher.finish().low % UInt64(place.count))
+    }
+
+    /// The shard of the user whose registration is watched in a dialog of ours, by the user part of our Contact.
+    private mutating func subscriptionShard(of request: borrowing Message, _ essentials: Essentials) -> UInt8? {
+        guard !essentials.to.tag.isEmpty, let uri = essentials.requestURI else { return nil }
+        scratch.removeAll()
+        guard scratch.appendIdentity(inSubscriptionUser: request[uri.user]), let watched = directory.publicIdentity(scratch.bytes)
+        else { return nil }
+        return place.shard(of: watched.subscriber)
     }
 
     /// The shard in the original dialog identifier that the topmost Route value holds. Whether we have made it is for that

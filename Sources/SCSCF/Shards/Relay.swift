@@ -128,6 +128,9 @@ extension ServingCSCF {
             beginChain(arrival, request, routes, at: now, into: &effects)
         case .originating:
             chainBegins(sender, arrival, request, routes, at: now, into: &effects)
+        case .terminating where !essentials.to.tag.isEmpty:
+            guard let target = target(of: arrival.essentials.requestURI ?? received, in: request.bytes) else { return }
+            reachInstance(of: target, arrival, request, routes, sender, at: now, into: &effects)
         case .terminating:
             let id = open(arrival, request, sender, isTried: true, at: now, into: &effects)
             contexts[id.index].originServer = sender.server

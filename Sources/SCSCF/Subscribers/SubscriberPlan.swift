@@ -1,5 +1,8 @@
 // Subscribers as they are provisioned: one, or a numeric range of them that is never spelt out.
 
+public import SIPRegistrar
+public import SansIO
+
 /// Text with holes for the subscriber's name: literal, name, literal ...
 public struct IdentityTemplate: Sendable, Equatable {
     /// The literals; there is a hole between any two.
@@ -22,10 +25,19 @@ public struct SubscriberPlan: Sendable {
     /// Private identities with their domain, and their passwords (nil: none).
     public var privateIdentities: [IdentityTemplate]
     public var passwords: [IdentityTemplate?]
+    /// For each private identity the keys of its SIM, by which it is authenticated in place of a password (nil: none).
+    public var sims: [AKACredentials?]
     /// Whether requests are challenged.
     public var isAuthenticated: Bool
+    /// With early IMS security (TR 33.978): the address that alone may register, and is believed without a challenge.
+    public var address: IPAddress?
     /// For each public identity the number of its service profile; nil: no criteria.
     public var profiles: [Int?]
+    /// For each public identity the number of its alias group: identities of one group are exchangeable (TS 29.228 Annex E);
+    /// nil: those that share a profile are.
+    public var aliasGroups: [Int?]
+    /// Services and wildcards; of a range none.
+    public var specialIdentities: [SpecialIdentity] = []
 
     public init(
         name: String, publicIdentities: [IdentityTemplate], privateIdentities: [IdentityTemplate], passwords: [IdentityTemplate?],
@@ -39,8 +51,10 @@ public struct SubscriberPlan: Sendable {
         isBarred = Array(repeating: false, count: publicIdentities.count)
         self.privateIdentities = privateIdentities
         self.passwords = passwords
+        sims = Array(repeating: nil, count: privateIdentities.count)
         self.isAuthenticated = isAuthenticated
         profiles = Array(repeating: profile, count: publicIdentities.count)
+        aliasGroups = Array(repeating: nil, count: publicIdentities.count)
     }
 
     /// How many subscribers the plan stands for.

@@ -18,6 +18,8 @@ public struct Via: BitwiseCopyable, Sendable {
     public var maddr: Slice
     /// The parameter `rport` with its value (empty: the peer asks for it); nil: it is not there.
     public var rport: Slice?
+    /// Whether requests to sent-by may go over the connection that this one came on (RFC 5923 §5).
+    public var hasAlias = false
 
     /// Whether the branch has the cookie of RFC 3261 and something behind it (§8.1.1.7; RFC 4475 §3.2.1).
     public var hasUniqueBranch: Bool { branch.count > 7 }
@@ -104,6 +106,8 @@ extension RawSpan {
                     via.rport = value
                 } else if text.equalsIgnoringCase("maddr") {
                     via.maddr = value
+                } else if text.equalsIgnoringCase("alias") {
+                    via.hasAlias = true
                 }
             case 6: if text.equalsIgnoringCase("branch") { via.branch = value }
             case 8: if text.equalsIgnoringCase("received") { via.received = value }

@@ -11,8 +11,10 @@ struct Binding: BitwiseCopyable {
     var next: UInt32 = .max
     /// Expires no later than the binding; a refresh leaves it as it is, and it is set anew when it fires too early.
     var timer = TimerID.none
-    /// CSeq of the REGISTER that made it or refreshed it last.
+    /// CSeq of the REGISTER that made it or refreshed it last, and of the first one since its Call-ID is what it is:
+    /// temporary GRUUs from before that are void (RFC 5627 §3.2).
     var sequence: UInt32
+    var firstSequence: UInt32
     var expiry: Instant
     var updated: Instant
     var flow: Flow

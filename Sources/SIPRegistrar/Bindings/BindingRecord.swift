@@ -4,13 +4,13 @@
 //   version (1) | checksum (8) | count (1) | for each binding: numbers, lengths, text
 //
 // Numbers are in the order of the network. Any octets may be given to `restore`: what is not a sound record of a version
-// known here is refused.
+// known here is refused. Version 1 had no CSeq of the first REGISTER: the one of the last is taken.
 
 import SIPMessage
 public import SansIO
 
 extension Registrar {
-    private static var recordVersion: UInt8 { 1 }
+    private static var recordVersion: UInt8 { 2 }
     /// Where the checksum, and what it covers, begin.
     private static var checksumStart: Int { 1 }
     private static var coveredStart: Int { 9 }
@@ -35,21 +35,26 @@ extension Registrar {
             index = binding.next
         }
         let covered = start + Registrar.coveredStart
-        let checksum = Registrar.checksum(buffer.bytes(from: covered, count: buffer.count - covered))
+        let checksum = Registrar.checksum(
+            buffer.bytes(from: covered, count: buffer.count - covered), version: Registrar.recordVersion)
         buffer.overwrite(at: start + Registrar.checksumStart, withNumber: checksum)
     }
 
     /// Puts stored bindings in place of what the subscriber has. Those whose time is over are dropped; a stream's
     /// connection is void, so its bindings are reached by their Contact URI.
     ///
-    /// - Returns: false, with nothing changed: the record is damaged, or of another version.
-    public mutating func restore(_ record: RawSpan, of subscriber: UInt32, at now: Now) -> Bool {
-        guard isSound(record) else { return false }
+    /// - Returns: how many were dropped; nil, with nothing changed: the record is damaged, or of another version.
+    public mutating func restore(_ record: RawSpan, of subscriber: UInt32, at now: Now) -> Int? {
+        guard isSound(record) else { return nil }
         removeList(of: subscriber)
-        var cursor = RecordCursor(position: Registrar.coveredStart + 1)
+        var dropped = 0
+        var cursor = RecordCursor(position: Registrar.coveredStart + 1, version: record[0])
         while let stored = cursor.nextBinding(in: record) {
             let left = min(stored.expiry - now.wall, .seconds(Int(settings.maximumExpires)))
-            guard left > .zero else { continue }
+            guard left > .zero else {
+                dropped += 1
+                continue
+            }
             var binding = stored.binding
             binding.subscriber = subscriber
             binding.expiry = now.monotonic + left
@@ -57,14 +62,14 @@ extension Registrar {
             binding.octets = pool.store(record[stored.text])
             insert(binding)
         }
-        return true
+        return dropped
     }
 
     private func isSound(_ record: RawSpan) -> Bool {
-        guard record.byteCount > Registrar.coveredStart, record[0] == Registrar.recordVersion else { return false }
-        var cursor = RecordCursor(position: Registrar.checksumStart)
+        guard record.byteCount > Registrar.coveredStart, (1...Registrar.recordVersion).contains(record[0]) else { return false }
+        var cursor = RecordCursor(position: Registrar.checksumStart, version: record[0])
         let covered = record.part(Registrar.coveredStart, record.byteCount - Registrar.coveredStart)
-        guard cursor.number(in: record, octets: 8) == Registrar.checksum(covered),
+        guard cursor.number(in: record, octets: 8) == Registrar.checksum(covered, version: record[0]),
             let count = cursor.number(in: record, octets: 1)
         else { return false }
         for _ in 0..<count where cursor.nextBinding(in: record) == nil { return false }
@@ -72,8 +77,8 @@ extension Registrar {
     }
 
     /// Finds damage, not malice: the key is no secret.
-    private static func checksum(_ octets: RawSpan) -> UInt64 {
-        var hasher = KeyHasher(HashSecret(0, UInt64(recordVersion)))
+    private static func checksum(_ octets: RawSpan, version: UInt8) -> UInt64 {
+        var hasher = KeyHasher(HashSecret(0, UInt64(version)))
         hasher.combine(octets)
         return hasher.finish().low
     }
@@ -82,6 +87,7 @@ extension Registrar {
 /// A place in a record.
 struct RecordCursor {
     var position: Int
+    let version: UInt8
 
     struct StoredBinding {
         var binding: Binding
@@ -103,14 +109,16 @@ struct RecordCursor {
     /// The next binding; nil: the record ends here, or it is not one.
     mutating func nextBinding(in record: RawSpan) -> StoredBinding? {
         guard let expiry = time(in: record), let updated = time(in: record), let device: UInt16 = value(in: record),
-            let sequence: UInt32 = value(in: record), let flow = flow(in: record), let text = contactText(in: record)
+            let sequence: UInt32 = value(in: record), let firstSequence = version < 2 ? sequence : value(in: record),
+            let flow = flow(in: record), let text = contactText(in: record)
         else { return nil }
         let slice = Slice(position, position + text.total)
         guard record.byteCount - position >= text.total, text.isSound else { return nil }
         guard record[slice].uri(text.uriSlice) != nil else { return nil }
         position += text.total
         let binding = Binding(
-            subscriber: 0, sequence: sequence, expiry: .zero, updated: .zero, flow: flow, device: device, text: text)
+            subscriber: 0, sequence: sequence, firstSequence: firstSequence, expiry: .zero, updated: .zero, flow: flow, device: device,
+            text: text)
         return StoredBinding(binding: binding, expiry: expiry, updated: updated, text: slice)
     }
 
@@ -150,6 +158,7 @@ extension OctetBuffer {
         appendNumber((now.wall + (binding.updated - now.monotonic)).microseconds)
         appendNumber(binding.device)
         appendNumber(binding.sequence)
+        appendNumber(binding.firstSequence)
         let address = binding.flow.remote.address
         appendNumber(binding.flow.transport.rawValue)
         appendNumber(binding.flow.listener)

@@ -63,8 +63,9 @@ public struct BindingView: ~Escapable {
         @_lifetime(copy self)
         get { octets[binding.text.chargingIDSlice] }
     }
-    /// CSeq of the last REGISTER.
+    /// CSeq of the last REGISTER, and of the first one with the same Call-ID (`first-cseq` of RFC 5628 §5.2).
     public var sequence: UInt32 { binding.sequence }
+    public var firstSequence: UInt32 { binding.firstSequence }
     public var subscriber: UInt32 { binding.subscriber }
     /// The number of the private identity that registered it.
     public var device: UInt16 { binding.device }

@@ -26,6 +26,7 @@ extension Registrar {
             guard changesAnything(registration) else { return .fetched }
             let replacesOthers = replacesOtherContacts
             try checkRoom(registration, replacesOthers: replacesOthers)
+            try checkSize(registration, replacesOthers: replacesOthers)
             return .changed(apply(registration, replacesOthers: replacesOthers))
         } catch {
             return .rejected(error)
@@ -161,6 +162,20 @@ extension Registrar {
         guard kept + added <= settings.maximumContacts else { throw RegistrationRefusal(403, .contact, .tooManyContacts) }
     }
 
+    /// All contacts of a subscriber have to fit into one answer. Short ones always do.
+    private func checkSize(_ registration: Registration, replacesOthers: Bool) throws(RegistrationRefusal) {
+        guard request.octetCount > RegistrarSettings.shortRequest else { return }
+        var total = 0
+        for contact in request.contacts where contact.interval > 0 && !contact.isSuperseded { total += contact.text.total }
+        var index = first[registration.subscriber]
+        while index != .max {
+            let isKept = !isDropped(index, registration, replacesOthers: replacesOthers)
+            if isKept, !request.contacts.contains(where: { $0.binding == index }) { total += bindings[index].text.total }
+            index = bindings[index].next
+        }
+        guard total <= RegistrarSettings.maximumTotalSize else { throw RegistrationRefusal(403, .contact, .tooManyContacts) }
+    }
+
     /// Whether the request takes this binding away.
     private func isDropped(_ index: UInt32, _ registration: Registration, replacesOthers: Bool) -> Bool {
         for contact in request.contacts where contact.binding == index && !contact.isSuperseded { return contact.interval == 0 }
@@ -209,7 +224,7 @@ extension Registrar {
         let octets = request.store(contact, in: &pool)
         insert(
             Binding(
-                subscriber: registration.subscriber, sequence: registration.sequence,
+                subscriber: registration.subscriber, sequence: registration.sequence, firstSequence: registration.sequence,
                 expiry: registration.now + .seconds(Int(contact.interval)), updated: registration.now, flow: registration.flow,
                 device: registration.device, text: contact.text, octets: octets))
     }
@@ -221,8 +236,12 @@ extension Registrar {
         bindings[index].updated = registration.now
         bindings[index].sequence = registration.sequence
         bindings[index].device = registration.device
+        if !contact.isBound { bindings[index].firstSequence = registration.sequence }
         let old = bindings[index].octets
         if bindings[index].text != contact.text || !request.isStored(contact, under: old, in: pool) {
+            if !pool.bytes(old)[bindings[index].text.callIDSlice].equals(request.callID) {
+                bindings[index].firstSequence = registration.sequence
+            }
             bindings[index].octets = request.store(contact, in: &pool)
             bindings[index].text = contact.text
             pool.release(old)

@@ -114,15 +114,37 @@ public struct Registrar: ~Copyable {
         forEachBinding(of: subscriber) { binding in
             let expires = binding.expires(at: now)
             guard expires > 0 else { return }
-            buffer.append("Contact: <")
-            buffer.append(binding.uri)
-            buffer.append(">")
-            buffer.append(binding.parameters)
-            buffer.append(";expires=")
-            buffer.appendDecimal(UInt64(expires))
+            buffer.appendContact(binding, expires: expires)
             buffer.append("\r\n")
         }
     }
+
+    /// The same with the GRUUs of each contact that tells its instance (RFC 5627 §5.3).
+    ///
+    /// - Parameters:
+    ///   - addressOfRecord: a SIP URI in its canonical form.
+    ///   - identity: the number by which `factory` is to name the address-of-record, beside the subscriber's.
+    public func appendContacts(
+        of subscriber: UInt32, at now: Instant, withGRUUsOf addressOfRecord: RawSpan, identity: UInt16, by factory: GRUUFactory,
+        into buffer: inout OctetBuffer
+    ) {
+        forEachBinding(of: subscriber) { binding in
+            let expires = binding.expires(at: now)
+            guard expires > 0 else { return }
+            buffer.appendContact(binding, expires: expires)
+            if (1...Registrar.longestInstance).contains(binding.instance.byteCount) {
+                buffer.append(";pub-gruu=\"")
+                buffer.appendPublicGRUU(of: addressOfRecord, instance: binding.instance)
+                buffer.append("\";temp-gruu=\"")
+                buffer.appendTemporaryGRUU(of: addressOfRecord, identity: identity, binding, by: factory)
+                buffer.append("\"")
+            }
+            buffer.append("\r\n")
+        }
+    }
+
+    /// Octets of an instance identifier that GRUUs are made of; a URN is far shorter.
+    private static let longestInstance = 256
 
     // MARK: The end of bindings
 
@@ -251,6 +273,18 @@ public struct Registrar: ~Copyable {
         guard isEarlier else { return }
         wheel.cancel(bindings[index].timer)
         bindings[index].timer = wheel.schedule(at: expiry, payload: bindings.id(of: index).rawValue)
+    }
+}
+
+extension OctetBuffer {
+    /// A Contact field without its line end.
+    fileprivate mutating func appendContact(_ binding: borrowing BindingView, expires: UInt32) {
+        append("Contact: <")
+        append(binding.uri)
+        append(">")
+        append(binding.parameters)
+        append(";expires=")
+        appendDecimal(UInt64(expires))
     }
 }
 

@@ -25,6 +25,11 @@ public struct RegistrarSettings: BitwiseCopyable, Sendable {
     /// Octets kept of one contact: URI, parameters, Path and Call-ID together; past it 400.
     public let maximumContactSize: Int
 
+    /// Octets kept of all contacts of one subscriber, past which one that is no short one is refused (403), and up to how
+    /// many octets of a request its contacts are short ones.
+    static let maximumTotalSize = 32_768
+    static let shortRequest = 2048
+
     public init(
         profile: Profile = .ims, minimumExpires: UInt32 = 60, defaultExpires: UInt32 = 3600, maximumExpires: UInt32 = 600_000,
         maximumContacts: Int = 32, maximumBindings: Int = 8_000_000, maximumContactSize: Int = 8192

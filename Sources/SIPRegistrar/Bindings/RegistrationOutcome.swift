@@ -61,7 +61,8 @@ public struct RegistrationRefusal: Error, BitwiseCopyable, Sendable {
 
     public enum Reason: UInt8, BitwiseCopyable, Sendable, CaseIterable {
         case malformedContact, contactTooLong, wildcardNotAlone, wildcardWithoutZeroExpires, severalFlows, malformedPath, strictPath
-        case noOutboundAtFirstHop, intervalTooBrief, unknownContact, outOfOrder, tooManyContacts, tooManyBindings
+        case noOutboundAtFirstHop, intervalTooBrief, unknownContact, outOfOrder, tooManyContacts, tooManyBindings, contactIsGRUU
+        case insecureContact
 
         /// In words, for a Warning or a log.
         public var text: StaticString {
@@ -79,6 +80,8 @@ public struct RegistrationRefusal: Error, BitwiseCopyable, Sendable {
             case .outOfOrder: "CSeq not higher than that of the stored contact"
             case .tooManyContacts: "too many contacts"
             case .tooManyBindings: "registrar is full"
+            case .contactIsGRUU: "Contact is the address-of-record or a GRUU of it"
+            case .insecureContact: "a SIPS Contact needs SIPS URIs as Request-URI, as all Contacts and in Path"
             }
         }
     }

@@ -36,6 +36,9 @@ struct RegistrationRequest: ~Copyable {
     /// Call-ID, Path and the P- headers stand before each contact's own octets.
     private var commonCount = 0
     private var honoursFlows = false
+    /// Whether a URI was read that is no SIPS URI: the Request-URI, one of Path or one of a contact that is to be bound.
+    private var holdsInsecureURI = false
+    private var holdsSIPSContact = false
     /// Whether the field being read holds line ends.
     private var holdsLineEnds = false
 
@@ -44,6 +47,9 @@ struct RegistrationRequest: ~Copyable {
         for contact in contacts where contact.interval > 0 { return false }
         return true
     }
+
+    /// Octets that are kept of all contacts.
+    var octetCount: Int { buffer.count }
 
     var callID: RawSpan {
         @_lifetime(borrow self)
@@ -71,11 +77,16 @@ struct RegistrationRequest: ~Copyable {
         contacts.removeAll(keepingCapacity: true)
         buffer.removeAll()
         scope = .contacts
+        holdsInsecureURI = essentials.requestURI?.scheme != .sips
+        holdsSIPSContact = false
         honoursFlows = request.lists("outbound", in: .supported)
         let firstHop = try readCommon(request, essentials)
         guard commonCount < settings.maximumContactSize else { throw RegistrationRefusal(400, .path, .contactTooLong) }
         try readContacts(request, settings)
+        // RFC 5630 §5.2.
+        guard !holdsSIPSContact || !holdsInsecureURI else { throw RegistrationRefusal(400, .contact, .insecureContact) }
         try checkFlows(firstHop)
+        try checkTargets(request, essentials.to.uri)
         for contact in contacts where contact.interval > 0 && contact.interval < min(settings.minimumExpires, 3600) {
             throw RegistrationRefusal(423, .contact, .intervalTooBrief, minimumExpires: settings.minimumExpires)
         }
@@ -126,6 +137,7 @@ struct RegistrationRequest: ~Copyable {
                 guard request.bytes.parameter("lr", in: address.uri.parameters) != nil else {
                     throw RegistrationRefusal(400, .path, .strictPath)
                 }
+                if address.uri.scheme != .sips { holdsInsecureURI = true }
                 if buffer.count > start { buffer.append(", ") }
                 append(request[value])
                 firstHop = request.bytes.parameter("ob", in: address.uri.parameters) == nil ? .lacksOutbound : .supportsOutbound
@@ -187,6 +199,11 @@ struct RegistrationRequest: ~Copyable {
         buffer.append(request[address.uri.all])
         let (text, ownInterval) = try readParameters(
             address.parameters, in: request.bytes, from: start, uriCount: Int(address.uri.all.count), settings)
+        if address.uri.scheme != .sips {
+            holdsInsecureURI = true
+        } else if ownInterval ?? interval > 0 {
+            holdsSIPSContact = true
+        }
         contacts.append(
             RequestedContact(
                 uri: address.uri, interval: min(ownInterval ?? interval, settings.maximumExpires), text: text,
@@ -270,6 +287,22 @@ struct RegistrationRequest: ~Copyable {
         guard flows > 0 else { return }
         guard flows == 1 else { throw RegistrationRefusal(400, .contact, .severalFlows) }
         guard firstHop != .lacksOutbound else { throw RegistrationRefusal(439, nil, .noOutboundAtFirstHop) }
+    }
+
+    /// A contact that leads back to the address-of-record would be a loop: neither a GRUU of it may be one, nor, where
+    /// GRUUs are asked for, the address itself (RFC 5627 §5.1).
+    private func checkTargets(_ request: borrowing Message, _ addressOfRecord: SIPURI) throws(RegistrationRefusal) {
+        let bytes = request.bytes
+        for contact in contacts where contact.interval > 0 {
+            let isGRUU = contact.uri.parameters.isEmpty ? false : bytes.parameter("gr", in: contact.uri.parameters) != nil
+            if !isGRUU {
+                guard contact.text.instanceCount > 0, request.has(.supported), request.lists("gruu", in: .supported) else { continue }
+            }
+            guard contact.uri.isSIP, bytes[contact.uri.host].equalsIgnoringCase(bytes[addressOfRecord.host]) else { continue }
+            let isSame = bytes[contact.uri.user].equals(bytes[addressOfRecord.user]) && contact.uri.port == addressOfRecord.port
+            guard isSame || (isGRUU && bytes[contact.uri.user].isTemporaryGRUU) else { continue }
+            throw RegistrationRefusal(403, .contact, .contactIsGRUU)
+        }
     }
 
     /// Appends text; line ends, of a folded field or stray, become spaces.

@@ -31,21 +31,21 @@ struct DeviceLedger: ~Copyable {
 
     var count: Int { entries.count }
 
-    func entry(of key: UInt64) -> Entry? { keys[DeviceLedger.hash(key)].map { entries[$0] } }
+    func entry(of key: UInt64) -> Entry? { keys[KeyHash(number: key)].map { entries[$0] } }
 
     mutating func set(_ entry: Entry) {
-        if let slot = keys[DeviceLedger.hash(entry.key)] {
+        if let slot = keys[KeyHash(number: entry.key)] {
             let isQueued = entries[slot].isQueued
             entries[slot] = entry
             entries[slot].isQueued = isQueued
         } else {
-            keys.set(DeviceLedger.hash(entry.key), to: entries.insert(entry).index)
+            keys.set(KeyHash(number: entry.key), to: entries.insert(entry).index)
         }
     }
 
     /// Looks at an entry again when it may have become needless. Dues come nearly in order, so a queue will do.
     mutating func review(_ key: UInt64, at due: Instant) {
-        guard let slot = keys[DeviceLedger.hash(key)], !entries[slot].isQueued else { return }
+        guard let slot = keys[KeyHash(number: key)], !entries[slot].isQueued else { return }
         entries[slot].isQueued = true
         queue.append(Queued(due: due, entry: entries.id(of: slot)))
     }
@@ -64,18 +64,20 @@ struct DeviceLedger: ~Copyable {
     }
 
     mutating func remove(_ key: UInt64) {
-        let hash = DeviceLedger.hash(key)
+        let hash = KeyHash(number: key)
         guard let slot = keys[hash] else { return }
         keys.remove(hash)
         entries.remove(slot)
     }
+}
 
-    /// The keys are our own numbers, so no secret is needed, but every bit must count (the finisher of SplitMix64).
-    private static func hash(_ key: UInt64) -> KeyHash {
-        var z = key &+ 0x9E37_79B9_7F4A_7C15
+extension KeyHash {
+    /// Of a number of our own: no secret is needed, but every bit must count (the finisher of SplitMix64).
+    init(number: UInt64) {
+        var z = number &+ 0x9E37_79B9_7F4A_7C15
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         z ^= z >> 31
-        return KeyHash(low: z, high: z)
+        self.init(low: z, high: z)
     }
 }

@@ -1,4 +1,4 @@
-// Digest authentication, the server's part (RFC 2617, RFC 7616, RFC 3261 §22). Nonces are not stored; what is stored is
+// Digest authentication, the server's part (RFC 2617, RFC 7616, RFC 8760, RFC 3261 §22). Nonces are not stored; what is stored is
 // the last one that each device answered rightly, so that no answer counts twice.
 //
 // A nonce is fresh for the life of a challenge. Once answered it stays in use, with a rising count, until the device
@@ -17,12 +17,25 @@ public struct DigestSettings: Sendable {
     public let allowedFailures: Int
     /// Whether answers without qop (RFC 2069) are refused as malformed.
     public let requiresQop: Bool
+    /// What is offered, each by a challenge of its own, in this order (RFC 8760 §2.4). An answer by another counts as none.
+    public let functions: [DigestFunction]
+    /// The qops of each challenge, in this order.
+    public let qops: [DigestQop]
 
-    public init(realm: [UInt8], challengeLifetime: TimeSpan = .seconds(240), allowedFailures: Int = 3, requiresQop: Bool = false) {
+    /// - Parameters:
+    ///   - functions: one at least.
+    ///   - qops: one at least.
+    public init(
+        realm: [UInt8], challengeLifetime: TimeSpan = .seconds(240), allowedFailures: Int = 3, requiresQop: Bool = false,
+        functions: [DigestFunction] = [.md5], qops: [DigestQop] = [.auth]
+    ) {
+        precondition(!functions.isEmpty && !qops.isEmpty, "nothing to offer")
         self.realm = realm
         self.challengeLifetime = challengeLifetime
         self.allowedFailures = min(max(allowedFailures, 0), 254)
         self.requiresQop = requiresQop
+        self.functions = functions
+        self.qops = qops
     }
 }
 
@@ -30,6 +43,10 @@ public struct DigestAuthenticator: ~Copyable {
     public let settings: DigestSettings
     /// The realm as it stands between quotes.
     private let realm: [UInt8]
+    /// The end of each challenge, behind the nonce, and what they offer as sets.
+    private var offers = TextList()
+    private let functions: UInt8
+    private let qops: DigestQops
     private var nonces: NonceSource
     private var devices = DeviceLedger()
     private var hasher = DigestHasher()
@@ -42,6 +59,16 @@ public struct DigestAuthenticator: ~Copyable {
         var quoted = OctetBuffer()
         quoted.appendEscaped(settings.realm.span.bytes)
         realm = [UInt8](quoted.bytes)
+        functions = settings.functions.reduce(0) { $0 | $1.mask }
+        qops = DigestQops(settings.qops)
+        for function in settings.functions {
+            offers.add { text in
+                text.append(", algorithm=")
+                text.append(function.name)
+                text.append(settings.qops)
+                text.append("\r\n")
+            }
+        }
         nonces = NonceSource(secret: secret, start: start)
     }
 
@@ -50,7 +77,7 @@ public struct DigestAuthenticator: ~Copyable {
 
     // MARK: Challenge
 
-    /// Writes a challenge with a new nonce.
+    /// Writes a challenge for each function that is offered, all with one new nonce.
     ///
     /// - Parameters:
     ///   - header: WWW-Authenticate (with 401) or Proxy-Authenticate (with 407).
@@ -58,36 +85,49 @@ public struct DigestAuthenticator: ~Copyable {
     public mutating func appendChallenge(
         _ header: HeaderName = .wwwAuthenticate, isStale: Bool = false, at now: Instant, into buffer: inout OctetBuffer
     ) {
-        buffer.append(header.text)
-        buffer.append(": Digest realm=\"")
-        buffer.append(realm)
-        buffer.append("\", nonce=\"")
-        buffer.appendNonce(nonces.next(at: now), nonces)
-        buffer.append(isStale ? "\", stale=true, algorithm=MD5, qop=\"auth\"\r\n" : "\", algorithm=MD5, qop=\"auth\"\r\n")
+        let nonce = nonces.next(at: now)
+        for number in 0..<settings.functions.count {
+            buffer.append(header.text)
+            buffer.append(": Digest realm=\"")
+            buffer.append(realm)
+            buffer.append("\", nonce=\"")
+            buffer.appendNonce(nonce, nonces)
+            buffer.append(isStale ? "\", stale=true" : "\"")
+            offers.append(number, into: &buffer)
+        }
     }
 
     // MARK: Verification
 
+    /// By which algorithm credentials were computed; nil: by one that was not offered.
+    public func algorithm(of credentials: DigestParameters, in bytes: RawSpan) -> DigestAlgorithm? {
+        guard let algorithm = DigestAlgorithm(bytes[credentials.algorithm]), functions & algorithm.function.mask != 0 else { return nil }
+        return algorithm
+    }
+
     /// Verifies credentials, and counts.
     ///
     /// - Parameters:
+    ///   - algorithm: theirs.
     ///   - bytes: the octets that the credentials were read from.
     ///   - method: of the request. Its URI is taken as the credentials have it; whether that one will do is the caller's
     ///     question.
+    ///   - body: of the request.
     ///   - device: the number of the private identity that `username` stands for.
-    ///   - ha1: of the user name as it was sent, the realm and the password.
+    ///   - ha1: of the user name as it was sent, the realm and the password, by the algorithm's function.
     public mutating func verify(
-        _ credentials: DigestParameters, in bytes: RawSpan, method: RawSpan, device: UInt64, ha1: DigestHash, at now: Instant
+        _ credentials: DigestParameters, by algorithm: DigestAlgorithm, in bytes: RawSpan, method: RawSpan, body: RawSpan, device: UInt64,
+        ha1: DigestHash, at now: Instant
     ) -> DigestVerdict {
         reviewDevices(at: now)
-        guard let algorithm = DigestAlgorithm(bytes[credentials.algorithm]), bytes[credentials.realm].equals(realm),
-            !credentials.nonce.isEmpty, !credentials.response.isEmpty
-        else { return .absent }
-        if let fault = fault(of: credentials, in: bytes, algorithm) { return .malformed(fault) }
-        guard let response = DigestHash(hexadecimal: bytes[credentials.response]) else { return .malformed(.response) }
+        guard bytes[credentials.realm].equals(realm), !credentials.nonce.isEmpty, !credentials.response.isEmpty else { return .absent }
+        if let fault = credentials.fault(in: bytes, algorithm, qops, requiresQop: settings.requiresQop) { return .malformed(fault) }
+        guard let response = DigestHash(hexadecimal: bytes[credentials.response], by: algorithm.function) else {
+            return .malformed(.response)
+        }
         let count = nonceCount(of: credentials, in: bytes)
         guard let stamp = nonces.stamp(of: bytes[credentials.nonce]), isUsable(stamp, count, by: device, at: now) else { return .stale }
-        let parts = bytes.digestParts(credentials, algorithm)
+        let parts = bytes.digestParts(credentials, algorithm, body: body)
         guard hasher.answer(parts, method: method, ha1: ha1).equalsInConstantTime(response) else {
             return noteFailure(of: device, at: now)
         }
@@ -97,10 +137,13 @@ public struct DigestAuthenticator: ~Copyable {
 
     /// As `verify` with the password itself.
     public mutating func verify(
-        _ credentials: DigestParameters, in bytes: RawSpan, method: RawSpan, device: UInt64, password: RawSpan, at now: Instant
+        _ credentials: DigestParameters, in bytes: RawSpan, method: RawSpan, body: RawSpan = RawSpan(), device: UInt64, password: RawSpan,
+        at now: Instant
     ) -> DigestVerdict {
-        let ha1 = DigestHash(username: bytes[credentials.username], realm: realm.span.bytes, password: password)
-        return verify(credentials, in: bytes, method: method, device: device, ha1: ha1, at: now)
+        guard let algorithm = algorithm(of: credentials, in: bytes) else { return .absent }
+        let ha1 = DigestHash(
+            username: bytes[credentials.username], realm: realm.span.bytes, password: password, by: algorithm.function)
+        return verify(credentials, by: algorithm, in: bytes, method: method, body: body, device: device, ha1: ha1, at: now)
     }
 
     /// The device's registration is gone: its nonce may not be used again. It is remembered until it would be too old
@@ -117,18 +160,6 @@ public struct DigestAuthenticator: ~Copyable {
     public mutating func reset(secret: HashSecret, at now: Instant) {
         devices = DeviceLedger()
         nonces = NonceSource(secret: secret, start: now)
-    }
-
-    private func fault(of credentials: DigestParameters, in bytes: RawSpan, _ algorithm: DigestAlgorithm) -> DigestVerdict.Fault? {
-        if credentials.username.isEmpty { return .username }
-        if credentials.uri.isEmpty { return .uri }
-        if credentials.qop.isEmpty {
-            if settings.requiresQop { return .qop }
-            return algorithm == .md5Session && credentials.cnonce.isEmpty ? .cnonce : nil
-        }
-        guard bytes[credentials.qop].equalsIgnoringCase("auth") else { return .qop }
-        guard credentials.nonceCount.count == 8, bytes[credentials.nonceCount].hexadecimalNumber != nil else { return .nonceCount }
-        return credentials.cnonce.isEmpty ? .cnonce : nil
     }
 
     /// `.max` without qop.
@@ -201,8 +232,10 @@ extension DigestAuthenticator {
             buffer.appendNonce(nonces.next(at: now), nonces)
             buffer.append("\", ")
         }
-        buffer.append("qop=auth, rspauth=\"")
-        buffer.append(hasher.answer(bytes.digestParts(credentials, algorithm), method: RawSpan(), ha1: ha1))
+        let isProtected = DigestQop(bytes[credentials.qop]) == .authInt
+        buffer.append(isProtected ? "qop=auth-int, rspauth=\"" : "qop=auth, rspauth=\"")
+        // Our answer has no body.
+        buffer.append(hasher.answer(bytes.digestParts(credentials, algorithm, body: RawSpan()), method: RawSpan(), ha1: ha1))
         buffer.append("\", cnonce=\"")
         buffer.append(bytes[credentials.cnonce])
         buffer.append("\", nc=")
@@ -211,12 +244,29 @@ extension DigestAuthenticator {
     }
 }
 
+extension DigestParameters {
+    /// What is wrong with the form of an answer.
+    func fault(in bytes: RawSpan, _ algorithm: DigestAlgorithm, _ offered: DigestQops, requiresQop: Bool) -> DigestVerdict.Fault? {
+        if username.isEmpty { return .username }
+        if uri.isEmpty { return .uri }
+        if qop.isEmpty {
+            if requiresQop { return .qop }
+            return algorithm.isSession && cnonce.isEmpty ? .cnonce : nil
+        }
+        guard let named = DigestQop(bytes[qop]), offered.contains(named) else { return .qop }
+        guard nonceCount.count == 8, bytes[nonceCount].hexadecimalNumber != nil else { return .nonceCount }
+        return cnonce.isEmpty ? .cnonce : nil
+    }
+}
+
 extension RawSpan {
-    @_lifetime(copy self)
-    fileprivate func digestParts(_ credentials: DigestParameters, _ algorithm: DigestAlgorithm) -> DigestHasher.Parts {
+    /// The parts of an answer in this message.
+    @_lifetime(copy self, copy body)
+    func digestParts(_ credentials: DigestParameters, _ algorithm: DigestAlgorithm, body: RawSpan) -> DigestHasher.Parts {
         DigestHasher.Parts(
-            algorithm: algorithm, nonce: self[credentials.nonce], uri: self[credentials.uri],
-            nonceCount: credentials.qop.isEmpty ? RawSpan() : self[credentials.nonceCount], cnonce: self[credentials.cnonce])
+            isSession: algorithm.isSession, nonce: self[credentials.nonce], uri: self[credentials.uri],
+            nonceCount: credentials.qop.isEmpty ? RawSpan() : self[credentials.nonceCount], cnonce: self[credentials.cnonce],
+            qop: credentials.qop.isEmpty ? .auth : DigestQop(self[credentials.qop]) ?? .auth, body: body)
     }
 }
 

@@ -1,59 +1,83 @@
-// The computations of digest authentication (RFC 2617 §3.2.2, RFC 7616 §3.4) with MD5.
+// The computations of digest authentication (RFC 2617 §3.2.2, RFC 7616 §3.4).
 
+import Crypto
+import CryptoExtras
 import SansIO
 
-/// A hash as numbers, for MD5 its 128 bits.
+/// A hash as numbers, with the function that made it.
 public struct DigestHash: BitwiseCopyable, Hashable, Sendable {
-    var high: UInt64
-    var low: UInt64
+    public let function: DigestFunction
+    // Its octets, the first highest. MD5 has 16 of them, and leaves the third and the fourth number zero.
+    private let first: UInt64
+    private let second: UInt64
+    private let third: UInt64
+    private let fourth: UInt64
 
-    init(high: UInt64, low: UInt64) {
-        self.high = high
-        self.low = low
+    private init(_ function: DigestFunction, _ first: UInt64, _ second: UInt64, _ third: UInt64 = 0, _ fourth: UInt64 = 0) {
+        self.function = function
+        self.first = first
+        self.second = second
+        self.third = third
+        self.fourth = fourth
     }
 
-    /// MD5 of some octets.
-    init(of bytes: RawSpan) {
-        (high, low) = MD5.hash(bytes)
+    /// The hash of some octets.
+    init(of bytes: RawSpan, by function: DigestFunction) {
+        switch function {
+        case .md5:
+            let (high, low) = MD5.hash(bytes)
+            self.init(.md5, high, low)
+        case .sha256:
+            self.init(.sha256, octetsOf: bytes.withUnsafeBytes { SHA256.hash(data: $0) })
+        case .sha512_256:
+            self.init(.sha512_256, octetsOf: bytes.withUnsafeBytes { SHA512256.hash(data: $0) })
+        }
+    }
+
+    /// Of a hash with 32 octets.
+    private init(_ function: DigestFunction, octetsOf digest: some Digest) {
+        var words = InlineArray<4, UInt64>(repeating: 0)
+        for (i, octet) in digest.enumerated() { words[i / 8] = words[i / 8] << 8 | UInt64(octet) }
+        self.init(function, words[0], words[1], words[2], words[3])
     }
 
     /// HA1 of `username:realm:password`: what a server may keep in place of a password. User name and realm are taken as
     /// they stand between their quotes.
-    public init(username: RawSpan, realm: RawSpan, password: RawSpan) {
+    public init(username: RawSpan, realm: RawSpan, password: RawSpan, by function: DigestFunction = .md5) {
         var buffer = OctetBuffer(capacity: 256)
         buffer.append(username)
         buffer.append(":")
         buffer.append(realm)
         buffer.append(":")
         buffer.append(password)
-        self.init(of: buffer.bytes)
+        self.init(of: buffer.bytes, by: function)
     }
 
-    /// Reads 32 hexadecimal digits of either case; nil: anything else.
-    public init?(hexadecimal text: RawSpan) {
-        guard text.byteCount == 32, let high = text.part(0, 16).hexadecimalNumber, let low = text.part(16, 16).hexadecimalNumber else {
-            return nil
+    /// Reads as many hexadecimal digits of either case as the function's hash has; nil: anything else.
+    public init?(hexadecimal text: RawSpan, by function: DigestFunction = .md5) {
+        guard text.byteCount == function.digitCount, let first = text.part(0, 16).hexadecimalNumber,
+            let second = text.part(16, 16).hexadecimalNumber
+        else { return nil }
+        guard function != .md5 else {
+            self.init(.md5, first, second)
+            return
         }
-        self.init(high: high, low: low)
+        guard let third = text.part(32, 16).hexadecimalNumber, let fourth = text.part(48, 16).hexadecimalNumber else { return nil }
+        self.init(function, first, second, third, fourth)
     }
 
     /// Compares in a time that does not depend on where the two differ.
-    func equalsInConstantTime(_ other: DigestHash) -> Bool { (high ^ other.high) | (low ^ other.low) == 0 }
-}
+    func equalsInConstantTime(_ other: DigestHash) -> Bool {
+        (first ^ other.first) | (second ^ other.second) | (third ^ other.third) | (fourth ^ other.fourth) == 0 && function == other.function
+    }
 
-/// The algorithms that are computed here.
-enum DigestAlgorithm: UInt8, BitwiseCopyable {
-    case md5, md5Session
-
-    /// The algorithm of a challenge or an answer; none named is MD5. Nil: another one.
-    init?(_ name: RawSpan) {
-        if name.byteCount == 0 || name.equalsIgnoringCase("md5") {
-            self = .md5
-        } else if name.equalsIgnoringCase("md5-sess") {
-            self = .md5Session
-        } else {
-            return nil
-        }
+    /// In small hexadecimal digits.
+    fileprivate func append(into buffer: inout OctetBuffer) {
+        buffer.appendHex(first)
+        buffer.appendHex(second)
+        guard function != .md5 else { return }
+        buffer.appendHex(third)
+        buffer.appendHex(fourth)
     }
 }
 
@@ -61,20 +85,27 @@ enum DigestAlgorithm: UInt8, BitwiseCopyable {
 struct DigestHasher: ~Copyable {
     /// The parts of an answer; without a nonce count there is no qop (RFC 2069).
     struct Parts: ~Escapable {
-        var algorithm: DigestAlgorithm
+        var isSession: Bool
         var nonce: RawSpan
         var uri: RawSpan
         /// Eight digits as they were sent; empty: no qop.
         var nonceCount: RawSpan
         var cnonce: RawSpan
+        var qop = DigestQop.auth
+        /// Of a message whose qop is auth-int.
+        var body: RawSpan
 
-        @_lifetime(copy nonce, copy uri, copy nonceCount, copy cnonce)
-        init(algorithm: DigestAlgorithm, nonce: RawSpan, uri: RawSpan, nonceCount: RawSpan, cnonce: RawSpan) {
-            self.algorithm = algorithm
+        @_lifetime(copy nonce, copy uri, copy nonceCount, copy cnonce, copy body)
+        init(
+            isSession: Bool, nonce: RawSpan, uri: RawSpan, nonceCount: RawSpan, cnonce: RawSpan, qop: DigestQop = .auth, body: RawSpan
+        ) {
+            self.isSession = isSession
             self.nonce = nonce
             self.uri = uri
             self.nonceCount = nonceCount
             self.cnonce = cnonce
+            self.qop = qop
+            self.body = body
         }
     }
 
@@ -82,14 +113,10 @@ struct DigestHasher: ~Copyable {
 
     init() {}
 
-    /// `response`, or `rspauth` where the method is empty.
+    /// `response`, or `rspauth` where the method is empty; by the function that made HA1.
     mutating func answer(_ parts: borrowing Parts, method: RawSpan, ha1: DigestHash) -> DigestHash {
-        let ha1 = parts.algorithm == .md5Session ? session(parts, ha1) : ha1
-        buffer.removeAll()
-        buffer.append(method)
-        buffer.append(":")
-        buffer.append(parts.uri)
-        let ha2 = DigestHash(of: buffer.bytes)
+        let ha1 = parts.isSession ? session(parts, ha1) : ha1
+        let ha2 = request(parts, method, by: ha1.function)
         buffer.removeAll()
         buffer.append(ha1)
         buffer.append(":")
@@ -99,10 +126,23 @@ struct DigestHasher: ~Copyable {
             buffer.append(parts.nonceCount)
             buffer.append(":")
             buffer.append(parts.cnonce)
-            buffer.append(":auth:")
+            if parts.qop == .auth { buffer.append(":auth:") } else { buffer.append(":auth-int:") }
         }
         buffer.append(ha2)
-        return DigestHash(of: buffer.bytes)
+        return DigestHash(of: buffer.bytes, by: ha1.function)
+    }
+
+    /// HA2.
+    private mutating func request(_ parts: borrowing Parts, _ method: RawSpan, by function: DigestFunction) -> DigestHash {
+        buffer.removeAll()
+        buffer.append(method)
+        buffer.append(":")
+        buffer.append(parts.uri)
+        if parts.qop == .authInt, parts.nonceCount.byteCount > 0 {
+            buffer.append(":")
+            buffer.append(DigestHash(of: parts.body, by: function))
+        }
+        return DigestHash(of: buffer.bytes, by: function)
     }
 
     private mutating func session(_ parts: borrowing Parts, _ ha1: DigestHash) -> DigestHash {
@@ -112,16 +152,13 @@ struct DigestHasher: ~Copyable {
         buffer.append(parts.nonce)
         buffer.append(":")
         buffer.append(parts.cnonce)
-        return DigestHash(of: buffer.bytes)
+        return DigestHash(of: buffer.bytes, by: ha1.function)
     }
 }
 
 extension OctetBuffer {
     /// A hash in small hexadecimal digits.
-    mutating func append(_ hash: DigestHash) {
-        appendHex(hash.high)
-        appendHex(hash.low)
-    }
+    mutating func append(_ hash: DigestHash) { hash.append(into: &self) }
 }
 
 extension RawSpan {

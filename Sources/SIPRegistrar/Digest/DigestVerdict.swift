@@ -24,7 +24,7 @@ public enum DigestVerdict: BitwiseCopyable, Hashable, Sendable {
             switch self {
             case .username: "credentials without username"
             case .uri: "credentials without uri"
-            case .response: "response is not 32 hexadecimal digits"
+            case .response: "response has not the hexadecimal digits of a hash by its algorithm"
             case .qop: "qop was not offered"
             case .nonceCount: "nc is not 8 hexadecimal digits"
             case .cnonce: "credentials without cnonce"

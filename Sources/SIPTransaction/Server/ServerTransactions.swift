@@ -60,6 +60,24 @@ extension TransactionLayer {
         }
     }
 
+    /// A tag for To that nobody can foresee, the same for all responses of a server transaction (§8.2.6.2). Nil: it is another
+    /// shard's, or gone.
+    public func tag(of id: SlotID) -> UInt64? {
+        guard slab.contains(id) else { return nil }
+        return slab[id.index].key.low &+ id.rawValue &* 0x9E37_79B9_7F4A_7C15
+    }
+
+    /// The To tag of the last response that a server transaction has sent and keeps; empty: there is none.
+    public func lastTag(of id: SlotID) -> [UInt8] {
+        guard slab.contains(id), slab[id.index].lastStatus > 100, !slab[id.index].packet.isNone else { return [] }
+        let octets = pool.bytes(slab[id.index].packet)
+        var scanner = MessageScanner()
+        guard case .message = scanner.scan(octets) else { return [] }
+        let response = scanner.message(octets)
+        guard let to = response.value(.to), let address = octets.nameAddress(to) else { return [] }
+        return [UInt8](octets[address.tag])
+    }
+
     /// A response outside of any transaction: for what is refused before one is opened.
     public func respondStatelessly(
         to request: borrowing Message, _ via: Via, over flow: Flow, _ status: UInt16, from start: Int, into wire: inout Wire
@@ -75,7 +93,7 @@ extension TransactionLayer {
         var result = flow
         let sentByPort = via.port == 0 ? (via.transport ?? flow.transport).defaultPort : via.port
         if flow.transport.isReliable {
-            result.remote.port = sentByPort
+            result.returnPort = sentByPort
         } else if !via.maddr.isEmpty, let address = IPAddress(request[via.maddr]) {
             result.remote = Endpoint(address: address, port: sentByPort)
         } else if via.rport == nil {

@@ -13,22 +13,20 @@ import Topology
 /// Builds the core's configuration.
 struct CoreAssembly {
     let topology: Topology
-    /// Finds the address of a name that the topology does not resolve itself.
-    let resolve: (String) -> IPAddress?
 
     private var servers: [ServingCSCFConfiguration.ServerPlan] = []
-    private var profiles: [IMSProfile::ServiceProfile] = []
+    private(set) var profiles: [IMSProfile::ServiceProfile] = []
     /// The number of the profile that criteria make.
     private var compiled: [[Topology::FilterCriterion]: Int] = [:]
-    /// The same by where criteria are stored: subscribers that are planned alike share them, and so they are compared once.
-    private var shared: [UnsafePointer<Topology::FilterCriterion>: Int] = [:]
+    /// The same by the address where criteria are stored: subscribers that are planned alike share them, and so they are
+    /// compared once.
+    private var shared: [UInt: Int] = [:]
+    /// Whether the configuration is made: then no application server is added, and criteria may lie where others lay.
+    private var isComplete = false
     /// Criteria that were left out, for the log.
     private(set) var faults: [CriterionFault] = []
 
-    init(_ topology: Topology, resolve: @escaping (String) -> IPAddress?) {
-        self.topology = topology
-        self.resolve = resolve
-    }
+    init(_ topology: Topology) { self.topology = topology }
 
     /// - Parameters:
     ///   - listeners: the bound ones, in the order of the topology.
@@ -38,8 +36,16 @@ struct CoreAssembly {
         var configuration = ServingCSCFConfiguration(domain: Array(topology.domain.lowercased().utf8), listeners: listeners)
         configuration.registrar = RegistrarSettings(
             profile: core.registrar == .ims ? .ims : .rfc3261, minimumExpires: core.minExpires, defaultExpires: core.defaultExpires,
-            maximumExpires: core.maxExpires)
+            maximumExpires: core.maxExpires, maximumContacts: core.maxContacts)
+        configuration.flowTimer = core.flowTimer
+        configuration.thirdParty.holdsAnswer = core.thirdPartyRegister.before200
+        configuration.thirdParty.tellsProfileChanges = core.thirdPartyRegister.onProfileChange
+        configuration.visitedNetworks = core.visitedNetworks.map { Array($0.utf8) }
+        configuration.chargingFunctions = CoreAssembly.chargingFunctions(core.chargingFunctions)
         configuration.authenticationFailures = core.authenticationFailures
+        configuration.digestFunctions = core.digestAlgorithms.map { DigestFunction($0) }
+        configuration.digestQops = core.digestQops.map { $0 == .auth ? .auth : .authInt }
+        configuration.akaAlgorithms = core.akaAlgorithms.map { SIPRegistrar::AKAAlgorithm($0) }
         configuration.udpSizeLimit = core.udpSizeLimit
         configuration.transactionLimit = core.transactionLimit
         configuration.keptLimit = core.keptBytes
@@ -47,37 +53,55 @@ struct CoreAssembly {
         configuration.timers = TimerSettings(
             t1: .milliseconds(core.timers.t1), t2: .milliseconds(core.timers.t2), t4: .milliseconds(core.timers.t4),
             timerC: .milliseconds(core.timers.timerC))
+        configuration.registrationEvents.tellsChangesOnly = core.regEvent.tellsChangesOnly
+        configuration.registrationEvents.refreshInterval = .milliseconds(core.regEvent.intervalMilliseconds)
+        configuration.registrationEvents.endReason = core.regEvent.terminatedReason == .noresource ? .noresource : .deactivated
         configuration.trusted = core.trusted.compactMap { block in
             IPAddress(octets: block.address).map { (network: $0, prefixLength: block.prefixLength) }
         }
         for (name, target) in core.hosts {
-            configuration.hosts[Array(name.lowercased().utf8)] = try endpoint(target.host, target.port, of: "core.hosts.\(name)")
+            guard let address = IPAddress(target.host) else { continue }
+            configuration.hosts[Array(name.lowercased().utf8)] = Endpoint(address: address, port: target.port)
         }
+        configuration.asksNames = core.dns != .nobody
         for server in topology.applicationServers { servers.append(try plan(server.name, server.uri, server.answerWithinMilliseconds)) }
         for network in topology.networks {
+            let place = try place(of: network.uri, for: "networks.\(network.domain).uri")
             configuration.networks.append(
                 ServingCSCFConfiguration.NetworkPlan(
-                    domain: Array(network.domain.lowercased().utf8),
-                    destination: try destination(network.uri, of: "networks.\(network.domain).uri"),
-                    isTrusted: network.isTrusted))
+                    domain: Array(network.domain.lowercased().utf8), destination: place.destination, isTrusted: network.isTrusted,
+                    location: place.location))
         }
         for subscriber in topology.subscribers { configuration.subscribers.append(try plan(subscriber)) }
         configuration.applicationServers = servers
         configuration.profiles = profiles
         configuration.isPersistent = core.database != nil
         configuration.seed = seed
+        isComplete = true
         return configuration
     }
+
+    /// `ccf=192.0.2.9;ecf=192.0.2.10` (RFC 7315 §5.5).
+    private static func chargingFunctions(_ functions: ChargingFunctions) -> [UInt8] {
+        func parameter(_ name: String, _ host: String) -> String { host.contains(":") ? "\(name)=\"[\(host)]\"" : "\(name)=\(host)" }
+        let all = functions.collection.map { parameter("ccf", $0) } + functions.event.map { parameter("ecf", $0) }
+        return Array(all.joined(separator: ";").utf8)
+    }
+
+    /// The plan of a subscriber who comes later.
+    mutating func plan(adding subscriber: Topology::Subscriber) throws(CommandFailure) -> SubscriberPlan { try plan(subscriber) }
 
     // MARK: Addresses
 
     private func plan(_ name: String, _ uri: String, _ patience: Int) throws(CommandFailure) -> ServingCSCFConfiguration.ServerPlan {
-        ServingCSCFConfiguration.ServerPlan(
-            name: name, uri: Array(uri.utf8), destination: try destination(uri, of: "application_servers.\(name).uri"),
-            answerWithin: .milliseconds(patience))
+        let place = try place(of: uri, for: "application_servers.\(name).uri")
+        return ServingCSCFConfiguration.ServerPlan(
+            name: name, uri: Array(uri.utf8), destination: place.destination, answerWithin: .milliseconds(patience),
+            location: place.location)
     }
 
-    private func destination(_ text: String, of key: String) throws(CommandFailure) -> Destination {
+    /// Where a server of the topology is, if its file says so, or else the name that the core has to locate it by.
+    private func place(of text: String, for key: String) throws(CommandFailure) -> (destination: Destination, location: ServerName?) {
         let octets = Array(text.utf8)
         let bytes = octets.span.bytes
         guard let uri = bytes.uri(Slice(0, octets.count)), uri.isSIP else {
@@ -87,37 +111,84 @@ struct CoreAssembly {
             throw CommandFailure(status: 1, text: "\(key): unknown transport in \(text); write udp, tcp or tls")
         }
         let port = uri.port == 0 ? transport.defaultPort : uri.port
-        return Destination(endpoint: try endpoint(String(octets: bytes[uri.host]), port, of: key), transport: transport)
-    }
-
-    private func endpoint(_ host: String, _ port: UInt16, of key: String) throws(CommandFailure) -> Endpoint {
-        if let address = IPAddress(host) { return Endpoint(address: address, port: port) }
-        if let target = topology.core.hosts[host.lowercased()], let address = IPAddress(target.host) {
-            return Endpoint(address: address, port: target.port != 0 ? target.port : port)
-        }
-        guard let address = resolve(host) else {
+        let host = String(octets: bytes[uri.host])
+        if let endpoint = topology.endpoint(of: host, port: port) { return (Destination(endpoint: endpoint, transport: transport), nil) }
+        guard topology.core.dns != .nobody, let name = bytes.serverName(of: uri) else {
             throw CommandFailure(status: 3, text: "\(key): \(host) has no address; name it under core.hosts")
         }
-        return Endpoint(address: address, port: port)
+        return (Destination(endpoint: .none, transport: transport), name)
     }
 
     // MARK: Subscribers
 
     private mutating func plan(_ subscriber: Topology::Subscriber) throws(CommandFailure) -> SubscriberPlan {
+        let identities = subscriber.publicIdentities.filter { $0.kind == .user }
         var plan = SubscriberPlan(
-            name: subscriber.name.prefix, publicIdentities: subscriber.publicIdentities.map { CoreAssembly.canonical($0.uri) },
+            name: subscriber.name.prefix, publicIdentities: identities.map { CoreAssembly.canonical($0.uri) },
             privateIdentities: subscriber.privateIdentities.map { CoreAssembly.template($0.identity) },
             passwords: subscriber.privateIdentities.map { $0.password.map(CoreAssembly.template) },
-            isAuthenticated: (subscriber.authentication ?? topology.core.authentication) != .none,
-            profile: nil)
-        for (i, identity) in subscriber.publicIdentities.enumerated() {
+            isAuthenticated: isChallenged(subscriber), profile: nil)
+        giveSIMs(to: &plan, of: subscriber)
+        for (i, identity) in identities.enumerated() {
             plan.profiles[i] = try profile(identity.filterCriteria ?? subscriber.filterCriteria)
+            plan.aliasGroups[i] = identity.aliasGroup.flatMap { group in identities.firstIndex { $0.aliasGroup == group } }
+        }
+        for identity in subscriber.publicIdentities where identity.kind != .user {
+            plan.specialIdentities.append(try special(identity, profile(identity.filterCriteria ?? subscriber.filterCriteria)))
         }
         plan.range = subscriber.name.range
         plan.width = subscriber.name.width
         plan.nameSuffix = Array(subscriber.name.suffix.utf8)
-        plan.isBarred = subscriber.publicIdentities.map(\.isBarred)
+        plan.isBarred = identities.map(\.isBarred)
         return plan
+    }
+
+    /// A service or a wildcard.
+    private func special(_ identity: PublicIdentity, _ profile: Int?) throws(CommandFailure) -> SpecialIdentity {
+        guard identity.kind != .service else {
+            return SpecialIdentity(service: CoreAssembly.canonical(identity.uri).pieces[0], profile: profile)
+        }
+        let text = identity.uri.pieces[0]
+        do throws(RegularExpressionFault) {
+            return try SpecialIdentity(
+                wildcard: CoreAssembly.canonical(wildcard: text), isService: identity.kind == .wildcardedService, profile: profile)
+        } catch {
+            throw CommandFailure(status: 1, text: "the wildcard \(text): \(error); write an expression between the exclamation marks")
+        }
+    }
+
+    /// Scheme and domain in small letters; the expression stays as it is.
+    private static func canonical(wildcard text: String) -> [UInt8] {
+        var octets = Array(text.utf8)
+        let colon = octets.firstIndex(of: UInt8(ascii: ":")) ?? 0
+        let mark = octets.lastIndex(of: UInt8(ascii: "!")) ?? 0
+        let domain = octets[mark...].firstIndex(of: UInt8(ascii: "@")) ?? octets.endIndex
+        for i in octets.indices where i < colon || i > domain { octets[i] = octets[i].asciiLowercased }
+        return octets
+    }
+
+    /// How a private identity is authenticated: what is said of the subscriber, else a SIM where there is no password, else
+    /// as the core does it.
+    private func authentication(of device: PrivateIdentity, _ subscriber: Topology::Subscriber) -> Authentication {
+        subscriber.authentication ?? (device.aka != nil && device.password == nil ? .aka : topology.core.authentication)
+    }
+
+    private func isChallenged(_ subscriber: Topology::Subscriber) -> Bool {
+        subscriber.privateIdentities.contains { device in
+            let authentication = authentication(of: device, subscriber)
+            return authentication == .digest || authentication == .aka
+        }
+    }
+
+    /// A private identity with a SIM is not asked for a password, even if it has one.
+    private func giveSIMs(to plan: inout SubscriberPlan, of subscriber: Topology::Subscriber) {
+        for (i, device) in subscriber.privateIdentities.enumerated() where authentication(of: device, subscriber) == .aka {
+            plan.sims[i] = device.aka.map(AKACredentials.init)
+            plan.passwords[i] = nil
+        }
+        if (subscriber.authentication ?? topology.core.authentication) == .giba {
+            plan.address = subscriber.address.flatMap { IPAddress($0) }
+        }
     }
 
     private static func template(_ template: NameTemplate) -> IdentityTemplate {
@@ -138,15 +209,12 @@ struct CoreAssembly {
 
     /// The number of the profile that these criteria make; nil for none. Subscribers with the same criteria share one.
     private mutating func profile(_ criteria: [Topology::FilterCriterion]) throws(CommandFailure) -> Int? {
-        // The topology outlives this, so no other criteria can come to lie at the same place.
-        guard let place = criteria.withUnsafeBufferPointer(\.baseAddress), !criteria.isEmpty else { return nil }
-        if let number = shared[place] { return number }
-        if let number = compiled[criteria] {
-            shared[place] = number
-            return number
-        }
-        let number = try compile(criteria)
-        shared[place] = number
+        guard !criteria.isEmpty else { return nil }
+        // The topology outlives this, so no other criteria of it can come to lie at the same place.
+        let place = isComplete ? 0 : criteria.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) }
+        if place != 0, let number = shared[place] { return number }
+        let number = if let known = compiled[criteria] { known } else { try compile(criteria) }
+        if place != 0 { shared[place] = number }
         return number
     }
 
@@ -169,8 +237,26 @@ struct CoreAssembly {
             return number
         }
         if let number = servers.firstIndex(where: { $0.uri == Array(criterion.serverURI.utf8) }) { return number }
+        guard !isComplete else {
+            throw CommandFailure(
+                status: 1,
+                text: "the application server \(criterion.serverURI) was not known when the core started; "
+                    + "name it under application_servers and start the core again")
+        }
         servers.append(try plan(criterion.serverURI, criterion.serverURI, 32_000))
         return servers.count - 1
+    }
+}
+
+extension Topology {
+    /// The address of a host that nobody has to be asked for: a literal one, one of `core.hosts`, or this machine's.
+    func endpoint(of host: String, port: UInt16) -> Endpoint? {
+        let name = host.lowercased()
+        if let address = IPAddress(name) { return Endpoint(address: address, port: port) }
+        if let target = core.hosts[name], let address = IPAddress(target.host) {
+            return Endpoint(address: address, port: target.port != 0 ? target.port : port)
+        }
+        return name == "localhost" || name.hasSuffix(".localhost") ? HostResolver.resolve(name, port: port) : nil
     }
 }
 
@@ -230,5 +316,37 @@ extension IMSProfile::SessionCase {
             case .originatingUnregistered: .originatingUnregistered
             case .originatingCDIV: .originatingCDIV
             }
+    }
+}
+
+extension DigestFunction {
+    fileprivate init(_ algorithm: Topology::DigestAlgorithm) {
+        self =
+            switch algorithm {
+            case .md5: .md5
+            case .sha256: .sha256
+            case .sha512_256: .sha512_256
+            }
+    }
+}
+
+extension SIPRegistrar::AKAAlgorithm {
+    fileprivate init(_ algorithm: Topology::AKAAlgorithm) {
+        self =
+            switch algorithm {
+            case .v1MD5: .v1MD5
+            case .v2MD5: .v2MD5
+            case .v2SHA256: .v2SHA256
+            }
+    }
+}
+
+extension AKACredentials {
+    fileprivate init(_ keys: SIMKeys) {
+        let sqn = SequenceNumber(rawValue: keys.sqn)
+        switch keys.code {
+        case .opc(let opc): self.init(k: keys.k, opc: opc, amf: keys.amf, sqn: sqn)
+        case .op(let op): self.init(k: keys.k, op: op, amf: keys.amf, sqn: sqn)
+        }
     }
 }

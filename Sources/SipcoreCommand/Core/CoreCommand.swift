@@ -26,15 +26,22 @@ struct CoreCommand: AsyncParsableCommand {
         let signals = try TerminationSignals()
         // A lab fills in what the file leaves open; alone there is nobody to do that.
         var topology = try TopologyFile.load(topology, isLab: !settings.isEmpty)
-        for setting in settings { try topology.apply(setting: setting) }
-        let process = try CoreProcess(topology, logger)
+        var servers: [String: Endpoint] = [:]
+        for setting in settings {
+            if let (name, address) = try ServerControl.address(in: setting) {
+                servers[name] = address
+            } else {
+                try topology.apply(setting: setting)
+            }
+        }
+        let process = try CoreProcess(topology, isLab: !settings.isEmpty, builtInServers: servers, logger)
         try await process.run(until: signals, readyFile: shared.readyFile)
     }
 }
 
 extension Topology {
-    /// `core.listen=udp://127.0.0.1:5060,...`, `core.http=127.0.0.1:8080`, `application_servers.NAME.uri=sip:...`: what a lab has
-    /// chosen in place of the file's.
+    /// `core.listen=udp://127.0.0.1:5060,...`, `core.http=127.0.0.1:8080`, `core.tls.certificate=FILE` and its like,
+    /// `application_servers.NAME.uri=sip:...`: what a lab has chosen in place of the file's.
     fileprivate mutating func apply(setting: String) throws(CommandFailure) {
         let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
         guard parts.count == 2 else { throw CommandFailure(status: 2, text: "--set \(setting): write KEY=VALUE") }
@@ -45,6 +52,11 @@ extension Topology {
         case ["core", "http"]:
             let address = try Endpoint(httpArgument: parts[1])
             core.http = HostPort(host: address.address.text, port: address.port)
+        case ["core", "tls", "certificate"]:
+            core.tls.certificate = try file(parts[1], of: setting)
+            core.tls.madeFile = parts[1]
+        case ["core", "tls", "key"]: core.tls.key = try file(parts[1], of: setting)
+        case ["core", "tls", "trust"]: core.tls.trust = try file(parts[1], of: setting)
         case let path where path.count >= 3 && path.first == "application_servers" && path.last == "uri":
             let name = path.dropFirst().dropLast().joined(separator: ".")
             guard let index = applicationServers.firstIndex(where: { $0.name == name }) else {
@@ -53,6 +65,12 @@ extension Topology {
             replaceURI(of: index, with: parts[1])
         default:
             throw CommandFailure(status: 2, text: "--set \(setting): this cannot be set")
+        }
+    }
+
+    private func file(_ path: String, of setting: String) throws(CommandFailure) -> [UInt8] {
+        do throws(FileFailure) { return try Descriptor.contents(of: path) } catch {
+            throw CommandFailure(status: 3, text: "--set \(setting): \(error.reason)")
         }
     }
 
@@ -89,31 +107,42 @@ struct CoreProcess {
     private let shards: ShardGroup<ServingCSCF>
     private let store: Store?
     private let tls: CoreTLS
+    private let provisioning: ProvisioningPlan
+    private let builtInServers: [String: Endpoint]
 
-    init(_ topology: Topology, _ logger: Logger) throws(CommandFailure) {
+    /// - Parameter builtInServers: the control interfaces of a lab's own application servers, by name.
+    init(_ topology: Topology, isLab: Bool, builtInServers: [String: Endpoint], _ logger: Logger) throws(CommandFailure) {
         self.topology = topology
+        self.builtInServers = builtInServers
         self.logger = logger
         let bound = try CoreProcess.bind(topology)
-        var assembly = CoreAssembly(topology) { HostResolver.resolve($0, port: 0)?.address }
+        var assembly = CoreAssembly(topology)
         var generator = SystemRandomNumberGenerator()
-        let configuration = try assembly.configuration(listeners: bound.listeners, seed: topology.core.seed ?? generator.next())
+        var configuration = try assembly.configuration(listeners: bound.listeners, seed: topology.core.seed ?? generator.next())
         for fault in assembly.faults { logger.warning("left out: \(fault)") }
         tls = try CoreTLS(topology, listeners: bound.listeners)
         store = try CoreProcess.openStore(topology, logger)
         let entries = try CoreProcess.load(store)
+        var provisioning = ProvisioningPlan(assembly, surroundings: TopologyFile.surroundings(isLab: isLab))
+        provisioning.takeOver(entries?[StoreTable.subscribers] ?? [], into: &configuration, logger)
+        self.provisioning = provisioning
+        let planned = configuration
         var settings = ShardConfiguration(logger: logger)
         settings.traceMessages = topology.core.trace
         settings.traceOctets = topology.core.traceBytes
         settings.security = tls.security
+        settings.webSocketOrigins = topology.core.webSocketOrigins
         settings.segmentsDatagrams = topology.core.udpSegmentation
+        settings.names = NameService(topology.core.dns)
         do throws(SystemFailure) {
             shards = try ShardGroup(topology.core.shards, on: bound, settings) { place in
-                var mine = configuration
+                var mine = planned
                 mine.place = place
                 return ServingCSCF(mine, at: SystemClock.now)
             }
             // Posted before the start, so that it waits for the first tick already.
             CoreProcess.restore(entries, into: shards, logger)
+            shards.post { node, now, effects in node.locatePeers(at: now, into: &effects) }
             try shards.start(name: "core", committingTo: store)
         } catch {
             throw CommandFailure(status: 3, text: "cannot start: \(error)")
@@ -134,30 +163,54 @@ struct CoreProcess {
     private static func openStore(_ topology: Topology, _ logger: Logger) throws(CommandFailure) -> Store? {
         guard let path = topology.core.database else { return nil }
         do throws(StoreFailure) {
-            return try Store.open(path, role: "core", tables: [StoreTable.registrations: "registrations"]) { logger.error("\($0)") }
+            return try Store.open(path, role: "core", tables: CoreProcess.tables) { logger.error("\($0)") }
         } catch {
             throw CommandFailure(status: 3, text: "\(error)")
         }
     }
 
-    private static func load(_ store: Store?) throws(CommandFailure) -> [Store.Entry] {
-        guard let store else { return [] }
+    private static let tables: [UInt8: String] = [
+        StoreTable.registrations: "registrations", StoreTable.sequenceNumbers: "sequence_numbers",
+        StoreTable.subscriptions: "subscriptions",
+        StoreTable.thirdParty: "third_party_registrations",
+        StoreTable.subscribers: "subscribers", StoreTable.node: "node",
+    ]
+
+    /// The entries of each table; nil: there is no database.
+    private static func load(_ store: Store?) throws(CommandFailure) -> [UInt8: [Store.Entry]]? {
+        guard let store else { return nil }
         do throws(StoreFailure) {
-            return try store.load(StoreTable.registrations)
+            var entries: [UInt8: [Store.Entry]] = [:]
+            for table in tables.keys {
+                // Of two changes of one subscriber the later holds.
+                entries[table] = try store.load(table, in: table == StoreTable.subscribers ? .lastChange : .key)
+            }
+            return entries
         } catch {
             throw CommandFailure(status: 3, text: "\(error)")
         }
     }
 
-    private static func restore(_ entries: [Store.Entry], into shards: ShardGroup<ServingCSCF>, _ logger: Logger) {
-        guard !entries.isEmpty else { return }
+    /// What the node remembers of itself comes first, then registrations, who watches them, and what was due.
+    private static func restore(_ entries: [UInt8: [Store.Entry]]?, into shards: ShardGroup<ServingCSCF>, _ logger: Logger) {
+        guard let entries else { return }
         // Each shard takes those of its own users.
         shards.post { node, now, effects in
             var lost = 0
-            for entry in entries where !node.restore(key: entry.key.span.bytes, value: entry.value.span.bytes, at: now, into: &effects) {
-                lost += 1
+            for entry in entries[StoreTable.node] ?? []
+            where !node.restoreNode(key: entry.key.span.bytes, value: entry.value.span.bytes) { lost += 1 }
+            node.begin(into: &effects)
+            for table in [StoreTable.sequenceNumbers, StoreTable.registrations] {
+                for entry in entries[table] ?? []
+                where !node.restore(table: table, key: entry.key.span.bytes, value: entry.value.span.bytes, at: now, into: &effects) {
+                    lost += 1
+                }
             }
-            if lost > 0 { logger.warning("\(lost) stored registrations are of subscribers that are gone, or damaged: passed over") }
+            for entry in entries[StoreTable.subscriptions] ?? []
+            where !node.restoreSubscription(key: entry.key.span.bytes, value: entry.value.span.bytes, at: now) { lost += 1 }
+            for entry in entries[StoreTable.thirdParty] ?? []
+            where !node.restoreThirdParty(key: entry.key.span.bytes, value: entry.value.span.bytes, at: now, into: &effects) { lost += 1 }
+            if lost > 0 { logger.warning("\(lost) stored records are of subscribers that are gone, or damaged: passed over") }
         }
     }
 
@@ -181,7 +234,7 @@ struct CoreProcess {
         guard let address = HostResolver.resolve(http.host, port: http.port) else {
             throw CommandFailure(status: 3, text: "core.http: the host '\(http.host)' is not known")
         }
-        return try await .start(
-            .core(CoreNode(topology, shards)), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
+        let node = CoreNode(topology, shards, store, Provisioner(provisioning, shards, store, logger), builtInServers)
+        return try await .start(.core(node), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
     }
 }

@@ -10,12 +10,14 @@ import SansIO
 /// What the core itself counts, taken in one go.
 struct CoreFigures: Sendable {
     private(set) var registered: Int
+    private(set) var subscriptions: Int
     private(set) var transactions: [(kind: TransactionKind, count: Int)]
     private(set) var counters: CoreCounters
     let servers: [String]
 
     init(_ node: borrowing ServingCSCF) {
         registered = node.registeredCount
+        subscriptions = node.subscriptionCount
         var transactions: [(kind: TransactionKind, count: Int)] = []
         for kind in TransactionKind.allCases { transactions.append((kind, node.transactionCount(of: kind))) }
         self.transactions = transactions
@@ -28,6 +30,7 @@ struct CoreFigures: Sendable {
         self = shards[0]
         for other in shards.dropFirst() {
             registered += other.registered
+            subscriptions += other.subscriptions
             for i in transactions.indices { transactions[i].count += other.transactions[i].count }
             counters.add(other.counters)
         }
@@ -53,6 +56,14 @@ struct CoreFigures: Sendable {
             MetricFamily(
                 "sipcore_messages_received_total", .counter, help: "Messages taken in, by transport, method and status.", received),
             MetricFamily("sipcore_registrations", .gauge, help: "Subscribers with a contact.", [MetricFamily.Sample(count: registered)]),
+            MetricFamily(
+                "sipcore_reg_subscriptions", .gauge, help: "Subscriptions to registration state.",
+                [MetricFamily.Sample(count: subscriptions)]),
+            MetricFamily(
+                "sipcore_reg_notifies_total", .counter, help: "NOTIFY requests of registration state and what came of them.",
+                NotifyResult.allCases.map {
+                    MetricFamily.Sample(["result": $0.name], count: counters.notifies[Int($0.rawValue)])
+                }),
             MetricFamily(
                 "sipcore_transactions", .gauge, help: "Transactions alive, lingering ones included.",
                 transactions.map { MetricFamily.Sample(["kind": "\($0.kind.name)"], count: $0.count) }),

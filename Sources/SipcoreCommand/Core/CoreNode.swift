@@ -8,32 +8,43 @@ import SIPMessage
 import SIPTrace
 import SIPTransaction
 import SansIO
+import Store
 import Topology
 
 struct CoreNode: CoreBacking {
     private let shards: ShardGroup<ServingCSCF>
     private let started = SystemClock.now.monotonic
     /// Names of application servers and networks by their address.
-    private let names: [Endpoint: String]
+    let names: [Endpoint: String]
+    private let store: Store?
+    private let provisioner: Provisioner
+    /// The control interfaces of application servers that forget what the core forgets, by name.
+    private let builtInServers: [String: Endpoint]
 
-    init(_ topology: Topology, _ shards: ShardGroup<ServingCSCF>) {
+    init(
+        _ topology: Topology, _ shards: ShardGroup<ServingCSCF>, _ store: Store?, _ provisioner: Provisioner,
+        _ builtInServers: [String: Endpoint]
+    ) {
         self.shards = shards
+        self.store = store
+        self.provisioner = provisioner
+        self.builtInServers = builtInServers
         var names: [Endpoint: String] = [:]
         let peers = topology.applicationServers.map { ($0.name, $0.uri) } + topology.networks.map { ($0.domain, $0.uri) }
         for (name, uri) in peers {
-            if let endpoint = CoreNode.endpoint(of: uri), names[endpoint] == nil { names[endpoint] = name }
+            if let endpoint = CoreNode.endpoint(of: uri, in: topology), names[endpoint] == nil { names[endpoint] = name }
         }
         self.names = names
     }
 
-    private static func endpoint(of text: String) -> Endpoint? {
+    private static func endpoint(of text: String, in topology: Topology) -> Endpoint? {
         let octets = Array(text.utf8)
         let bytes = octets.span.bytes
-        guard let uri = bytes.uri(Slice(0, octets.count)), uri.isSIP else { return nil }
-        return HostResolver.resolve(String(octets: bytes[uri.host]), port: uri.port == 0 ? 5060 : uri.port)
+        guard let uri = bytes.uri(Slice(0, octets.count)), let transport = bytes.transport(of: uri) else { return nil }
+        return topology.endpoint(of: String(octets: bytes[uri.host]), port: uri.port == 0 ? transport.defaultPort : uri.port)
     }
 
-    var operations: Set<CoreOperation> { [.deregistration] }
+    var operations: Set<CoreOperation> { [.deregistration, .reauthentication, .reset, .provisioning] }
 
     func health() async -> Health {
         Health(
@@ -61,6 +72,42 @@ struct CoreNode: CoreBacking {
         await shards.perform { node, now, effects in node.deregister(identity, at: now, into: &effects) }.contains(true)
     }
 
+    func reauthenticate(_ identity: String) async throws -> Bool {
+        await shards.perform { node, now, effects in node.reauthenticate(identity, at: now, into: &effects) }.contains(true)
+    }
+
+    // MARK: Subscribers
+
+    func subscribers() async -> [ProvisionedSubscriber] { await provisioner.subscribers() }
+
+    func subscriber(_ name: String) async -> ProvisionedSubscriber? { await provisioner.subscriber(name) }
+
+    func putSubscriber(_ name: String, json: String) async throws(ProvisioningFailure) -> Bool {
+        try await provisioner.put(name, json: json)
+    }
+
+    func removeSubscriber(_ name: String) async throws(ProvisioningFailure) -> Bool { try await provisioner.remove(name) }
+
+    // MARK: The beginning anew
+
+    func reset() async throws {
+        _ = await shards.perform { node, now, effects in
+            node.reset(at: now)
+            // What was changed earlier in this tick is forgotten too.
+            effects.store.removeAll()
+        }
+        if let store {
+            let failure = await withCheckedContinuation { continuation in
+                store.reset(keeping: [StoreTable.subscribers]) { continuation.resume(returning: $0) }
+            }
+            if let failure { throw failure }
+            // Who registered between the two is registered, so the database has to know it.
+            _ = await shards.perform { node, now, effects in node.persistAll(at: now, into: &effects) }
+        }
+        await shards.withTrace { $0.reset() }
+        for (name, address) in builtInServers.sorted(by: { $0.key < $1.key }) { try await ServerControl.reset(name, at: address) }
+    }
+
     // MARK: Messages
 
     func recordedMessages(after sequence: UInt64, limit: Int) async -> RecordedMessages {
@@ -71,7 +118,7 @@ struct CoreNode: CoreBacking {
         _ = await shards.waitForMessages(after: sequence, until: SystemClock.now.monotonic + patience)
     }
 
-    func nodeName(of message: RecordedMessage) -> String? { names[message.remote] }
+    func nodeName(of message: RecordedMessage) -> String? { names[message.remote] ?? nameBySentBy(of: message) }
 
     // MARK: Metrics
 
@@ -95,6 +142,7 @@ extension Registration {
                 result.q = parameters.contains { $0.lowercased().hasPrefix("q=") } ? contact.q : nil
                 result.path = Registration.values(contact.path)
                 result.instance = contact.instance.isEmpty ? nil : contact.instance
+                result.gruu = contact.gruu
                 result.regID = contact.regID
                 result.featureTags = parameters.filter { parameter in
                     let name = parameter.prefix { $0 != "=" }.lowercased()

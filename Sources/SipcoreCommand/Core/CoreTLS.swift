@@ -1,7 +1,6 @@
 // TLS of a core: what the topology's files hold, or a certificate made at start, and the names by which other servers are
 // reached, which is what their certificates have to be of (RFC 5922 §7.3).
 
-import Glibc
 import NodeRuntime
 import SIPMessage
 import SansIO
@@ -9,20 +8,20 @@ import Topology
 
 struct CoreTLS {
     let security: StreamSecurity
-    /// The file of the certificate that was made; nil: none was.
-    private let madeCertificate: String?
+    private let made: MadeCertificate?
+    /// The file of a certificate that a lab has made.
+    private let labCertificate: String?
 
     /// - Parameter listeners: the bound ones; if one has TLS and there is no certificate, one is made for their addresses.
     init(_ topology: Topology, listeners: [Listener]) throws(CommandFailure) {
         var files = topology.core.tls
         if files.certificate == nil, listeners.contains(where: { $0.transport.isSecure }) {
-            let made = try CoreTLS.makeCertificate(for: topology, listeners)
-            files.certificate = Array(made.certificate.utf8)
-            files.key = Array(made.key.utf8)
-            madeCertificate = try CoreTLS.save(made.certificate)
+            let fresh = try MadeCertificate(domain: topology.domain, listeners: listeners, inPlaceOf: "core.tls")
+            (files.certificate, files.key, made) = (fresh.certificate, fresh.key, fresh)
         } else {
-            madeCertificate = nil
+            made = nil
         }
+        labCertificate = files.madeFile
         do throws(SecurityFault) {
             security = try StreamSecurity(files, names: CoreTLS.names(topology))
         } catch {
@@ -31,14 +30,9 @@ struct CoreTLS {
     }
 
     /// For the ready line.
-    var readyMembers: [JSONValue.Member] { madeCertificate.map { [.init("certificate", .text($0))] } ?? [] }
+    var readyMembers: [JSONValue.Member] { (made?.file ?? labCertificate).map { [.init("certificate", .text($0))] } ?? [] }
 
-    /// The certificate that was made is of no use without its key, which ends with the process.
-    func removeFiles() {
-        guard let madeCertificate else { return }
-        unlink(madeCertificate)
-        rmdir(CoreTLS.folder(of: madeCertificate))
-    }
+    func removeFiles() { made?.removeFile() }
 
     /// What is wrong with the files of a topology, for its reader.
     @Sendable static func fault(of files: TLSFiles) -> TLSFileFault? {
@@ -69,7 +63,8 @@ struct CoreTLS {
         return names
     }
 
-    /// The host in a URI that asks for TLS, and where it leads; nil: for no TLS, or nowhere.
+    /// The host in a URI that asks for TLS, and where it leads; nil: for no TLS, or nowhere yet: the core tells the streams what
+    /// it has located.
     private static func secureServer(_ text: String, _ topology: Topology) -> (host: String, endpoint: Endpoint)? {
         let octets = Array(text.utf8)
         let bytes = octets.span.bytes
@@ -78,42 +73,8 @@ struct CoreTLS {
         let named = topology.core.hosts[host.lowercased()]
         let ports = [uri.port, named?.port ?? 0, transport.defaultPort]
         let port = ports.first { $0 != 0 } ?? transport.defaultPort
-        return HostResolver.resolve(named?.host ?? host, port: port).map { (host, $0) }
+        return topology.endpoint(of: named?.host ?? host, port: port).map { (host, $0) }
     }
-
-    // MARK: A certificate of our own
-
-    private static func makeCertificate(for topology: Topology, _ listeners: [Listener]) throws(CommandFailure) -> SelfSignedCertificate {
-        var addresses = [IPAddress.loopback, IPAddress(high: 0, low: 1)]
-        for listener in listeners {
-            for address in [listener.local.address, listener.advertised.address] where !address.isUnspecified {
-                if !addresses.contains(address) { addresses.append(address) }
-            }
-        }
-        var generator = SystemRandomNumberGenerator()
-        do {
-            return try SelfSignedCertificate(
-                domain: topology.domain, names: ["localhost"], addresses: addresses, at: SystemClock.now.wall, using: &generator)
-        } catch {
-            throw CommandFailure(status: 3, text: "core.tls: no certificate could be made: \(error)")
-        }
-    }
-
-    /// Writes it to a folder that nobody else can have prepared.
-    private static func save(_ certificate: String) throws(CommandFailure) -> String {
-        let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(temporary)/sipcore-XXXXXX".utf8CString)
-        guard let folder = mkdtemp(&template) else {
-            throw CommandFailure(status: 3, text: "no folder for the certificate in \(temporary): \(String(cString: strerror(errno)))")
-        }
-        let path = String(cString: folder) + "/certificate.pem"
-        do throws(FileFailure) { try Descriptor.replace(path, with: certificate) } catch {
-            throw CommandFailure(status: 3, text: "cannot write \(path): \(error.reason)")
-        }
-        return path
-    }
-
-    private static func folder(of path: String) -> String { String(path.prefix(upTo: path.lastIndex(of: "/") ?? path.endIndex)) }
 }
 
 extension StreamSecurity {

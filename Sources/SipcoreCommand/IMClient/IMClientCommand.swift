@@ -5,6 +5,7 @@ import Glibc
 import InstantMessaging
 import NodeRuntime
 import SIPMessage
+import SIPRegistrar
 import SansIO
 
 struct IMClientCommand: AsyncParsableCommand {
@@ -21,7 +22,7 @@ struct IMClientCommand: AsyncParsableCommand {
             is quit, which unregisters.
             """)
 
-    @Option(help: ArgumentHelp("The core: sip:127.0.0.1:5060, or with ;transport=tcp.", valueName: "uri"))
+    @Option(help: ArgumentHelp("The core: sip:127.0.0.1:5060, or with ;transport=tcp or ;transport=tls.", valueName: "uri"))
     var core: String
 
     @Option(help: ArgumentHelp("Who the client is: sip:alice@home1.test.", valueName: "uri"))
@@ -33,7 +34,10 @@ struct IMClientCommand: AsyncParsableCommand {
     @Option(help: "The password of the private identity.")
     var password: String?
 
-    @Option(help: ArgumentHelp("Not supported yet.", valueName: "keys", visibility: .hidden))
+    @Option(
+        help: ArgumentHelp(
+            "A SIM in place of the password, in hexadecimal digits: k=...,opc=...,amf=...; op in place of opc; sqn, the highest "
+                + "sequence number that it has accepted.", valueName: "keys"))
     var aka: String?
 
     @Option(help: "The home network domain; without, that of the public identity.")
@@ -54,6 +58,7 @@ struct IMClientCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Fix all that is random.", valueName: "number"))
     var seed: UInt64?
 
+    @OptionGroup(title: "TLS") var tls: TLSOptions
     @OptionGroup var shared: SharedOptions
 
     @Argument(help: ArgumentHelp("Commands, each one argument.", valueName: "command"))
@@ -66,7 +71,10 @@ struct IMClientCommand: AsyncParsableCommand {
         let script = try script()
         let core = try CoreAddress(argument: core)
         let bound = try bind(core)
-        let client = IMClient(settings: try settings(core, listeners: bound.listeners), start: SystemClock.now)
+        let settings = try settings(core, listeners: bound.listeners)
+        let tls = try NodeTLS(tls, domain: settings.domain, listeners: bound.listeners, core: core)
+        defer { tls.removeFiles() }
+        let client = IMClient(settings: settings, start: SystemClock.now)
         let node = ReportingClient(client) { report in
             for event in report.events { Descriptor.write(event.jsonLine + "\n", to: STDOUT_FILENO) }
             for outcome in report.outcomes.dropLast(report.hasQuit ? 1 : 0) { occur.yield(.commandEnded(outcome)) }
@@ -74,6 +82,7 @@ struct IMClientCommand: AsyncParsableCommand {
         }
         var configuration = ShardConfiguration(logger: logger)
         configuration.traceMessages = 0
+        configuration.security = tls.security
         let shard: Shard<ReportingClient>
         do throws(SystemFailure) {
             shard = try Shard(node, on: bound, configuration)
@@ -81,7 +90,7 @@ struct IMClientCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(status: 3, text: "cannot start: \(error)")
         }
-        try ReadyLine.announce(role: "im-client", sip: shard.listeners, http: nil, readyFile: shared.readyFile)
+        try ReadyLine.announce(role: "im-client", sip: shard.listeners, http: nil, extra: tls.readyMembers, readyFile: shared.readyFile)
         let session = ClientSession(shard: shard, occur: { occur.yield($0) })
         let hasSucceeded = await session.run(script, through: occurrences)
         await shard.stop()
@@ -125,7 +134,6 @@ struct IMClientCommand: AsyncParsableCommand {
                 text: "the core is reached by \(core.transport.name), but no --listen is; add --listen \(core.transport.name)://127.0.0.1:0"
             )
         }
-        guard aka == nil else { throw CommandFailure(status: 2, text: "--aka is not supported yet; use --password") }
         let octets = Array(publicIdentity.utf8)
         let bytes = octets.span.bytes
         guard let uri = bytes.uri(Slice(0, octets.count)), uri.scheme != .other, !uri.user.isEmpty else {
@@ -141,6 +149,7 @@ struct IMClientCommand: AsyncParsableCommand {
             coreTransport: core.transport, listeners: listeners, seed: seed ?? UInt64.random(in: 0 ... .max))
         settings.registrationExpires = expires
         settings.settingsExpires = settingsExpires
+        if let aka { settings.sim = try AKACredentials(argument: aka) }
         return settings
     }
 }

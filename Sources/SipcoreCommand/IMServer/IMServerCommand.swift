@@ -20,7 +20,7 @@ struct IMServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where to listen (repeatable); port 0: any that is free.", valueName: "address"))
     var listen = ["udp://127.0.0.1:5080"]
 
-    @Option(help: ArgumentHelp("The core: sip:127.0.0.1:5060, or with ;transport=tcp.", valueName: "uri"))
+    @Option(help: ArgumentHelp("The core: sip:127.0.0.1:5060, or with ;transport=tcp or ;transport=tls.", valueName: "uri"))
     var core: String
 
     @Option(help: "The home network domain whose users are served.")
@@ -35,6 +35,7 @@ struct IMServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Ask for this bearer token on the HTTP interface; needed off loopback.", valueName: "token"))
     var httpToken: String?
 
+    @OptionGroup(title: "TLS") var tls: TLSOptions
     @OptionGroup(title: "Delivery") var delivery: DeliveryOptions
     @OptionGroup(title: "Settings") var publication: PublicationOptions
 
@@ -55,14 +56,18 @@ struct IMServerCommand: AsyncParsableCommand {
         do throws(BindFailure) { bound = try BoundListeners(binding: addresses) } catch {
             throw CommandFailure(status: 3, text: error.description)
         }
-        let settings = try settings(listeners: bound.listeners)
+        let address = try CoreAddress(argument: core)
+        let settings = settings(listeners: bound.listeners, core: address)
+        let tls = try NodeTLS(tls, domain: domain, listeners: bound.listeners, core: address)
+        defer { tls.removeFiles() }
         let store = try openStore(logger)
         let server = try restoredServer(settings, from: store, logger)
-        let shard = try startedShard(server, on: bound, store, logger)
+        let shard = try startedShard(server, on: bound, tls, store, logger)
         let backing = RunningIMServer(shard: shard, version: Sipcore.version)
         var interface: RunningControl?
         if let control { interface = try await .start(.imServer(backing), at: control, token: httpToken, logger: logger) }
-        try ReadyLine.announce(role: "im-server", sip: shard.listeners, http: interface?.address, readyFile: shared.readyFile)
+        try ReadyLine.announce(
+            role: "im-server", sip: shard.listeners, http: interface?.address, extra: tls.readyMembers, readyFile: shared.readyFile)
         await signals.wait()
         logger.info("ends")
         await interface?.stop()
@@ -72,8 +77,7 @@ struct IMServerCommand: AsyncParsableCommand {
         }
     }
 
-    private func settings(listeners: [Listener]) throws(CommandFailure) -> IMServerSettings {
-        let core = try CoreAddress(argument: core)
+    private func settings(listeners: [Listener], core: CoreAddress) -> IMServerSettings {
         var settings = IMServerSettings(
             domain: domain, listeners: listeners, core: core.endpoint, coreTransport: core.transport, coreURI: core.uri,
             seed: seed ?? UInt64.random(in: 0 ... .max))
@@ -110,10 +114,11 @@ struct IMServerCommand: AsyncParsableCommand {
     }
 
     private func startedShard(
-        _ server: consuming sending IMServer, on bound: consuming BoundListeners, _ store: Store?, _ logger: Logger
+        _ server: consuming sending IMServer, on bound: consuming BoundListeners, _ tls: NodeTLS, _ store: Store?, _ logger: Logger
     ) throws(CommandFailure) -> Shard<IMServer> {
         var configuration = ShardConfiguration(logger: logger)
         configuration.traceMessages = 0
+        configuration.security = tls.security
         do throws(SystemFailure) {
             let shard = try Shard(server, on: bound, configuration)
             try shard.start(name: "im-server", committingTo: store)

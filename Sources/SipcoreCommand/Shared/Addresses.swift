@@ -24,9 +24,10 @@ extension NodeRuntime.ListenAddress {
 
     /// Reads `udp://127.0.0.1:5060`; a host name is resolved, port 0 asks for any free one.
     /// - Parameter transports: those that the node can listen on.
-    init(argument text: String, among transports: [Transport] = [.udp, .tcp]) throws(CommandFailure) {
+    init(argument text: String, among transports: [Transport] = [.udp, .tcp, .tls]) throws(CommandFailure) {
         func wrong(_ what: String) -> CommandFailure {
-            CommandFailure(status: 2, text: "--listen \(text): \(what); write udp://127.0.0.1:5080 or tcp://127.0.0.1:5080")
+            CommandFailure(
+                status: 2, text: "--listen \(text): \(what); write udp://127.0.0.1:5080, tcp://127.0.0.1:5080 or tls://127.0.0.1:5081")
         }
         guard let separator = text.firstRange(of: "://") else { throw wrong("there is no transport before an address") }
         let name = text[..<separator.lowerBound].lowercased()
@@ -63,25 +64,31 @@ struct CoreAddress: Equatable {
     var uri: String
     var endpoint: Endpoint
     var transport: Transport
+    /// The host, if it is a name.
+    var hostName: String?
 
     /// - Parameter option: what the address was given as, for what is said of a wrong one.
     init(argument text: String, of option: String = "--core") throws(CommandFailure) {
         func wrong(_ what: String) -> CommandFailure {
-            CommandFailure(status: 2, text: "\(option) \(text): \(what); write sip:127.0.0.1:5060 or sip:127.0.0.1:5060;transport=tcp")
+            CommandFailure(
+                status: 2, text: "\(option) \(text): \(what); write sip:127.0.0.1:5060, or with ;transport=tcp or ;transport=tls")
         }
         let octets = Array(text.utf8)
         let bytes = octets.span.bytes
         guard let uri = bytes.uri(Slice(0, octets.count)), uri.scheme == .sip else { throw wrong("not a SIP URI") }
         let named = uri.parameters.isEmpty ? nil : bytes.parameter("transport", in: uri.parameters)
         let word = named.map { String(octets: bytes[$0]).lowercased() } ?? "udp"
-        guard word == "udp" || word == "tcp" else { throw wrong("the transport \(word) is not supported yet") }
+        guard let transport = [Transport.udp, .tcp, .tls].first(where: { "\($0.name)" == word }) else {
+            throw wrong("the transport \(word) is not supported here")
+        }
         let host = String(octets: bytes[uri.host])
-        guard let endpoint = HostResolver.resolve(host, port: uri.port == 0 ? 5060 : uri.port) else {
+        guard let endpoint = HostResolver.resolve(host, port: uri.port == 0 ? transport.defaultPort : uri.port) else {
             throw CommandFailure(status: 3, text: "\(option) \(text): the host '\(host)' is not known")
         }
         self.uri = text
         self.endpoint = endpoint
-        transport = word == "tcp" ? .tcp : .udp
+        self.transport = transport
+        hostName = IPAddress(host) == nil ? host : nil
     }
 }
 

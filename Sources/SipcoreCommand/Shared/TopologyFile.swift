@@ -65,7 +65,7 @@ enum TopologyFile {
 
     // MARK: The world around
 
-    private static func surroundings(isLab: Bool) -> Surroundings {
+    static func surroundings(isLab: Bool) -> Surroundings {
         Surroundings(
             environment: environment(), workingFolder: workingFolder(), isLab: isLab,
             readFile: { (path) throws(UnreadableFile) in

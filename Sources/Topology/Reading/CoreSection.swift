@@ -12,6 +12,8 @@ extension Reader {
         core.database = file(CoreKeys.database, in: node)
         core.authentication = node[CoreKeys.authentication] ?? core.authentication
         core.digestAlgorithms = node[CoreKeys.digestAlgorithms] ?? core.digestAlgorithms
+        core.digestQops = node[CoreKeys.digestQop] ?? core.digestQops
+        core.akaAlgorithms = node[CoreKeys.akaAlgorithms] ?? core.akaAlgorithms
         core.authenticationFailures = node[CoreKeys.authenticationFailures] ?? core.authenticationFailures
         core.registrar = node[CoreKeys.registrar] ?? core.registrar
         core.trace = node[CoreKeys.trace] ?? core.trace
@@ -21,21 +23,37 @@ extension Reader {
         core.trusted = node[CoreKeys.trusted] ?? []
         core.requestURIScopeIsFull = node[CoreKeys.requestURIScope] ?? false
         core.headerContentIgnoresCase = node[CoreKeys.headerContentCase] ?? false
+        core.webSocketOrigins = node[CoreKeys.webSocketOrigins]
         core.shards = node[CoreKeys.shards] ?? 1
         core.udpSegmentation = node[CoreKeys.udpSegmentation] ?? true
         core.recursion = node[CoreKeys.recursion] ?? core.recursion
+        core.maxContacts = node[CoreKeys.maxContacts] ?? core.maxContacts
+        if let timer = node[CoreKeys.flowTimer] { readFlowTimer(timer, node, into: &core) }
+        core.visitedNetworks = (node[CoreKeys.visitedNetworks] ?? []).map { $0.lowercased() }
+        if let options = node[CoreKeys.thirdPartyRegister] {
+            core.thirdPartyRegister.before200 = options[ThirdPartyRegisterKeys.before200] ?? false
+            core.thirdPartyRegister.onProfileChange = options[ThirdPartyRegisterKeys.onProfileChange] ?? false
+        }
+        if let functions = node[CoreKeys.chargingFunctions] {
+            core.chargingFunctions.collection = functions[ChargingFunctionsKeys.collection] ?? []
+            core.chargingFunctions.event = functions[ChargingFunctionsKeys.event] ?? []
+        }
         if let limits = node[CoreKeys.limits] { readLimits(limits, into: &core) }
         core.seed = node[CoreKeys.seed]
         for entry in node[CoreKeys.hosts]?.entries ?? [] {
             core.hosts[entry.key.lowercased()] = Codec<HostPort>.hostPort.read(entry.value)
         }
+        core.dns = node[CoreKeys.dns] ?? core.dns
         if let expires = node[CoreKeys.expires] { readExpires(expires, into: &core) }
         if let timers = node[CoreKeys.timers] { readTimers(timers, into: &core.timers) }
+        if let regEvent = node[CoreKeys.regEvent] { readRegEvent(regEvent, into: &core.regEvent) }
         if let tls = node[CoreKeys.tls] { readTLS(tls, into: &core) }
         topology.core = core
         checkListeners(node)
         checkToken(node, CoreKeys.http, CoreKeys.httpToken, "core")
-        checkRepeatedAlgorithms(node)
+        checkRepeated(node[node: CoreKeys.digestAlgorithms], "algorithm")
+        checkRepeated(node[node: CoreKeys.digestQop], "qop")
+        checkRepeated(node[node: CoreKeys.akaAlgorithms], "algorithm")
     }
 
     /// A default that is not given stays between the limits that are.
@@ -54,6 +72,12 @@ extension Reader {
                 "default \(granted) is not between min \(core.minExpires) and max \(core.maxExpires); write min <= default <= max")
         }
         core.defaultExpires = granted
+    }
+
+    private mutating func readFlowTimer(_ milliseconds: Int, _ node: Node, into core: inout CoreSettings) {
+        core.flowTimer = UInt32(milliseconds / 1000)
+        guard milliseconds % 1000 != 0, let place = node[node: CoreKeys.flowTimer] else { return }
+        error(place.position, "\(milliseconds)ms are no whole seconds, which Flow-Timer counts in; write one such as 120s")
     }
 
     private mutating func readLimits(_ node: Node, into core: inout CoreSettings) {
@@ -77,6 +101,12 @@ extension Reader {
         }
     }
 
+    private func readRegEvent(_ node: Node, into regEvent: inout RegEventSettings) {
+        regEvent.tellsChangesOnly = node[RegEventKeys.state] ?? regEvent.tellsChangesOnly
+        regEvent.intervalMilliseconds = node[RegEventKeys.interval] ?? regEvent.intervalMilliseconds
+        regEvent.terminatedReason = node[RegEventKeys.terminatedReason] ?? regEvent.terminatedReason
+    }
+
     private mutating func checkListeners(_ node: Node) {
         var seen: [ListenAddress] = []
         for element in node[node: CoreKeys.listen]?.elements ?? [] {
@@ -97,11 +127,11 @@ extension Reader {
         }
     }
 
-    private mutating func checkRepeatedAlgorithms(_ node: Node) {
+    private mutating func checkRepeated(_ list: Node?, _ what: String) {
         var seen: Set<String> = []
-        for element in node[node: CoreKeys.digestAlgorithms]?.elements ?? [] {
+        for element in list?.elements ?? [] {
             if let name = element.text, !seen.insert(name).inserted {
-                error(element.position, "'\(name)' is offered already; write each algorithm once")
+                error(element.position, "'\(name)' is offered already; write each \(what) once")
             }
         }
     }
@@ -143,7 +173,13 @@ extension Reader {
                 error(position, "port 0 is chosen by 'sipcore lab' alone; write the server's port")
             }
         }
+        let isAsked = !HostText.isLiteral(uri.host) && !HostText.isLocal(uri.host) && topology.core.hosts[uri.host] == nil
+        if isAsked, topology.core.dns == .nobody {
+            error(position, "with 'dns: none' nobody is asked where \(uri.host) is; name it under core.hosts, or write its address")
+        }
         guard uri.effectiveTransport == .udp, !topology.core.listen.isEmpty else { return }
+        // The name decides between UDP and streams (RFC 3263 §4.1).
+        if isAsked, uri.port == nil, uri.transport == nil { return }
         let udp = topology.core.listen.filter { $0.transport == .udp }
         let host = topology.core.hosts[uri.host]?.host ?? uri.host
         if HostText.isLiteral(host) {

@@ -84,15 +84,13 @@ extension Reader {
 
     private func placeholderFault(_ name: String, client: String?) -> String? {
         let written = "${\(name)}"
-        switch name {
-        case "core.udp", "core.tcp":
-            let transport: TransportName = name == "core.udp" ? .udp : .tcp
+        if let transport = TransportName.allCases.first(where: { "core.\($0.rawValue)" == name }) {
             let isThere = topology.core.listen.isEmpty || topology.core.listen.contains { $0.transport == transport }
+            let port = transport == .udp || transport == .tcp ? 5060 : transport == .tls ? 5061 : transport == .ws ? 8080 : 8443
             return isThere
-                ? nil : "the core has no listener for \(written); add one such as \(transport.rawValue)://127.0.0.1:5060 to core.listen"
-        case "core.http": return nil
-        default: break
+                ? nil : "the core has no listener for \(written); add one such as \(transport.rawValue)://127.0.0.1:\(port) to core.listen"
         }
+        if name == "core.http" { return nil }
         let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         if parts[0] == "application_servers", parts.count >= 2 {
             let server = parts[1...].dropLast(parts.last == "uri" && parts.count > 2 ? 1 : 0).joined(separator: ".")
@@ -110,7 +108,8 @@ extension Reader {
             return nil
         }
         let known =
-            ["core.udp", "core.tcp", "core.http", "application_servers.NAME.uri"] + Placeholders.subscriberFields.map { "subscriber.\($0)" }
+            TransportName.allCases.map { "core.\($0.rawValue)" } + ["core.http", "application_servers.NAME.uri"]
+            + Placeholders.subscriberFields.map { "subscriber.\($0)" }
         return "nothing is known as '\(written)'; \(Suggestion.advice(for: written, among: known.map { "${\($0)}" }, otherwise: ""))"
     }
 

@@ -90,10 +90,10 @@ struct ProfileDocumentReader {
         _ = try required("PublicIdentity", of: profile)
         var identities: [PublicIdentity] = []
         for element in children("PublicIdentity", of: profile) {
-            let place = try required("Identity", of: element)
-            if let fault = Unsupported.fault(identityType: try identityType(of: element)) { throw Broken(place, fault) }
-            if let fault = IdentityText.publicFault(place.trimmedText) { throw Broken(place, fault) }
+            let (place, kind) = try identity(of: element)
+            if let fault = fault(in: place.trimmedText, kind) { throw Broken(place, fault) }
             var identity = PublicIdentity(uri: NameTemplate(pieces: [place.trimmedText]))
+            identity.kind = kind
             if let barring = child("BarringIndication", of: element) { identity.isBarred = try boolean(barring) }
             identity.displayName = extended("DisplayName", of: element)?.trimmedText
             identity.aliasGroup = extended("AliasIdentityGroupID", of: element)?.trimmedText
@@ -102,12 +102,33 @@ struct ProfileDocumentReader {
         return identities
     }
 
-    /// 0: a public user identity, 1 to 4: services and wildcards (TS 29.228 Annex E).
-    private func identityType(of element: XMLElement) throws(Broken) -> Int {
-        if extended("WildcardedPSI", of: element) != nil { return 2 }
-        if extended("WildcardedIMPU", of: element) != nil { return 3 }
-        guard let type = extended("IdentityType", of: element) else { return 0 }
-        return try number(type, 0...4)
+    /// Where the identity stands, and what it stands for (IdentityType of TS 29.228 Annex E). Where a wildcard stands beside
+    /// one that it takes, it is the wildcard that counts.
+    private func identity(of element: XMLElement) throws(Broken) -> (XMLElement, PublicIdentity.Kind) {
+        if let wildcard = extended("WildcardedPSI", of: element) { return (wildcard, .wildcardedService) }
+        if let wildcard = extended("WildcardedIMPU", of: element) { return (wildcard, .wildcardedUser) }
+        let identity = try required("Identity", of: element)
+        guard let type = extended("IdentityType", of: element) else { return (identity, .user) }
+        switch try number(type, 0...4) {
+        case 1: return (identity, .service)
+        case 2: return (identity, .wildcardedService)
+        // One that a wildcard takes, without the wildcard, is as good as a distinct one.
+        case 3 where !identity.trimmedText.contains("!"): return (identity, .user)
+        case 3, 4: return (identity, .wildcardedUser)
+        default: return (identity, .user)
+        }
+    }
+
+    private func fault(in text: String, _ kind: PublicIdentity.Kind) -> String? {
+        switch kind {
+        case .user, .service: return IdentityText.publicFault(text)
+        case .wildcardedService, .wildcardedUser:
+            guard let (plain, expression) = IdentityText.wildcardParts(text) else {
+                return
+                    "'\(text)' is no wildcard; write one with an expression between two exclamation marks, such as sip:chat!.*!@home1.test"
+            }
+            return IdentityText.publicFault(plain) ?? ExpressionHints.fault(in: expression) ?? expressionFault(expression)
+        }
     }
 
     /// An element within the nested Extension elements in which later releases put theirs.

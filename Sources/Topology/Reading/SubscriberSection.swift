@@ -11,6 +11,9 @@ extension Reader {
             guard let name = try? NamePattern(parsing: entry.key), let section = codec.read(entry.value) else { continue }
             var subscriber = Subscriber(name: name, privateIdentities: [], publicIdentities: [])
             subscriber.authentication = section[SubscriberKeys.authentication]
+            subscriber.serviceProfile = section[SubscriberKeys.profile]
+            subscriber.profileDocument = section[SubscriberKeys.profileXML]
+            subscriber.address = section[SubscriberKeys.address]
             let document = profileDocument(section, name)
             readPrivateIdentities(section, document, into: &subscriber)
             readPublicIdentities(section, document, into: &subscriber)
@@ -36,7 +39,26 @@ extension Reader {
     private func privateIdentity(_ identity: String, _ section: Node) -> PrivateIdentity {
         PrivateIdentity(
             identity: NameTemplate(identity.holds(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"),
-            password: section[SubscriberKeys.password].map(NameTemplate.init))
+            password: section[SubscriberKeys.password].map(NameTemplate.init), aka: simKeys(section))
+    }
+
+    /// The credentials of a SIM; nil: there are none, or they are not whole.
+    private func simKeys(_ section: Node) -> SIMKeys? {
+        guard let entry = section.entry(SubscriberKeys.aka.name), let node = Codec<Node>.object(AKAKeys.shape).read(entry.value),
+            let k = node[AKAKeys.k].flatMap({ UInt128($0, radix: 16) })
+        else { return nil }
+        let code: SIMKeys.OperatorCode
+        if let opc = node[AKAKeys.opc].flatMap({ UInt128($0, radix: 16) }) {
+            code = .opc(opc)
+        } else if let op = node[AKAKeys.op].flatMap({ UInt128($0, radix: 16) }) {
+            code = .op(op)
+        } else {
+            return nil
+        }
+        var keys = SIMKeys(k: k, code: code)
+        keys.amf = node[AKAKeys.amf].flatMap { UInt16($0, radix: 16) } ?? keys.amf
+        keys.sqn = node[AKAKeys.sqn].flatMap { UInt64($0, radix: 16) } ?? keys.sqn
+        return keys
     }
 
     /// Whoever must answer a challenge has what it takes.
@@ -50,6 +72,8 @@ extension Reader {
                 "\(whose) has no password to be challenged for; write 'password: ...', or 'authentication: none' if none is asked")
         case .aka where aka == nil:
             error(section.position, "\(whose) has no key for AKA; write 'aka: {k: ..., opc: ...}'")
+        case .giba where section.entry(SubscriberKeys.address.name) == nil:
+            error(section.position, "\(whose) has no address to be known by; write 'address: 127.0.0.1', or the client's own")
         default: break
         }
         guard let aka, let keys = Codec<Node>.object(AKAKeys.shape).read(aka.value) else { return }

@@ -95,7 +95,8 @@ struct Verb {
         guard !receiver.isEmpty else { throw Wrong("the receiver is missing; write \(example)") }
         try checkQuoted(body, example)
         guard receiver.contains(":") else {
-            guard let subscriber = receivers.first(where: { $0.name.contains(receiver) }), let identity = subscriber.publicIdentities.first
+            guard let subscriber = receivers.first(where: { $0.name.contains(receiver) }),
+                let identity = subscriber.publicIdentities.first(where: { $0.kind == .user })
             else {
                 let names = receivers.map { $0.name.name($0.name.range?.lowerBound ?? 0) }
                 throw Wrong(

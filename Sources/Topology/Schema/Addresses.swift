@@ -46,6 +46,9 @@ enum HostText {
 
     static func isLiteral(_ host: String) -> Bool { ipv4(host) != nil || ipv6(host) != nil }
 
+    /// `localhost` and names below it, which are this machine's wherever one asks (RFC 6761 §6.3).
+    static func isLocal(_ host: String) -> Bool { host == "localhost" || host.hasSuffix(".localhost") }
+
     /// `0.0.0.0` or `::`: every address of the machine.
     static func isWildcard(_ host: String) -> Bool { (ipv4(host) ?? ipv6(host))?.allSatisfy { $0 == 0 } ?? false }
 
@@ -171,6 +174,14 @@ struct ServerURI: Sendable, Equatable {
         guard text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
             throw Wrong("'\(text)' holds a character that may not stand in a URI; write a URI such as \(example)")
         }
+    }
+}
+
+extension ApplicationServer {
+    /// Whether it is reached over TLS.
+    public var asksForTLS: Bool {
+        guard let address = try? ServerURI(uri) else { return false }
+        return address.effectiveTransport == .tls
     }
 }
 

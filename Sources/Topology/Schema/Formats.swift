@@ -41,6 +41,15 @@ extension Codec where Value == String {
         }
     }
 
+    /// A literal address.
+    static var address: Codec {
+        .scalar([.init("type", .text("string"))]) { text throws(Wrong) in
+            let host = text.hasPrefix("[") && text.hasSuffix("]") ? String(text.dropFirst().dropLast()) : text
+            guard HostText.isLiteral(host) else { throw Wrong("'\(text)' is no address; write one such as 192.0.2.7, without a port") }
+            return host
+        }
+    }
+
     /// A token of RFC 3261 §25.1.
     static func token(_ what: String, _ example: String) -> Codec {
         pattern { isToken($0) ? nil : "'\($0)' is no \(what); write one such as \(example)" }
@@ -81,6 +90,20 @@ extension Codec where Value == String {
         "actor", "application", "attendant", "audio", "automata", "class", "control", "data", "description", "duplex", "events",
         "extensions", "isfocus", "language", "methods", "mobility", "priority", "schemes", "text", "type", "video",
     ]
+
+    /// Scheme, host and, unless it is the scheme's own, port of a page whose scripts are meant (RFC 6454 §6.2).
+    static var origin: Codec {
+        pattern("^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+$") { text in
+            let example = "https://phone.home1.test"
+            guard let mark = text.firstRange(of: "://"), mark.lowerBound > text.startIndex else {
+                return "'\(text)' is no origin; write scheme and host such as \(example)"
+            }
+            guard let (host, port) = HostText.split(text[mark.upperBound...]), HostText.isLiteral(host) || HostText.isName(host),
+                port.map({ HostText.port($0) != nil }) ?? true
+            else { return "'\(text)' is no origin; write scheme, host and port alone, such as \(example)" }
+            return nil
+        }
+    }
 
     /// So many hexadecimal digits.
     static func hexadecimal(_ count: Int) -> Codec {
@@ -272,6 +295,24 @@ extension Codec where Value == HostPort {
     static var hostPort: Codec {
         .scalar([.init("type", .text("string")), .init("pattern", .text(#"^.+:[0-9]+$"#))]) { text throws(Wrong) in
             try HostPort(checking: text, after: "")
+        }
+    }
+}
+
+extension Codec where Value == NameServer {
+    /// An address with the port 53 unless it is said, or `none`.
+    static var nameServer: Codec {
+        .scalar([.init("type", .text("string")), .init("pattern", .text(#"^(none|[0-9A-Fa-f.:\[\]]+)$"#))]) { text throws(Wrong) in
+            if text == "none" { return .nobody }
+            if HostText.ipv6(text) != nil { return .server(HostPort(host: text.lowercased(), port: 53)) }
+            guard let (host, port) = HostText.split(text), HostText.isLiteral(host) else {
+                throw Wrong("'\(text)' is no address of a name server; write one such as 127.0.0.1:5353, or none")
+            }
+            guard let port else { return .server(HostPort(host: host, port: 53)) }
+            guard let number = HostText.port(port), number != 0 else {
+                throw Wrong("'\(port)' is no port of a name server; write a number from 1 to 65535")
+            }
+            return .server(HostPort(host: host, port: number))
         }
     }
 }

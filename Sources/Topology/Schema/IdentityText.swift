@@ -60,6 +60,13 @@ enum IdentityText {
         return nil
     }
 
+    /// A wildcard (TS 23.003 §13.5) with a digit in place of its expression, and the expression; nil: it is none.
+    static func wildcardParts(_ text: String) -> (plain: String, expression: String)? {
+        guard let first = text.firstIndex(of: "!"), let last = text.lastIndex(of: "!"), first < last else { return nil }
+        let expression = text[text.index(after: first)..<last]
+        return (text[..<first] + "0" + text[text.index(after: last)...], String(expression))
+    }
+
     /// What is wrong with a private user identity (TS 23.003 §13.3): `user@domain`, or the user alone.
     static func privateFault(_ text: String) -> String? {
         if isUsual(text.utf8, scheme: "") { return nil }
@@ -146,14 +153,17 @@ extension NamePattern {
     }
 
     /// Whether this is the name, or one of the names, that the pattern stands for.
-    public func contains(_ name: String) -> Bool {
-        guard let range else { return name == prefix + suffix }
-        guard name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count > prefix.utf8.count + suffix.utf8.count else { return false }
+    public func contains(_ name: String) -> Bool { place(of: name) != nil }
+
+    /// Which of the pattern's names this is, from 0; nil: none.
+    public func place(of name: String) -> UInt64? {
+        guard let range else { return name == prefix + suffix ? 0 : nil }
+        guard name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count > prefix.utf8.count + suffix.utf8.count else { return nil }
         let digits = name.dropFirst(prefix.count).dropLast(suffix.count)
         guard HostText.isDigits(digits), digits.count <= NamePattern.digitLimit, let number = UInt64(digits), range.contains(number) else {
-            return false
+            return nil
         }
-        return self.name(number) == name
+        return self.name(number) == name ? number - range.lowerBound : nil
     }
 
     /// As it is written in a topology.

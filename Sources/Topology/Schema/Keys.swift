@@ -38,12 +38,29 @@ enum CoreKeys {
     static let authentication = Key("authentication", Codec<Authentication>.word, "How subscribers are authenticated, unless one differs.")
     static let digestAlgorithms = Key(
         "digest_algorithms", .list(Codec<DigestAlgorithm>.word, atLeast: 1), "Digest algorithms, offered in this order.")
+    static let digestQop = Key(
+        "digest_qop", .list(Codec<DigestQop>.word, atLeast: 1),
+        "What answers to challenges protect, offered in this order: auth, or auth-int for the body too.")
+    static let akaAlgorithms = Key(
+        "aka_algorithms", .list(Codec<AKAAlgorithm>.word, atLeast: 1), "Algorithms of challenges to a SIM, offered in this order.")
     static let authenticationFailures = Key(
         "authentication_failures", .integer(0...1000), "Wrong answers in a row that are challenged anew (401); the next is refused (403).")
     static let registrar = Key(
         "registrar", Codec<RegistrarProfile>.word,
         "ims (TS 24.229): a new contact of a private identity replaces its old one; rfc3261: all contacts are kept.")
     static let expires = Key("expires", .object(ExpiresKeys.shape), "Limits and default of the time for which a registration is granted.")
+    static let maxContacts = Key(
+        "max_contacts", .integer(1...255), "Contacts that a subscriber may have at once; one more is refused (403). By default 32.")
+    static let flowTimer = Key(
+        "flow_timer", .milliseconds(0...86_400_000),
+        "How often clients with outbound are told to keep their flows alive (RFC 5626 4.4), such as 120s; 0s: they are not told.")
+    static let thirdPartyRegister = Key(
+        "third_party_register", .object(ThirdPartyRegisterKeys.shape), "How application servers are told of registrations.")
+    static let visitedNetworks = Key(
+        "visited_networks", .list(.text),
+        "Networks that users may roam in, as P-Visited-Network-ID names them; one from another is refused (403). Left out: all.")
+    static let chargingFunctions = Key(
+        "charging_functions", .object(ChargingFunctionsKeys.shape), "What P-Charging-Function-Addresses says (RFC 7315 4.5).")
     static let clock = Key("clock", .words([("real", false), ("virtual", true)]), "real, or virtual: time moves only when told to.")
     static let clockStart = Key("clock_start", .dateTime, "When a virtual clock begins.")
     static let clockPatience = Key(
@@ -57,6 +74,9 @@ enum CoreKeys {
         "udp_size_limit", .integer(0...65_535), "A larger request goes by TCP (RFC 3261 18.1.1); 0: none does.")
     static let hosts = Key(
         "hosts", .names("host", .domain, .hostPort), "Names resolved without a DNS server, such as im.home1.test: 127.0.0.1:5080.")
+    static let dns = Key(
+        "dns", Codec<NameServer>.nameServer,
+        "The DNS server that other names are asked of (RFC 3263), such as 127.0.0.1:5353; none: none is asked. Left out: the system's.")
     static let tls = Key("tls", .object(TLSKeys.shape), "Certificate and key for tls:// and wss://, and whom they believe.")
     static let trusted = Key(
         "trusted", .list(.addressBlock), "Blocks of addresses whose identity headers are believed, such as 10.0.0.0/8.")
@@ -66,6 +86,9 @@ enum CoreKeys {
     static let headerContentCase = Key(
         "header_content_case", .words([("sensitive", false), ("insensitive", true)]), "Whether conditions compare header content with case."
     )
+    static let webSocketOrigins = Key(
+        "websocket_origins", .list(.origin),
+        "Origins whose scripts may open a WebSocket, such as https://phone.home1.test; left out: all. Clients that name none may.")
     static let limits = Key("limits", .object(LimitKeys.shape), "How much the core takes on at once.")
     static let timers = Key("timers", .object(TimerKeys.shape), "The base timers of SIP (RFC 3261 17, table 4); all others follow.")
     static let recursion = Key(
@@ -76,15 +99,18 @@ enum CoreKeys {
         "udp_segmentation", .bool,
         "Whether datagrams of one size to one peer may share the way through the system under load; "
             + "a sniffer on the loopback interface then sees several as one. By default true.")
+    static let regEvent = Key("reg_event", .object(RegEventKeys.shape), "Subscriptions to registration state (RFC 3680).")
     static let shards = Key("shards", .integer(1...64), "Threads that share the work.")
 
     static let shape = ObjectShape(
         what: "the core",
         keys: [
-            listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, authenticationFailures.any,
-            registrar.any, expires.any, clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
-            udpSizeLimit.any, hosts.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, limits.any, shards.any,
-            udpSegmentation.any, timers.any, recursion.any,
+            listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, digestQop.any, akaAlgorithms.any,
+            authenticationFailures.any,
+            registrar.any, expires.any, maxContacts.any, flowTimer.any, thirdPartyRegister.any, visitedNetworks.any, chargingFunctions.any,
+            clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
+            udpSizeLimit.any, hosts.any, dns.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, limits.any, shards.any,
+            udpSegmentation.any, timers.any, recursion.any, webSocketOrigins.any, regEvent.any,
         ])
 }
 
@@ -94,6 +120,25 @@ enum ExpiresKeys {
     static let max = Key("max", .seconds, "The most that is granted, in seconds.")
 
     static let shape = ObjectShape(what: "expires", keys: [min.any, standard.any, max.any])
+}
+
+enum ThirdPartyRegisterKeys {
+    static let before200 = Key(
+        "before_200", .bool,
+        "Whether the 200 to a client waits until each application server has answered or is given up, so that what a quick client "
+            + "sends next cannot overtake its registration. By default false.")
+    static let onProfileChange = Key(
+        "on_profile_change", .bool,
+        "Whether a change of a registered subscriber's criteria is told to the servers that they name now. By default false.")
+
+    static let shape = ObjectShape(what: "third_party_register", keys: [before200.any, onProfileChange.any])
+}
+
+enum ChargingFunctionsKeys {
+    static let collection = Key("ccf", .list(.host), "Charging collection functions.")
+    static let event = Key("ecf", .list(.host), "Event charging functions.")
+
+    static let shape = ObjectShape(what: "charging_functions", keys: [collection.any, event.any])
 }
 
 enum LimitKeys {
@@ -118,6 +163,20 @@ enum TimerKeys {
         "timer_c", .milliseconds(range), "How long a ringing INVITE is waited for; the standard asks for more than 3 minutes, 181s.")
 
     static let shape = ObjectShape(what: "timers", keys: [t1.any, t2.any, t4.any, timerC.any])
+}
+
+enum RegEventKeys {
+    static let state = Key(
+        "state", .words([("full", false), ("partial", true)]),
+        "What a NOTIFY between two SUBSCRIBE requests tells: all contacts, or those that changed. By default full.")
+    static let interval = Key(
+        "interval", .milliseconds(0...3_600_000),
+        "The least time between two NOTIFYs of a subscription if contacts were only refreshed; by default 0s, RFC 3680 has 5s.")
+    static let terminatedReason = Key(
+        "terminated_reason", Codec<EndOfRegistration>.word,
+        "The reason in Subscription-State when the last contact of a user is gone. By default deactivated.")
+
+    static let shape = ObjectShape(what: "reg_event", keys: [state.any, interval.any, terminatedReason.any])
 }
 
 enum TLSKeys {
@@ -241,6 +300,7 @@ enum SubscriberKeys {
         "private_identities", .names("private identity", .privateIdentity, .object(DeviceKeys.shape)),
         "Further devices of the same user, each with its own credentials.")
     static let authentication = Key("authentication", Codec<Authentication>.word, "Left out: as the core.")
+    static let address = Key("address", .address, "Where authentication is giba: the address that alone may register.")
     static let servers = Key("application_servers", .list(.text), "Names of application_servers, in the order in which they are tried.")
     static let profile = Key("service_profile", .text, "A name of service_profiles; its criteria come first.")
     static let profileXML = Key("profile_xml", .file, "An IMSSubscription document of TS 29.228, taken as it is.")
@@ -248,8 +308,8 @@ enum SubscriberKeys {
     static let shape = ObjectShape(
         what: "a subscriber",
         keys: [
-            privateIdentity.any, password.any, aka.any, publicIdentities.any, privateIdentities.any, authentication.any, servers.any,
-            profile.any, profileXML.any,
+            privateIdentity.any, password.any, aka.any, publicIdentities.any, privateIdentities.any, authentication.any, address.any,
+            servers.any, profile.any, profileXML.any,
         ])
 }
 

@@ -1,6 +1,6 @@
 """Two accounts of PJSUA2 at one core: both register, one sends the other a message and calls it, both go.
 
-    pjsua2_pair.py udp|tcp|tls PORT
+    pjsua2_pair.py udp|tcp|tls PORT [CA_FILE]
 
 Users alice (wonderland) and bob (builder) of home1.test. Prints a line for each thing seen; exits with 0 when all were.
 """
@@ -12,6 +12,7 @@ import time
 import pjsua2 as pj
 
 transport, port = sys.argv[1], int(sys.argv[2])
+authority = sys.argv[3] if len(sys.argv) > 3 else None
 seen = []
 
 
@@ -70,6 +71,9 @@ endpoint.audDevManager().setNullDev()
 way = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}[transport]
 local = pj.TransportConfig()
 local.boundAddress = "127.0.0.1"
+if authority:
+    local.tlsConfig.CaListFile = authority
+    local.tlsConfig.verifyServer = True
 endpoint.transportCreate(way, local)
 endpoint.libStart()
 

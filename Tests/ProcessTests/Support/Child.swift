@@ -114,6 +114,7 @@ struct ReadyLine: Decodable {
         let role: String?
         let sip: [String]?
         let http: String?
+        let certificate: String?
     }
 
     init?(in output: String) {

@@ -63,6 +63,7 @@ struct Messages: Decodable {
     struct Message: Decodable {
         let sequence: Int
         let direction: String
+        let transport: String
         let start_line: String
         let method: String
         let status: Int?

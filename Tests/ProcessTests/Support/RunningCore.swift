@@ -6,22 +6,27 @@ final class RunningCore: Sendable {
     let process: Child
     let udp: UInt16
     let tcp: UInt16
+    /// nil: it was not asked to listen with TLS.
+    let tls: UInt16?
+    /// The file of its certificate.
+    let certificate: String?
     let http: UInt16
 
     /// Starts it and waits until it serves.
     /// - Parameters:
     ///   - port: its port of UDP and TCP; 0: any.
+    ///   - tls: whether it listens with TLS too.
     ///   - settings: further lines of `core:`, each with its indentation.
     init(
-        in folder: TemporaryFolder, named name: String = "core", port: UInt16 = 0, authentication: String = "none", settings: String = "",
-        subscribers: String = twoSubscribers
+        in folder: TemporaryFolder, named name: String = "core", port: UInt16 = 0, authentication: String = "none",
+        tls isSecure: Bool = false, settings: String = "", subscribers: String = twoSubscribers
     ) async throws {
         let topology = try folder.write(
             "\(name).yaml",
             """
             domain: home1.test
             core:
-              listen: [udp://127.0.0.1:\(port), tcp://127.0.0.1:\(port)]
+              listen: [udp://127.0.0.1:\(port), tcp://127.0.0.1:\(port)\(isSecure ? ", tls://127.0.0.1:0" : "")]
               http: 127.0.0.1:0
               authentication: \(authentication)
             \(settings)
@@ -33,7 +38,18 @@ final class RunningCore: Sendable {
         let ready = try await process.ready()
         udp = try ready.port("udp")
         tcp = try ready.port("tcp")
+        tls = isSecure ? try ready.port("tls") : nil
+        certificate = ready.certificate
         http = try ready.httpPort
+    }
+
+    /// Its port of a transport.
+    func port(_ transport: String) throws -> UInt16 {
+        switch transport {
+        case "udp": udp
+        case "tcp": tcp
+        default: try #require(tls)
+        }
     }
 
     /// Ends it as a user does, and makes sure that it ended well.

@@ -66,6 +66,13 @@ func isBound(_ port: UInt16) -> Bool {
     return withLoopback(port) { bind(probe, $0, $1) } != 0 && errno == EADDRINUSE
 }
 
+/// A UDP socket on any port of loopback, whose reads do not wait.
+func boundDatagramSocket() throws -> (descriptor: Int32, port: UInt16) {
+    let descriptor = socket(AF_INET, datagram | closeOnExec | nonBlocking, 0)
+    guard withLoopback(0, { bind(descriptor, $0, $1) }) == 0 else { throw Failure("no UDP socket: \(String(cString: strerror(errno)))") }
+    return (descriptor, localPort(descriptor))
+}
+
 /// A UDP socket, connected to a port of loopback.
 final class DatagramPeer: Sendable {
     let port: UInt16

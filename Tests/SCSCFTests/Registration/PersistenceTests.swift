@@ -53,6 +53,7 @@ import Testing
 
     @Test func aRegistrationOutlivesTheProcess() {
         let rig = rig()
+        rig.answers["im"] = 200
         rig.register(.alice, [("Path", "<sip:127.0.0.1:5099;lr>")])
         let restarted = rig.restarted(after: .seconds(600))
         #expect(restarted.trace() == [])

@@ -15,12 +15,21 @@ final class CoreRig {
     var commits = true
     /// Whether application servers and contacts answer by themselves, and with what.
     var answers: [String: Int] = [:]
-    private(set) var records: [[UInt8]: [UInt8]] = [:]
+    /// What is stored, by table, and of registrations alone.
+    private(set) var tables: [UInt8: [[UInt8]: [UInt8]]] = [:]
+    var records: [[UInt8]: [UInt8]] { tables[StoreTable.registrations] ?? [:] }
+    var subscriptionRecords: [[UInt8]: [UInt8]] { tables[StoreTable.subscriptions] ?? [:] }
     private var pending: [(shard: Int, change: StoreChange, key: [UInt8], value: [UInt8])] = []
     /// Whether what shards hand over waits until `deliver` is called.
     var holdsHandOvers = false
+    /// Answers what the core asks of the Domain Name System as soon as it asks; nil: questions wait for `answerQuestions`.
+    var zone: Zone?
+    private(set) var questions: [(shard: Int, question: NameQuestion)] = []
+    private(set) var findings: [NameFinding] = []
     private var sent: [Sent] = []
     private(set) var notices: [Notice] = []
+    /// Addresses that are to be reached by streams of peers: `9 5071 proxy.test`.
+    private(set) var aliases: [String] = []
     private var serial = 0
 
     /// A message on its way to a peer.
@@ -39,7 +48,7 @@ final class CoreRig {
     }
 
     init(
-        records: [[UInt8]: [UInt8]] = [:], at seconds: Int64 = 1_700_000_000, _ division: Division = .current,
+        tables: [UInt8: [[UInt8]: [UInt8]]] = [:], at seconds: Int64 = 1_700_000_000, _ division: Division = .current,
         _ change: (inout ServingCSCFConfiguration) -> Void = { _ in }
     ) {
         var configuration = Laboratory.configuration()
@@ -48,20 +57,44 @@ final class CoreRig {
         now = Now(monotonic: .zero, wall: WallTime(seconds: seconds))
         self.division = division
         core = ShardedCore(configuration, division, at: now)
-        self.records = records
-        for (key, value) in records {
-            for shard in 0..<core.count {
-                run(on: shard) { core, effects in
-                    precondition(core.restore(key: key.span.bytes, value: value.span.bytes, at: now, into: &effects))
-                }
+        self.tables = tables
+        restore()
+    }
+
+    /// As the process does it: what the node remembers first, then registrations, then what was due.
+    private func restore() {
+        commits = false
+        let stored = tables
+        for (key, value) in stored[StoreTable.node] ?? [:] {
+            onEachShard { core, _ in precondition(core.restoreNode(key: key.span.bytes, value: value.span.bytes)) }
+        }
+        onEachShard { $0.begin(into: &$1) }
+        for table in [StoreTable.sequenceNumbers, StoreTable.registrations] {
+            for (key, value) in stored[table] ?? [:] {
+                onEachShard { precondition($0.restore(table: table, key: key.span.bytes, value: value.span.bytes, at: now, into: &$1)) }
             }
         }
+        for (key, value) in stored[StoreTable.subscriptions] ?? [:] { precondition(core.restoreSubscription(key, value, at: now)) }
+        for (key, value) in stored[StoreTable.thirdParty] ?? [:] {
+            onEachShard { precondition($0.restoreThirdParty(key: key.span.bytes, value: value.span.bytes, at: now, into: &$1)) }
+        }
+        commits = true
+        commit()
+    }
+
+    func onEachShard(_ body: (inout ServingCSCF, inout Effects) -> Void) {
+        for shard in 0..<core.count { run(on: shard, body) }
     }
 
     /// The same core after its process died: only the committed records are left.
-    func restarted(after span: TimeSpan = .zero) -> CoreRig {
+    ///
+    /// - Parameter division: of the new process, if it is another.
+    func restarted(after span: TimeSpan = .zero, as division: Division? = nil) -> CoreRig {
         let configuration = self.configuration
-        return CoreRig(records: records, at: now.wall.seconds + span.wholeSeconds, division) { $0 = configuration }
+        let next = CoreRig(tables: tables, at: now.wall.seconds + span.wholeSeconds, division ?? self.division) { $0 = configuration }
+        // Its peers go on counting.
+        next.serial = serial
+        return next
     }
 
     // MARK: Driving
@@ -95,6 +128,19 @@ final class CoreRig {
         run(on: sent.shard) { $0.transmissionFailed(sent.transaction, over: sent.flow, at: now, into: &$1) }
     }
 
+    /// Answers all questions that wait, and those that the answers lead to.
+    func answerQuestions(from zone: Zone) {
+        while !questions.isEmpty {
+            let (shard, question) = questions.removeFirst()
+            run(on: shard) { $0.nameAnswered(question.number, zone.answer(to: question.query), at: now, into: &$1) }
+        }
+    }
+
+    /// Has each shard ask where the peers are that are known by name alone.
+    func locatePeers() {
+        for shard in 0..<core.count { run(on: shard) { $0.locatePeers(at: now, into: &$1) } }
+    }
+
     func deregister(_ identity: String) -> Bool {
         var isDone = false
         for shard in 0..<core.count {
@@ -103,13 +149,22 @@ final class CoreRig {
         return isDone
     }
 
+    /// Has every shard do something, one after another.
+    func onEachShard<R>(_ body: (inout ServingCSCF, Now, inout Effects) -> R) -> [R] {
+        (0..<core.count).map { shard in
+            var result: R?
+            run(on: shard) { result = body(&$0, now, &$1) }
+            return result!
+        }
+    }
+
     /// Reports all changes that wait.
     func commit(succeeded: Bool = true) {
         while !pending.isEmpty {
             let changes = pending
             pending = []
             if succeeded {
-                for (_, change, key, value) in changes { records[key] = change.isRemoval ? nil : value }
+                for (_, change, key, value) in changes { tables[change.table, default: [:]][key] = change.isRemoval ? nil : value }
             }
             for shard in 0..<core.count {
                 guard let last = changes.last(where: { $0.shard == shard }) else { continue }
@@ -118,6 +173,9 @@ final class CoreRig {
             if !succeeded { return }
         }
     }
+
+    /// Puts records into the store past the core.
+    func leaveRecords(_ left: [[UInt8]: [UInt8]]) { tables[StoreTable.registrations, default: [:]].merge(left) { _, new in new } }
 
     var hasPendingChanges: Bool { !pending.isEmpty }
 
@@ -153,6 +211,12 @@ final class CoreRig {
             pending.append((shard, change, key, value))
         }
         notices += effects.notices
+        aliases += effects.wire.aliases.map { alias in
+            let host = [UInt8](effects.wire.bytes.bytes(from: alias.start, count: alias.count))
+            return "\(alias.connection) \(alias.port) \(String(decoding: host, as: UTF8.self))"
+        }
+        questions += effects.names.questions.map { (shard, $0) }
+        findings += effects.names.findings
     }
 
     /// What was sent is there to be looked at; who answers by itself does, and changes are committed.
@@ -165,6 +229,7 @@ final class CoreRig {
             receive(one.message.response(status), from: peer)
         }
         if commits { commit() }
+        if let zone { answerQuestions(from: zone) }
     }
 
     // MARK: What was sent

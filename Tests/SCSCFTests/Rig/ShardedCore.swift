@@ -69,9 +69,18 @@ final class ShardedCore {
     var nextDeadline: Instant? { boxes.compactMap { $0.core.nextDeadline }.min() }
 
     /// Restores a record in the shard whose it is.
-    func restore(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
+    func restore(
+        table: UInt8 = StoreTable.registrations, key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects
+    ) -> Bool {
         var isTaken = true
-        for box in boxes where !box.core.restore(key: key, value: value, at: now, into: &effects) { isTaken = false }
+        for box in boxes where !box.core.restore(table: table, key: key, value: value, at: now, into: &effects) { isTaken = false }
+        return isTaken
+    }
+
+    /// Restores a subscription in the shard whose it is.
+    func restoreSubscription(_ key: [UInt8], _ value: [UInt8], at now: Now) -> Bool {
+        var isTaken = true
+        for box in boxes where !box.core.restoreSubscription(key: key.span.bytes, value: value.span.bytes, at: now) { isTaken = false }
         return isTaken
     }
 
@@ -81,6 +90,7 @@ final class ShardedCore {
 
     func transactionCount(of kind: TransactionKind) -> Int { boxes.reduce(0) { $0 + $1.core.transactionCount(of: kind) } }
     var registeredCount: Int { boxes.reduce(0) { $0 + $1.core.registeredCount } }
+    var subscriptionCount: Int { boxes.reduce(0) { $0 + $1.core.subscriptionCount } }
     func registeredIdentity(_ uri: String, at now: Instant) -> RegisteredIdentity? {
         boxes.lazy.compactMap { $0.core.registeredIdentity(uri, at: now) }.first
     }

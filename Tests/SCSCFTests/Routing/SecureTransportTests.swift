@@ -28,14 +28,15 @@ import Testing
     }
 
     @Test func aSIPSURILeadsToTLSAndIsRecordedAsOne() {
-        let (rig, carol) = (rig().registered(.bob), peer(.tls, listener: 2, connection: 9))
-        rig.receive(rig.registerRequest(carol), from: carol)
-        rig.register(.bob, contact: "<sips:bob@127.0.0.1:5099>")
+        let (rig, carol) = (rig(), peer(.tls, listener: 2, connection: 9))
+        var registration = rig.registerRequest(carol, contact: "<sips:carol@127.0.0.2:5099>")
+        registration.startLine = "REGISTER sips:home1.test SIP/2.0"
+        rig.receive(registration, from: carol)
         _ = rig.taken()
-        rig.send("INVITE", "sips:bob@home1.test", from: carol)
+        rig.send("INVITE", "sips:carol@home1.test", from: carol)
         let sent = rig.taken().first { $0.message.isRequest && $0.message.method == "INVITE" }
-        #expect(sent?.destination == "tls:127.0.0.1:5099")
-        #expect(sent?.message.uri == "sips:bob@127.0.0.1:5099")
+        #expect(sent?.destination == "tls:127.0.0.2:5099")
+        #expect(sent?.message.uri == "sips:carol@127.0.0.2:5099")
         #expect(sent?.message["Via"]?.hasPrefix("SIP/2.0/TLS 127.0.0.1:5061;") == true)
         #expect(sent?.message.all("Record-Route") == ["<sips:127.0.0.1:5061;lr>"])
     }

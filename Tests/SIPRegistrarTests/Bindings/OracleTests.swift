@@ -114,7 +114,7 @@ private struct RandomRegister {
     static let flows: [Flow] = [.udp(1), .udp(2), .tcp(3)]
     private static let uris = [
         ("sip:a@h.test", "a"), ("sip:a@H.TEST", "a"), ("sip:%61@h.test;x=1", "a"), ("sip:b@h.test", "b"), ("sip:a@h.test:5062", "a5062"),
-        ("sip:b@h.test;transport=tcp", "btcp"), ("sips:a@h.test", "sa"), ("tel:+1-555", "t"), ("tel:+1555", "t"),
+        ("sip:b@h.test;transport=tcp", "btcp"), ("sip:c@h.test;transport=tls", "ctls"), ("tel:+1-555", "t"), ("tel:+1555", "t"),
     ]
 
     var contacts: [Contact] = []

@@ -82,7 +82,7 @@ final class RegistrarRig {
     }
 
     func restore(_ record: [UInt8], of subscriber: UInt32 = 7) -> Bool {
-        registrar.restore(record.span.bytes, of: subscriber, at: now)
+        registrar.restore(record.span.bytes, of: subscriber, at: now) != nil
     }
 
     func record(of subscriber: UInt32 = 7) -> [UInt8] {

@@ -37,6 +37,61 @@ import Testing
         #expect(rig.verify(answer.replacing("response", by: "\"\(digits.uppercased())\"")) == .accepted)
     }
 
+    // MARK: Several algorithms (RFC 8760 §2.4)
+
+    @Test(arguments: [DigestFunction.md5, .sha256, .sha512_256])
+    func `offers each algorithm by a challenge of its own, and takes an answer to any`(function: DigestFunction) throws {
+        let rig = DigestRig(functions: [.sha512_256, .md5, .sha256])
+        let challenges = rig.challenges()
+        #expect(challenges.map { $0.split(separator: "algorithm=").last?.prefix { $0 != "," } } == ["SHA-512-256", "MD5", "SHA-256"])
+        #expect(Set(challenges.map { $0.split(separator: "nonce=\"").last?.prefix(32) }).count == 1)
+        let mine = try #require(challenges.first { $0.contains("algorithm=\(function.name)") })
+        let answer = try #require(DigestRig.answer(mine))
+        #expect(rig.verify(try #require(DigestRig.answer(mine, password: "x"))) == .wrong)
+        #expect(rig.verify(answer) == .accepted)
+        #expect(rig.verify(answer) == .stale)
+        #expect(rig.authenticationInfo(for: answer).contains("nc=00000001"))
+    }
+
+    @Test func `takes an answer by what was not offered for none`() throws {
+        let rig = DigestRig(functions: [.sha256])
+        let challenge = rig.challenge()
+        for other in ["MD5", "MD5-sess", "SHA-512-256", "SHA-1"] {
+            #expect(rig.verify(DigestRig.answer(challenge)!.replacing("algorithm", by: other)) == .absent)
+        }
+        #expect(rig.verify(DigestRig.answer(challenge)!.removing("algorithm")) == .absent)
+        #expect(rig.verify(try #require(DigestRig.answer(challenge.replacing("algorithm", by: "SHA-256-sess")))) == .accepted)
+    }
+
+    @Test func `wants as many digits as the algorithm gives`() throws {
+        let rig = DigestRig(functions: [.md5, .sha256])
+        let answer = try #require(DigestRig.answer(rig.challenges()[0]))
+        #expect(rig.verify(answer.replacing("algorithm", by: "SHA-256")) == .malformed(.response))
+    }
+
+    // MARK: auth-int
+
+    @Test func `protects the body with auth-int`() throws {
+        let rig = DigestRig(qops: [.authInt])
+        let challenge = rig.challenge()
+        #expect(challenge.hasSuffix("qop=\"auth-int\""))
+        let answer = try #require(DigestRig.answer(challenge, body: "hello"))
+        #expect(answer.contains("qop=auth-int"))
+        #expect(rig.verify(answer, body: "hallo") == .wrong)
+        #expect(rig.verify(answer, body: "hello") == .accepted)
+        #expect(rig.authenticationInfo(for: answer).hasPrefix("Authentication-Info: qop=auth-int, rspauth="))
+        #expect(rig.verify(try #require(DigestRig.answer(rig.challenge())).replacing("qop", by: "auth")) == .malformed(.qop))
+    }
+
+    @Test func `offers qops in their order, of which the client takes auth`() throws {
+        let rig = DigestRig(qops: [.authInt, .auth])
+        let challenge = rig.challenge()
+        #expect(challenge.hasSuffix("qop=\"auth-int,auth\""))
+        let answer = try #require(DigestRig.answer(challenge, body: "hello"))
+        #expect(answer.contains("qop=auth,"))
+        #expect(rig.verify(answer) == .accepted)
+    }
+
     // MARK: Replays
 
     @Test func `counts an answer once`() throws {
@@ -222,7 +277,8 @@ import Testing
     // MARK: Client
 
     @Test(arguments: [
-        "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256", "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"",
+        "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-1", "Digest realm=\"r\", nonce=\"n\", algorithm=AKAv1-MD5",
+        "Digest realm=\"r\", nonce=\"n\", qop=\"auth-conf\"",
         "Digest realm=\"r\", qop=auth",
     ])
     func `cannot answer every challenge`(challenge: String) {

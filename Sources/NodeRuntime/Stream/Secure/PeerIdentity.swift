@@ -34,6 +34,12 @@ struct PeerIdentity {
         names.contains { domains.contains($0.lowercased()) } || addresses.contains(address.octets)
     }
 
+    /// Whether it is for this host, a name or an address in brackets or without.
+    func isOf(_ host: String) -> Bool {
+        guard let address = IPAddress(host) else { return domains.contains(host.lowercased()) }
+        return addresses.contains(address.octets)
+    }
+
     /// For the log.
     var description: String {
         let all = domains + addresses.compactMap { IPAddress(octets: $0)?.text }

@@ -46,6 +46,7 @@ public struct StreamSecurity: Sendable {
     private let trust: [NIOSSLCertificate]?
     private let clients: ClientCertificates
     private let names: PeerNames
+    private let learned = LearnedNames()
 
     /// Reads certificates and keys in PEM, and looks whether they belong together.
     /// - Parameters:
@@ -81,7 +82,10 @@ public struct StreamSecurity: Sendable {
     }
 
     /// The names that lead to a server.
-    func names(of remote: Endpoint) -> [String] { names[remote] }
+    func names(of remote: Endpoint) -> [String] { names[remote] + learned[remote] }
+
+    /// Notes a name of the topology that was found to lead to a server.
+    func learn(_ name: String, at remote: Endpoint) { learned.add(name, at: remote) }
 
     // MARK: Contexts
 

@@ -24,8 +24,6 @@ final class WebSocketMessages: ChannelDuplexHandler {
 
     /// What has come of a message in several frames.
     private var part: (form: WebSocketOpcode, octets: ByteBuffer)?
-    /// The form in which the peer sends: so it is answered.
-    private var form = WebSocketOpcode.text
     private var hasSaidEnd = false
     /// What the peer is told when the stream is ended.
     private var farewell = WebSocketErrorCode.goingAway
@@ -78,7 +76,6 @@ final class WebSocketMessages: ChannelDuplexHandler {
         guard message.form == .binary || message.octets.isUTF8 else {
             return refuse(.dataInconsistentWithMessage, .webSocketBroken, context)
         }
-        form = message.form
         context.fireChannelRead(wrapInboundOut(message.octets))
     }
 
@@ -92,8 +89,9 @@ final class WebSocketMessages: ChannelDuplexHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let octets = unwrapOutboundIn(data)
-        // A text has to be UTF-8; a message need not be.
-        let form: WebSocketOpcode = form == .text && octets.isUTF8 ? .text : .binary
+        // A text has to be UTF-8; a message need not be. A peer takes both forms, whichever it sends itself (RFC 7118 §4.2), so
+        // the form depends on the message alone.
+        let form: WebSocketOpcode = octets.isUTF8 ? .text : .binary
         context.write(wrapOutboundOut(WebSocketFrame(fin: true, opcode: form, data: octets)), promise: promise)
     }
 

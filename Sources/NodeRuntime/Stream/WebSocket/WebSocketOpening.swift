@@ -28,6 +28,9 @@ final class WebSocketOpening: ChannelInboundHandler, RemovableChannelHandler, @u
         let upgrader = NIOWebSocketServerUpgrader(
             maxFrameSize: StreamFramer.messageLimit, automaticErrorHandling: false,
             shouldUpgrade: { channel, request in
+                guard driver.accepts(origin: request.headers.first(name: "Origin")) else {
+                    return channel.eventLoop.makeSucceededFuture(nil)
+                }
                 let offers = request.headers[canonicalForm: "Sec-WebSocket-Protocol"].contains { $0 == subprotocol }
                 return channel.eventLoop.makeSucceededFuture(offers ? ["Sec-WebSocket-Protocol": subprotocol] : nil)
             },
@@ -50,22 +53,25 @@ final class WebSocketOpening: ChannelInboundHandler, RemovableChannelHandler, @u
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard case .head(let request) = unwrapInboundIn(data), !hasAnswered else { return }
         hasAnswered = true
-        let asksForWebSocket = !request.headers["Upgrade"].isEmpty
-        let text =
-            asksForWebSocket
-            ? "This is SIP over WebSocket: offer the subprotocol sip, in version 13 (RFC 7118).\n"
-            : "This port speaks SIP over WebSocket (RFC 7118).\n"
-        let octets = ByteBuffer(string: text)
+        let (status, text) = answer(to: request)
+        let octets = ByteBuffer(string: text + "\n")
         var headers: HTTPHeaders = [
             "Content-Type": "text/plain", "Content-Length": "\(octets.readableBytes)", "Connection": "close",
         ]
-        if !asksForWebSocket { headers.add(name: "Upgrade", value: "websocket") }
-        let status: HTTPResponseStatus = asksForWebSocket ? .badRequest : .upgradeRequired
+        if status == .upgradeRequired { headers.add(name: "Upgrade", value: "websocket") }
         context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: status, headers: headers))), promise: nil)
         context.write(wrapOutboundOut(.body(.byteBuffer(octets))), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { [connection] _ in
             connection.openingFailed(.connectFailed, .notWebSocket)
         }
+    }
+
+    private func answer(to request: HTTPRequestHead) -> (HTTPResponseStatus, String) {
+        guard !request.headers["Upgrade"].isEmpty else { return (.upgradeRequired, "This port speaks SIP over WebSocket (RFC 7118).") }
+        guard driver.accepts(origin: request.headers.first(name: "Origin")) else {
+            return (.forbidden, "Scripts of this origin are not served here.")
+        }
+        return (.badRequest, "This is SIP over WebSocket: offer the subprotocol sip, in version 13 (RFC 7118).")
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

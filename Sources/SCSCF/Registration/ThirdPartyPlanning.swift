@@ -1,0 +1,241 @@
+// Which application servers are told of a change of a registration, and what stands in each request beside what all have
+// (TS 24.229 §5.4.1.7, §5.4.1.7A; TS 23.218 §6.3): one REGISTER for each criterion that matches, by priority.
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SIPTransaction
+import SansIO
+
+extension ServingCSCF {
+    /// What a REGISTER makes known.
+    ///
+    /// - Parameters:
+    ///   - request: the user's REGISTER as received: the criteria are held against it.
+    ///   - answer: where the 200 to it stands in `wire`.
+    mutating func planThirdParty(
+        _ change: RegistrationChange, _ user: IdentityReference, _ request: borrowing Message, answer: Slice,
+        in wire: borrowing OctetBuffer
+    ) -> ThirdPartyList {
+        let context = EvaluationContext.registration(change.registrationType)
+        // Zero when the user is gone; while contacts are left, the longest interval among them.
+        let expires = change.isRegistered ? change.longestExpires : 0
+        let hasFields = hasPassedOnFields(request)
+        var list = ThirdPartyList()
+        var walk = ProfileWalk()
+        while let (number, named) = directory.nextProfile(of: user, &walk) {
+            for i in 0..<criteria[number].count {
+                let route = criteria[number][i]
+                guard isTold(i, in: number), configuration.profiles[number].matches(at: i, request, context) else { continue }
+                let id = plan(route, named, expires, into: &list)
+                guard hasFields || route.hasBody else { continue }
+                thirdParty[id.index].rest = storeRest(route, number, i, change.kind, request, answer, wire)
+            }
+        }
+        return list
+    }
+
+    /// What the end of contacts without a REGISTER makes known: expiry, a flow that failed, or the network's doing. The
+    /// criteria are held against a REGISTER made up for it (§5.4.1.5). While contacts are left, Expires says for how long.
+    mutating func planThirdPartyDeregistration(of subscriber: UInt32, except server: Int16, at now: Now) -> ThirdPartyList {
+        let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
+        var text = OctetBuffer(capacity: 512)
+        appendSyntheticRegister(of: user, withContacts: false, at: now, into: &text)
+        return plan([.deregistration], of: user, text.bytes, registrar.longestExpires(of: subscriber, at: now.monotonic)) { $0 != server }
+    }
+
+    // MARK: A change of profile
+
+    /// The servers that a registered user's criteria tell of its registration: asked before a change of its profile, to be
+    /// handed to `profileChanged`.
+    mutating func serversTold(of subscriber: UInt32, at now: Now) -> [Int16] {
+        guard registrar.isRegistered(subscriber) else { return [] }
+        let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
+        var text = OctetBuffer(capacity: 1024)
+        appendSyntheticRegister(of: user, withContacts: true, at: now, into: &text)
+        var servers: [Int16] = []
+        // Nothing is wanted, so nothing is planned.
+        _ = plan([.initial, .reregistration], of: user, text.bytes, 1) { server in
+            servers.append(server)
+            return false
+        }
+        return servers
+    }
+
+    /// The profile of a registered user has changed (§5.4.1.8): servers that its criteria name now and did not before hear
+    /// of the registration, if the topology asks for that.
+    ///
+    /// - Parameter before: what `serversTold` said before the change.
+    mutating func profileChanged(of subscriber: UInt32, toldBefore before: [Int16], at now: Now, into effects: inout Effects) {
+        guard configuration.thirdParty.tellsProfileChanges, registrar.isRegistered(subscriber) else { return }
+        let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
+        var text = OctetBuffer(capacity: 1024)
+        appendSyntheticRegister(of: user, withContacts: true, at: now, into: &text)
+        let expires = registrar.longestExpires(of: subscriber, at: now.monotonic)
+        let list = plan([.initial, .reregistration], of: user, text.bytes, expires) { !before.contains($0) }
+        guard configuration.isPersistent, !list.isEmpty else { return sendThirdParty(list, at: now, into: &effects) }
+        let ticket = waiting.nextTicket()
+        persist(list, ticket: ticket, into: &effects)
+        waiting.append(WaitingRegistration(ticket: ticket, subscriber: subscriber, thirdParty: list, cause: .profile))
+    }
+
+    // MARK: Criteria
+
+    /// Requests to the servers that `isWanted` takes, of criteria that a made-up REGISTER of one of these types fulfils.
+    private mutating func plan(
+        _ types: [IMSProfile.RegistrationType], of user: IdentityReference, _ text: RawSpan, _ expires: UInt32,
+        to isWanted: (Int16) -> Bool
+    ) -> ThirdPartyList {
+        var scanner = MessageScanner()
+        _ = scanner.scan(text)
+        let request = scanner.message(text)
+        var list = ThirdPartyList()
+        var walk = ProfileWalk()
+        while let (number, named) = directory.nextProfile(of: user, &walk) {
+            for i in 0..<criteria[number].count where isTold(i, in: number) {
+                var isFulfilled = false
+                for type in types where configuration.profiles[number].matches(at: i, request, .registration(type)) { isFulfilled = true }
+                guard isFulfilled, isWanted(criteria[number][i].server) else { continue }
+                let id = plan(criteria[number][i], named, expires, into: &list)
+                guard !configuration.chargingFunctions.isEmpty else { continue }
+                var rest = OctetBuffer(capacity: 256)
+                appendChargingFunctions(into: &rest)
+                rest.appendEmptyBody()
+                thirdParty[id.index].rest = pool.store(rest.bytes)
+            }
+        }
+        return list
+    }
+
+    private mutating func plan(
+        _ route: CriterionRoute, _ user: IdentityReference, _ expires: UInt32, into list: inout ThirdPartyList
+    ) -> SlotID {
+        let id = thirdParty.insert(
+            ThirdPartyRegistration(
+                user: namedUser(user), route: route, expires: expires, endsRegistration: route.endsSession && expires > 0))
+        if list.last.isNone { list.first = id } else { thirdParty[list.last.index].next = id }
+        list.last = id
+        return id
+    }
+
+    /// Whether a criterion's server is known, and no earlier criterion of short form has told it already.
+    private func isTold(_ index: Int, in number: Int) -> Bool {
+        let route = criteria[number][index]
+        guard route.server >= 0 else { return false }
+        guard route.isShortForm else { return true }
+        for i in 0..<index where criteria[number][i].isShortForm && criteria[number][i].server == route.server { return false }
+        return true
+    }
+
+    /// To names the identity registered by, or the default one if that is barred.
+    private func namedUser(_ user: IdentityReference) -> IdentityReference {
+        directory.isBarred(user)
+            ? IdentityReference(subscriber: user.subscriber, identity: directory.defaultIdentity(of: user.subscriber)) : user
+    }
+
+    /// A REGISTER as the user might send it: for the criteria, not for the wire.
+    ///
+    /// - Parameter withContacts: the contacts that there are; else one that takes all away.
+    private func appendSyntheticRegister(
+        of user: IdentityReference, withContacts: Bool, at now: Now, into text: inout OctetBuffer
+    ) {
+        text.append("REGISTER sip:")
+        text.append(configuration.domain)
+        text.append(" SIP/2.0\r\nVia: SIP/2.0/UDP ")
+        transactions.advertised.append(0, into: &text)
+        text.append(";branch=z9hG4bKsynthetic\r\nMax-Forwards: 70\r\nFrom: <")
+        directory.appendPublicIdentity(user, into: &text)
+        text.append(">;tag=synthetic\r\nTo: <")
+        directory.appendPublicIdentity(user, into: &text)
+        text.append(">\r\nCall-ID: synthetic\r\nCSeq: 1 REGISTER\r\n")
+        if withContacts {
+            registrar.appendContacts(of: user.subscriber, at: now.monotonic, into: &text)
+        } else {
+            text.append("Contact: *\r\nExpires: 0\r\n")
+        }
+        text.appendEmptyBody()
+    }
+
+    // MARK: Header fields and body
+
+    /// Whether the request has a header field that is passed on, or there is one of our own to add.
+    private func hasPassedOnFields(_ request: borrowing Message) -> Bool {
+        if request.has(.pAccessNetworkInfo) { return true }
+        if request.has(.pVisitedNetworkID) { return true }
+        if request.has(.pChargingVector) { return true }
+        return !configuration.chargingFunctions.isEmpty
+    }
+
+    private mutating func storeRest(
+        _ route: CriterionRoute, _ profile: Int, _ index: Int, _ kind: RegistrationChange.Kind, _ request: borrowing Message,
+        _ answer: Slice, _ wire: borrowing OctetBuffer
+    ) -> PacketID {
+        var rest = OctetBuffer(capacity: 1024)
+        rest.appendFields(of: request, .pAccessNetworkInfo)
+        rest.appendFields(of: request, .pVisitedNetworkID)
+        rest.appendThirdPartyChargingVector(of: request, domain: configuration.domain)
+        appendChargingFunctions(into: &rest)
+        var body = ThirdPartyBody()
+        if route.hasBody {
+            // Service information is for a user who registers (§5.4.1.7 g).
+            if kind != .deregistration, let info = configuration.profiles[profile].criteria[index].applicationServer.serviceInfo {
+                body.addServiceInfo(info)
+            }
+            if route.includesRequest { body.addMessage(request.bytes) }
+            if route.includesAnswer { body.addMessage(wire.bytes(from: answer.lower, count: Int(answer.count))) }
+            body.shorten(to: ServingCSCF.longestThirdPartyBody)
+        }
+        body.append(to: &rest, drawingFrom: &random)
+        return pool.store(rest.bytes)
+    }
+
+    /// Octets of a body; past it the last parts are left out. A request and its answer with many long contacts may be more
+    /// than any peer takes.
+    private static let longestThirdPartyBody = 131_072
+}
+
+/// How far the profiles of a set have been gone through.
+struct ProfileWalk: BitwiseCopyable {
+    fileprivate var next = -1
+}
+
+extension SubscriberDirectory {
+    /// The profile of the identity registered by, then once each other profile that an identity of the set has which is
+    /// not barred, and the identity to name (TS 24.229 §5.4.1.7).
+    func nextProfile(of user: IdentityReference, _ walk: inout ProfileWalk) -> (number: Int, named: IdentityReference)? {
+        let own = profile(of: user)
+        if walk.next < 0 {
+            walk.next = 0
+            if let own { return (own, user) }
+        }
+        let count = identityCount(of: user.subscriber)
+        guard count > 1 else { return nil }
+        while walk.next < count {
+            let reference = IdentityReference(subscriber: user.subscriber, identity: UInt16(walk.next))
+            walk.next += 1
+            guard let number = profile(of: reference), number != own, !isBarred(reference) else { continue }
+            if isFirst(reference, with: number) { return (number, reference) }
+        }
+        return nil
+    }
+
+    private func isFirst(_ reference: IdentityReference, with number: Int) -> Bool {
+        for i in 0..<reference.identity {
+            let earlier = IdentityReference(subscriber: reference.subscriber, identity: i)
+            if profile(of: earlier) == number, !isBarred(earlier) { return false }
+        }
+        return true
+    }
+}
+
+extension RegistrationChange {
+    /// As filter criteria name it (TS 29.228 Annex E).
+    fileprivate var registrationType: IMSProfile.RegistrationType {
+        switch kind {
+        case .initial: .initial
+        case .reregistration: .reregistration
+        case .deregistration: .deregistration
+        }
+    }
+}

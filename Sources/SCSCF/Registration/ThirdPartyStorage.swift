@@ -1,0 +1,149 @@
+// Third-party REGISTER requests that have no final answer, in the store: what was due when the process died is done when it
+// starts again.
+//
+//   key     identity in To | space | URI of the application server: the latest request of the two
+//   value   version (1) | checksum (8) | whether failure ends the registration (1) | Expires (4) | what stands behind Expires
+//
+// A request is stored in the commit of the change that it tells of, and taken out once it has a final answer or default
+// handling is done. After a restart it is sent with a CSeq that is higher than any before, and with the interval that the
+// registration has left by then.
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SIPTransaction
+public import SansIO
+
+extension ServingCSCF {
+    private static var recordVersion: UInt8 { 1 }
+    private static var restStart: Int { 14 }
+
+    // MARK: Writing
+
+    /// Stores planned requests with the change that has this ticket.
+    mutating func persist(_ list: ThirdPartyList, ticket: UInt64, into effects: inout Effects) {
+        var id = list.first
+        while !id.isNone {
+            let record = thirdParty[id.index]
+            thirdPartyKeys.set(keyHash(of: record), to: id.index)
+            var key = OctetBuffer(capacity: 128)
+            appendKey(of: record, into: &key)
+            var value = OctetBuffer(capacity: 256)
+            appendValue(of: record, into: &value)
+            effects.store.put(table: StoreTable.thirdParty, key: key.bytes, value: value.bytes, ticket: ticket)
+            id = record.next
+        }
+    }
+
+    /// Takes a finished request out of the store, unless a later one of the same user and server has taken its place.
+    mutating func forgetStoredThirdParty(_ id: SlotID, into effects: inout Effects) {
+        guard disown(id) else { return }
+        var key = OctetBuffer(capacity: 128)
+        appendKey(of: thirdParty[id.index], into: &key)
+        effects.store.remove(table: StoreTable.thirdParty, key: key.bytes, ticket: waiting.nextTicket())
+    }
+
+    /// - Returns: whether the request was the latest of its user and server.
+    @discardableResult
+    mutating func disown(_ id: SlotID) -> Bool {
+        let hash = keyHash(of: thirdParty[id.index])
+        guard thirdPartyKeys[hash] == id.index else { return false }
+        thirdPartyKeys.remove(hash)
+        return true
+    }
+
+    private func keyHash(of record: ThirdPartyRegistration) -> KeyHash {
+        var hasher = KeyHasher(secret)
+        hasher.combine(UInt64(record.user.subscriber) << 32 | UInt64(record.user.identity))
+        hasher.combine(UInt64(UInt16(bitPattern: record.route.server)))
+        return hasher.finish()
+    }
+
+    private func appendKey(of record: ThirdPartyRegistration, into key: inout OctetBuffer) {
+        directory.appendPublicIdentity(record.user, into: &key)
+        key.append(" ")
+        key.append(configuration.applicationServers[Int(record.route.server)].uri)
+    }
+
+    private func appendValue(of record: ThirdPartyRegistration, into value: inout OctetBuffer) {
+        value.append(byte: ServingCSCF.recordVersion)
+        value.append(word: 0)
+        value.append(byte: record.endsRegistration ? 1 : 0)
+        for shift in [24, 16, 8, 0] { value.append(byte: UInt8(truncatingIfNeeded: record.expires >> UInt32(shift))) }
+        if !record.rest.isNone { value.append(pool.bytes(record.rest)) }
+        let checksum = ServingCSCF.checksum(value.bytes(from: 9, count: value.count - 9))
+        var octets = InlineArray<8, UInt8>(repeating: 0)
+        for i in 0..<8 { octets[i] = UInt8(truncatingIfNeeded: checksum >> UInt64(8 * i)) }
+        value.overwrite(at: 1, with: octets.span.bytes)
+    }
+
+    /// Finds damage, not malice: the key is no secret.
+    private static func checksum(_ octets: RawSpan) -> UInt64 {
+        var hasher = KeyHasher(HashSecret(0, UInt64(recordVersion)))
+        hasher.combine(octets)
+        return hasher.finish().low
+    }
+
+    // MARK: Reading
+
+    /// Sends a stored request again, at start, when the registrations and `restoreNode` are done. Those of users whom
+    /// another shard serves are passed over; one that the restored registration itself has already led to is too.
+    ///
+    /// - Returns: false if the record is damaged, or its user, its server or its criterion is not there any more: then it
+    ///   is taken out.
+    public mutating func restoreThirdParty(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
+        guard let (user, server) = subjects(of: key) else {
+            // Told of once, by the first shard.
+            guard place.number == 0 else { return true }
+            effects.store.remove(table: StoreTable.thirdParty, key: key, ticket: waiting.nextTicket())
+            return false
+        }
+        guard otherShard(of: user.subscriber) == nil else { return true }
+        guard value.byteCount >= ServingCSCF.restStart, value[0] == ServingCSCF.recordVersion,
+            value.word(at: 1) == ServingCSCF.checksum(value.part(9, value.byteCount - 9)), let route = route(to: server, for: user)
+        else {
+            effects.store.remove(table: StoreTable.thirdParty, key: key, ticket: waiting.nextTicket())
+            return false
+        }
+        var record = ThirdPartyRegistration(user: user, route: route, expires: 0, endsRegistration: value[9] == 1)
+        guard thirdPartyKeys[keyHash(of: record)] == nil else { return true }
+        let wasRegistration = value.part(10, 4).holdsOtherThanZero
+        if wasRegistration { record.expires = registrar.longestExpires(of: user.subscriber, at: now.monotonic) }
+        guard !wasRegistration || record.expires > 0 else {
+            // The user is gone by now, and who asks for that is told so.
+            effects.store.remove(table: StoreTable.thirdParty, key: key, ticket: waiting.nextTicket())
+            return true
+        }
+        record.rest = pool.store(value.part(ServingCSCF.restStart, value.byteCount - ServingCSCF.restStart))
+        let id = thirdParty.insert(record)
+        thirdPartyKeys.set(keyHash(of: record), to: id.index)
+        sendThirdParty(ThirdPartyList(first: id, last: id), at: now, into: &effects)
+        return true
+    }
+
+    private func subjects(of key: RawSpan) -> (user: IdentityReference, server: Int16)? {
+        guard let space = key.firstOffset(of: 0x20), let user = directory.publicIdentity(key.part(0, space)) else { return nil }
+        let uri = key.part(space + 1, key.byteCount - space - 1)
+        for i in 0..<configuration.applicationServers.count where uri.equals(configuration.applicationServers[i].uri) {
+            return (user, Int16(i))
+        }
+        return nil
+    }
+
+    /// A criterion of the user's set that names a server.
+    private func route(to server: Int16, for user: IdentityReference) -> CriterionRoute? {
+        var walk = ProfileWalk()
+        while let (number, _) = directory.nextProfile(of: user, &walk) {
+            for i in 0..<criteria[number].count where criteria[number][i].server == server { return criteria[number][i] }
+        }
+        return nil
+    }
+}
+
+extension RawSpan {
+    fileprivate var holdsOtherThanZero: Bool {
+        for i in 0..<byteCount where self[i] != 0 { return true }
+        return false
+    }
+}

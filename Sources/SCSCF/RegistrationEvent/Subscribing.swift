@@ -1,0 +1,403 @@
+// SUBSCRIBE to the registration state of a user (RFC 6665 §4.2.1, RFC 3680 §4, TS 24.229 §5.4.2.1.1): who may, what is
+// granted, and how a subscription goes on and ends.
+
+import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+import SIPTransaction
+import SansIO
+
+/// What a SUBSCRIBE asks for, read and found to be right.
+private struct SubscriptionWish: BitwiseCopyable {
+    /// Seconds granted; 0: the subscription ends, or only a look is wanted (RFC 6665 §4.4.3).
+    var expires: UInt32
+    /// The watcher's Contact; nil: none was sent, and within the dialog the old one stays.
+    var contact: SIPURI?
+    var eventID: Slice
+}
+
+/// Why a SUBSCRIBE is not accepted.
+private struct SubscriptionRefusal: Error {
+    var status: UInt16
+    var warning: String?
+    /// For Min-Expires, in seconds: with 423 only.
+    var minimumExpires: UInt32?
+}
+
+extension Message {
+    /// Whether this is a SUBSCRIBE to registration state. The name of a package is compared with case (RFC 6665 §8.2.1).
+    var isForRegistrationState: Bool {
+        guard method == .subscribe, let value = value(.event), let event = bytes.eventType(value) else { return false }
+        return bytes[event.package].equals("reg")
+    }
+}
+
+extension ServingCSCF {
+    // MARK: Outside of a dialog
+
+    /// A SUBSCRIBE to our own address: there is no state of ours to watch, only that of users.
+    mutating func subscribedToUs(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
+        if request.isForRegistrationState {
+            return answer(
+                arrival, request, 404, warning: "registration state is a user's; name a public user identity", at: now, into: &effects)
+        }
+        answerBadEvent(arrival, request, at: now, into: &effects)
+    }
+
+    private mutating func answerBadEvent(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
+        answer(arrival, request, 489, at: now, into: &effects) { $0.append("Allow-Events: reg\r\n") }
+    }
+
+    /// Whose registration state a request outside of a dialog is to watch; nil: the request is none of these.
+    mutating func watchedUser(_ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet) -> IdentityReference? {
+        guard routes.isEmpty, request.isForRegistrationState, let uri = arrival.essentials.requestURI else { return nil }
+        return identity(of: uri, in: request.bytes)
+    }
+
+    /// Whether a request is a user's own wish to watch itself, while it has no contact: that is 480, whoever it may be (TS 24.229
+    /// §5.4.2.1.1).
+    mutating func watchesOwnAbsence(_ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet) -> Bool {
+        guard let watched = watchedUser(arrival, request, routes), !registrar.isRegistered(watched.subscriber) else { return false }
+        if let preferred = identity(ofFirst: .pPreferredIdentity, in: request) { return preferred.subscriber == watched.subscriber }
+        return identity(of: arrival.essentials.from.uri, in: request.bytes)?.subscriber == watched.subscriber
+    }
+
+    /// The first SUBSCRIBE of a subscription, from a sender who is known.
+    mutating func subscriptionRequested(
+        to watched: IdentityReference, by sender: Sender, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        into effects: inout Effects
+    ) {
+        if let shard = otherShard(of: watched.subscriber) {
+            return relay(nil, .originating, sender, arrival, request, to: shard, at: now, into: &effects)
+        }
+        if isMerged(arrival, request) { return answerMerged(arrival, request, at: now, into: &effects) }
+        do throws(SubscriptionRefusal) {
+            try checkMayWatch(watched, sender, arrival, request)
+            let wish = try wish(of: request)
+            guard wish.contact != nil else { throw SubscriptionRefusal(status: 400, warning: "SUBSCRIBE without a Contact") }
+            try checkRoom(for: watched.subscriber)
+            try beginSubscription(to: watched, wish, arrival, request, at: now, into: &effects)
+        } catch {
+            refuseSubscription(error, arrival, request, at: now, into: &effects)
+        }
+    }
+
+    private mutating func refuseSubscription(
+        _ refusal: SubscriptionRefusal, _ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects
+    ) {
+        answer(arrival, request, refusal.status, warning: refusal.warning, at: now, into: &effects) {
+            switch refusal.status {
+            case 406: $0.append("Accept: application/reginfo+xml\r\n")
+            case 420: $0.appendUnsupported(of: request, .require, known: { _ in false })
+            case 423: $0.appendField(.minExpires, decimal: UInt64(refusal.minimumExpires ?? 0))
+            case 503: $0.appendField(.retryAfter, decimal: ServingCSCF.retryAfter)
+            default: break
+            }
+        }
+    }
+
+    private mutating func beginSubscription(
+        to watched: IdentityReference, _ wish: SubscriptionWish, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        into effects: inout Effects
+    ) throws(SubscriptionRefusal) {
+        let dialog = try dialog(of: wish, nil, arrival, request, at: now)
+        let isStored = configuration.isPersistent && wish.expires > 0
+        let id = subscriptions.insert(
+            Subscription(
+                watched: watched, tag: random.next(), isSecure: arrival.essentials.requestURI?.scheme == .sips, dialog: dialog,
+                limit: isStored ? 0 : .max), registrar)
+        accept(id, wish, arrival, request, previous: nil, at: now, into: &effects)
+    }
+
+    /// Answers 200, and tells the watcher what there is (RFC 6665 §4.2.1.2); with a database, once the change is stored.
+    ///
+    /// - Parameter previous: what a refresh has replaced.
+    private mutating func accept(
+        _ id: SlotID, _ wish: SubscriptionWish, _ arrival: Arrival, _ request: borrowing Message, previous: Subscription.Dialog?,
+        at now: Now, into effects: inout Effects
+    ) {
+        subscriptions[id].mustTellAll = true
+        subscriptions[id].notBefore = .zero
+        if wish.expires > 0 { subscriptions.setTimer(id, at: subscriptions[id].dialog.expiry) }
+        let start = effects.wire.bytes.count
+        appendAccepted(id, wish.expires, arrival, request, into: &effects.wire.bytes)
+        var changesStore = configuration.isPersistent
+        if wish.expires == 0, !subscriptions[id].isStored { changesStore = false }
+        guard changesStore else {
+            if let previous { pool.release(previous.octets) }
+            transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+            return tell(id, at: now, into: &effects)
+        }
+        let answer = takeBack(from: start, of: &effects)
+        effects.wire.bytes.appendResponse(
+            500, to: request, arrival.essentials, from: arrival.flow.remote, toTag: subscriptions[id].tag)
+        appendWarning("the subscription could not be stored", into: &effects.wire.bytes)
+        effects.wire.bytes.appendEmptyBody()
+        let refusal = takeBack(from: start, of: &effects)
+        let ticket: UInt64
+        var limit = subscriptions[id].limit
+        if wish.expires > 0 {
+            (ticket, limit) = persist(id, at: now, into: &effects)
+        } else {
+            ticket = forgetStoredSubscription(id, into: &effects)
+        }
+        subscriptions[id].pending += 1
+        subscriptions.waiting.append(
+            WaitingSubscription(
+                ticket: ticket, subscription: id, limit: limit, server: arrival.server, answer: answer, refusal: refusal,
+                previous: previous))
+    }
+
+    /// Keeps what was written since `start` for later.
+    private mutating func takeBack(from start: Int, of effects: inout Effects) -> PacketID {
+        let packet = pool.store(effects.wire.bytes.bytes(from: start, count: effects.wire.bytes.count - start))
+        effects.wire.bytes.truncate(to: start)
+        return packet
+    }
+
+    private func appendAccepted(
+        _ id: SlotID, _ expires: UInt32, _ arrival: Arrival, _ request: borrowing Message, into bytes: inout OctetBuffer
+    ) {
+        bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: subscriptions[id].tag)
+        appendContact(of: subscriptions[id], into: &bytes)
+        bytes.appendField(.expires, decimal: UInt64(expires))
+        bytes.appendEmptyBody()
+    }
+
+    /// Our end of the dialog.
+    func appendContact(of subscription: Subscription, into bytes: inout OctetBuffer) {
+        let flow = subscription.dialog.flow
+        var watched = OctetBuffer(capacity: 128)
+        directory.appendPublicIdentity(subscription.watched, into: &watched)
+        bytes.append(subscription.isSecure ? "Contact: <sips:" : "Contact: <sip:")
+        bytes.appendSubscriptionUser(watched.bytes)
+        bytes.append("@")
+        transactions.advertised.append(Int(flow.listener), into: &bytes)
+        if !subscription.isSecure || flow.transport != .tls { bytes.appendTransportParameter(flow.transport) }
+        bytes.append(">\r\n")
+    }
+
+    // MARK: Within the dialog
+
+    /// A SUBSCRIBE within a dialog of ours: a refresh, or the end (RFC 6665 §4.1.2.2, §4.1.2.3).
+    mutating func subscriptionContinued(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
+        guard let id = subscription(of: arrival.essentials, request), subscriptions[id].dialog.expiry > now.monotonic else {
+            return answer(arrival, request, 481, warning: "no such subscription", at: now, into: &effects)
+        }
+        guard request.isForRegistrationState else { return answerBadEvent(arrival, request, at: now, into: &effects) }
+        let old = subscriptions[id].dialog
+        // RFC 3261 §12.2.2.
+        guard arrival.essentials.sequence > old.remoteSequence else {
+            return answer(arrival, request, 500, warning: "CSeq not higher than that of the last request", at: now, into: &effects)
+        }
+        do throws(SubscriptionRefusal) {
+            let wish = try wish(of: request)
+            guard request[wish.eventID].equals(pool.bytes(old.octets)[old.text.eventIDSlice]) else {
+                throw SubscriptionRefusal(status: 481, warning: "no subscription with this id in the dialog")
+            }
+            guard subscriptions[id].pending < .max else { throw SubscriptionRefusal(status: 503) }
+            subscriptions[id].dialog = try dialog(of: wish, old, arrival, request, at: now)
+            accept(id, wish, arrival, request, previous: old, at: now, into: &effects)
+        } catch {
+            refuseSubscription(error, arrival, request, at: now, into: &effects)
+        }
+    }
+
+    /// The subscription whose dialog a request names by its tags and Call-ID (RFC 3261 §12).
+    private func subscription(of essentials: Essentials, _ request: borrowing Message) -> SlotID? {
+        let tag = request[essentials.to.tag]
+        guard tag.byteCount == 16, let high = tag.hexadecimalWord(at: 0), let low = tag.hexadecimalWord(at: 8),
+            let id = subscriptions.dialog(tag: UInt64(high) << 32 | UInt64(low))
+        else { return nil }
+        let dialog = subscriptions[id].dialog
+        let octets = pool.bytes(dialog.octets)
+        guard octets[dialog.text.callIDSlice].equals(request[essentials.callID]),
+            let remote = octets.nameAddress(dialog.text.remoteSlice), octets[remote.tag].equals(request[essentials.from.tag])
+        else { return nil }
+        return id
+    }
+
+    // MARK: Who may
+
+    /// TS 24.229 §5.4.2.1.1: the user must be registered, and the watcher be the user, the edge on the user's Path, or an
+    /// application server of the user's criteria.
+    private mutating func checkMayWatch(
+        _ watched: IdentityReference, _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message
+    ) throws(SubscriptionRefusal) {
+        guard !directory.isBarred(watched) else { throw SubscriptionRefusal(status: 404, warning: "the identity is barred") }
+        guard registrar.isRegistered(watched.subscriber) else {
+            throw SubscriptionRefusal(status: 480, warning: "the user is not registered")
+        }
+        if sender.isOriginating, sender.originator.subscriber == watched.subscriber { return }
+        if sender.isTrusted, let asserted = firstAssertedOfOurs(request), asserted.subscriber == watched.subscriber,
+            !directory.isBarred(asserted)
+        {
+            return
+        }
+        if sender.server >= 0, serves(watched.subscriber, sender.server) { return }
+        if isOnPath(of: watched.subscriber, sender, arrival, request) { return }
+        throw SubscriptionRefusal(
+            status: 403, warning: "only the user, its edge and the application servers of its criteria may watch a registration")
+    }
+
+    /// Whether a criterion of the user's names an application server.
+    private func serves(_ subscriber: UInt32, _ server: Int16) -> Bool {
+        for i in 0..<directory.identityCount(of: subscriber) {
+            guard let number = directory.profile(of: IdentityReference(subscriber: subscriber, identity: UInt16(i))) else { continue }
+            for route in criteria[number] where route.server == server { return true }
+        }
+        return false
+    }
+
+    /// Whether the sender is on the Path of a contact of the user's: by the address that it sends from, or by the identity that
+    /// somebody trusted asserts.
+    private func isOnPath(of subscriber: UInt32, _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message) -> Bool {
+        var peer = arrival.flow.remote
+        if arrival.flow.transport.isReliable {
+            let via = arrival.essentials.via
+            peer.port = via.port == 0 ? arrival.flow.transport.defaultPort : via.port
+        }
+        let asserted = sender.isTrusted ? request.networkIdentities(.pAssertedIdentity)?.sip?.uri : nil
+        var paths: [[UInt8]] = []
+        registrar.forEachBinding(of: subscriber) { paths.append([UInt8]($0.path)) }
+        for octets in paths {
+            let path = octets.span.bytes
+            var rest = Slice(0, octets.count)
+            while !rest.isEmpty {
+                guard let uri = path.nameAddress(path.nextListValue(&rest))?.uri, uri.isSIP else { continue }
+                if destination(of: uri, in: path)?.endpoint == peer { return true }
+                if let asserted, request[asserted.host].equalsIgnoringCase(path[uri.host]), asserted.effectivePort == uri.effectivePort {
+                    return true
+                }
+            }
+        }
+        return false
+    }
+
+    // MARK: What is asked for
+
+    /// Reads what a SUBSCRIBE asks for: Require, Accept, Contact, Expires and the id of Event.
+    private func wish(of request: borrowing Message) throws(SubscriptionRefusal) -> SubscriptionWish {
+        if request.has(.require) { throw SubscriptionRefusal(status: 420) }
+        if request.has(.accept), !request.acceptsRegistrationState { throw SubscriptionRefusal(status: 406) }
+        var wish = SubscriptionWish(expires: try expires(of: request), eventID: .empty)
+        if let value = request.value(.event), let event = request.bytes.eventType(value) { wish.eventID = event.id }
+        if let value = request.firstValue(.contact) {
+            guard let address = request.bytes.nameAddress(value), address.uri.isSIP else {
+                throw SubscriptionRefusal(status: 400, warning: "Contact is no SIP URI")
+            }
+            wish.contact = address.uri
+        }
+        return wish
+    }
+
+    /// What is granted: as much as is asked for, up to the most that a registration may last; without a wish what RFC 3680 §4.4
+    /// names.
+    private func expires(of request: borrowing Message) throws(SubscriptionRefusal) -> UInt32 {
+        let (least, most) = (registrar.settings.minimumExpires, registrar.settings.maximumExpires)
+        let wanted: UInt32?
+        do { wanted = try request.number(.expires) } catch {
+            throw SubscriptionRefusal(status: 400, warning: "Expires is no number of seconds")
+        }
+        guard let wanted else { return min(max(RegistrationEventSettings.defaultExpires, least), most) }
+        if wanted > 0, wanted < least { throw SubscriptionRefusal(status: 423, minimumExpires: least) }
+        return min(wanted, most)
+    }
+
+    private func checkRoom(for subscriber: UInt32) throws(SubscriptionRefusal) {
+        let settings = configuration.registrationEvents
+        guard subscriptions.count < max(1, settings.maximum / Int(place.count)) else {
+            throw SubscriptionRefusal(status: 503, warning: "too many subscriptions")
+        }
+        guard subscriptions.count(of: subscriber) < settings.maximumPerUser else {
+            throw SubscriptionRefusal(status: 503, warning: "too many subscriptions to this user")
+        }
+    }
+
+    /// The dialog as a SUBSCRIBE makes it (RFC 3261 §12.1.1) or leaves it: within a dialog only the target changes (§12.2.2).
+    private mutating func dialog(
+        of wish: SubscriptionWish, _ old: Subscription.Dialog?, _ arrival: Arrival, _ request: borrowing Message, at now: Now
+    ) throws(SubscriptionRefusal) -> Subscription.Dialog {
+        let essentials = arrival.essentials
+        var parts = DialogParts()
+        if let old {
+            let octets = pool.bytes(old.octets)
+            parts.append(octets[old.text.callIDSlice], \.callID)
+            parts.append(octets[old.text.remoteSlice], \.remote)
+            parts.append(octets[old.text.localSlice], \.local)
+            if let contact = wish.contact {
+                parts.append(request[contact.all], \.target)
+            } else {
+                parts.append(octets[old.text.targetSlice], \.target)
+            }
+            parts.append(octets[old.text.routesSlice], \.routes)
+        } else {
+            parts.append(request[essentials.callID], \.callID)
+            parts.append(request[essentials.from.all], \.remote)
+            parts.append(request[essentials.to.all], \.local)
+            if let contact = wish.contact { parts.append(request[contact.all], \.target) }
+            parts.appendRoutes(of: request)
+        }
+        parts.append(request[wish.eventID], \.eventID)
+        guard parts.octets.count <= DialogText.limit else {
+            throw SubscriptionRefusal(status: 513, warning: "Contact, From, To, Call-ID and Record-Route are too long together")
+        }
+        return Subscription.Dialog(
+            expiry: now.monotonic + .seconds(Int(wish.expires)), flow: arrival.flow, remoteSequence: essentials.sequence,
+            text: parts.text, octets: pool.store(parts.octets.bytes))
+    }
+}
+
+/// The octets of a dialog as they are put together.
+private struct DialogParts: ~Copyable {
+    var text = DialogText()
+    var octets = OctetBuffer(capacity: 512)
+
+    mutating func append(_ part: RawSpan, _ length: WritableKeyPath<DialogText, UInt16>) {
+        octets.append(part)
+        text[keyPath: length] = UInt16(truncatingIfNeeded: part.byteCount)
+    }
+
+    /// The route set of the one who is called: Record-Route in its order (RFC 3261 §12.1.1).
+    mutating func appendRoutes(of request: borrowing Message) {
+        var values: [Slice] = []
+        request.forEachValue(.recordRoute) { value in
+            values.append(value)
+            return true
+        }
+        let start = octets.count
+        for (i, value) in values.enumerated() {
+            if i > 0 { octets.append(", ") }
+            octets.append(request[value])
+        }
+        text.routes = UInt16(truncatingIfNeeded: octets.count - start)
+    }
+}
+
+extension Message {
+    /// Whether Accept takes documents of registration state (RFC 3680 §4.5).
+    fileprivate var acceptsRegistrationState: Bool {
+        var found = false
+        forEachValue(.accept) { value in
+            found = bytes[value].isRangeOfRegistrationState
+            return !found
+        }
+        return found
+    }
+}
+
+extension RawSpan {
+    /// Whether a media range, with parameters, holds the type of the document.
+    fileprivate var isRangeOfRegistrationState: Bool {
+        var end = byteCount
+        if let semicolon = firstOffset(of: 0x3B) { end = semicolon }
+        let type = self[trimmed(Slice(0, end))]
+        if type.equalsIgnoringCase("application/reginfo+xml") { return true }
+        return type.equalsIgnoringCase("application/*") || type.equals("*/*")
+    }
+}
+
+extension SIPURI {
+    fileprivate var effectivePort: UInt16 { port != 0 ? port : scheme == .sips ? 5061 : 5060 }
+}

@@ -1,0 +1,202 @@
+// Provisioning while the core runs, as an HSS would push it: what becomes of a user's registration when the subscriber is
+// changed or taken away (TS 24.229 §5.4.1.5; TS 29.228 §6.1.3, §6.2.2).
+//
+//   other identities, or gone   the network deregisters the user
+//   other credentials           the registration stays, the next REGISTER is challenged anew (TS 24.229 §5.4.1.6)
+//   other profile               the registration stays; a chain of application servers goes on as it began; servers that are
+//                               new to it hear of the registration, if the topology asks for that (§5.4.1.8)
+//
+// All shards of a node make the same changes in the same order, so that numbers are alike on all. A change is made on every
+// shard before what is new is published on any: no shard hears of a number that it does not know.
+
+public import IMSProfile
+import SIPMessage
+import SIPProxy
+import SIPRegistrar
+public import SansIO
+
+/// A change of what is provisioned. Plans are of one subscriber each.
+public enum SubscriberChange: Sendable {
+    /// One who has not been there.
+    case add(SubscriberPlan)
+    /// The subscriber of this number, there or gone, is as the plan says from now on.
+    case replace(UInt32, SubscriberPlan)
+    case remove(UInt32)
+}
+
+/// An identity that another subscriber has already.
+public struct SubscriberClash: Sendable, Equatable {
+    /// A public identity in canonical form, or a private one.
+    public var identity: String
+    /// The name of the subscriber who has it.
+    public var holder: String
+
+    public init(identity: String, holder: String) {
+        self.identity = identity
+        self.holder = holder
+    }
+}
+
+extension ServingCSCF {
+    /// What stands in the way of a plan; nil: nothing.
+    ///
+    /// - Parameter subscriber: the number of the one whom the plan replaces.
+    public func clash(_ plan: SubscriberPlan, replacing subscriber: UInt32?) -> SubscriberClash? {
+        directory.clash(plan, except: subscriber).map { SubscriberClash(identity: $0.identity, holder: directory.name(of: $0.holder)) }
+    }
+
+    /// Makes a change. Who is new, or comes back, is not found before `publish`.
+    ///
+    /// - Parameters:
+    ///   - change: one in the way of which nothing stands.
+    ///   - profiles: those that its plan names by numbers that no profile has yet.
+    /// - Returns: the number that stands for the subscriber from now on.
+    public mutating func change(
+        _ change: SubscriberChange, profiles: [ServiceProfile], at now: Now, into effects: inout Effects
+    ) -> UInt32 {
+        add(profiles)
+        switch change {
+        case .add(let plan):
+            let number = directory.append(plan)
+            clearStore(of: number, at: now, into: &effects)
+            return number
+        case .replace(let subscriber, let plan):
+            let isNew = !directory.isProvisioned(subscriber)
+            let told = serversTold(of: subscriber, at: now)
+            let (number, difference) = directory.replace(subscriber, by: plan)
+            if difference.identities {
+                withdraw(subscriber, at: now, into: &effects)
+            } else if difference.profiles {
+                profileChanged(of: subscriber, toldBefore: told, at: now, into: &effects)
+            }
+            if difference.credentials { voidNonces(of: subscriber, at: now) }
+            if isNew || difference.identities { clearStore(of: number, at: now, into: &effects) }
+            return number
+        case .remove(let subscriber):
+            directory.retire(subscriber)
+            withdraw(subscriber, at: now, into: &effects)
+            return subscriber
+        }
+    }
+
+    /// Lets a subscriber be found who was added or came back.
+    public mutating func publish(_ subscriber: UInt32) { directory.publish(subscriber) }
+
+    private mutating func add(_ profiles: [ServiceProfile]) {
+        configuration.profiles += profiles
+        for profile in profiles { criteria.append(CriterionRoute.routes(of: profile, configuration.applicationServers)) }
+    }
+
+    /// A process that died may have left a registration that its subscriber did not outlive.
+    private mutating func clearStore(of subscriber: UInt32, at now: Now, into effects: inout Effects) {
+        guard configuration.isPersistent, otherShard(of: subscriber) == nil else { return }
+        persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects)
+    }
+
+    /// The user is deregistered by the network (TS 24.229 §5.4.1.5); whatever still is to be said of it names it as before.
+    private mutating func withdraw(_ subscriber: UInt32, at now: Now, into effects: inout Effects) {
+        voidNonces(of: subscriber, at: now)
+        guard registrar.isRegistered(subscriber) else { return }
+        deregister(subscriber, except: -1, at: now, into: &effects)
+    }
+
+    // MARK: Re-authentication
+
+    /// How long the contacts of a user last at most who is to authenticate anew.
+    static let reauthenticationTime = TimeSpan.seconds(60)
+
+    /// Re-authentication by the network (TS 24.229 §5.4.1.6): the next REGISTER is challenged anew, and what is registered
+    /// ends soon unless the user proves itself again.
+    ///
+    /// - Parameter uri: one of the user's public identities, in any spelling.
+    /// - Returns: false if it is not registered.
+    public mutating func reauthenticate(_ uri: String, at now: Now, into effects: inout Effects) -> Bool {
+        guard let user = reference(to: uri), registrar.isRegistered(user.subscriber) else { return false }
+        voidNonces(of: user.subscriber, at: now)
+        registrar.shorten(user.subscriber, to: ServingCSCF.reauthenticationTime, at: now.monotonic)
+        if configuration.isPersistent { persist(user.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+        registrationStateChanged(of: user.subscriber, .network, at: now, into: &effects)
+        return true
+    }
+
+    /// The nonces that the user's devices have answered may not be used again.
+    private mutating func voidNonces(of subscriber: UInt32, at now: Now) {
+        for device in 0..<directory.privateIdentityCount(of: subscriber) {
+            digest.forget(deviceKey(IdentityReference(subscriber: subscriber, identity: UInt16(device))), at: now.monotonic)
+        }
+    }
+}
+
+// MARK: At start
+
+extension ServingCSCFConfiguration {
+    /// A change of an earlier run, for one name.
+    public struct StoredSubscriber: Sendable {
+        /// The number that the name has by `subscribers`; nil: none.
+        public var number: UInt32?
+        /// nil: the subscriber is gone.
+        public var plan: SubscriberPlan?
+        public init(number: UInt32?, plan: SubscriberPlan?) {
+            self.number = number
+            self.plan = plan
+        }
+    }
+
+    /// What became of a change of an earlier run.
+    public enum TakenOver: Sendable, Equatable {
+        /// The number that stands for the subscriber, if there is one.
+        case made(UInt32?)
+        /// It is left out: another subscriber has one of the identities by now.
+        case clash(SubscriberClash)
+    }
+
+    /// Takes over what was changed in an earlier run; every shard makes it so when it starts.
+    ///
+    /// - Parameter stored: at most one for a name, in the order of the changes.
+    /// - Returns: what became of each, in the same order.
+    public mutating func takeOver(_ stored: [StoredSubscriber]) -> [TakenOver] {
+        // The same directory as each shard will have: what it says of numbers holds for all of them.
+        var directory = SubscriberDirectory(subscribers, secret: HashSecret(0, 0))
+        // Identities may have gone from one to another, so all who were changed make room before any takes his place.
+        provisioning = stored.compactMap { $0.number.map(ProvisioningStep.retire) }
+        for step in provisioning { _ = directory.perform(step) }
+        return stored.map { stored in
+            guard let plan = stored.plan else { return .made(stored.number) }
+            guard let clash = directory.clash(plan, except: stored.number) else {
+                provisioning.append(.put(stored.number, plan))
+                return .made(directory.perform(.put(stored.number, plan)))
+            }
+            let result = TakenOver.clash(SubscriberClash(identity: clash.identity, holder: directory.name(of: clash.holder)))
+            if let number = stored.number {
+                provisioning.append(.publish(number))
+                _ = directory.perform(.publish(number))
+            }
+            return result
+        }
+    }
+}
+
+/// What is done to a directory before the core runs.
+enum ProvisioningStep: Sendable {
+    case retire(UInt32)
+    case publish(UInt32)
+    case put(UInt32?, SubscriberPlan)
+}
+
+extension SubscriberDirectory {
+    /// - Returns: the number that it was about, or made.
+    mutating func perform(_ step: ProvisioningStep) -> UInt32 {
+        switch step {
+        case .retire(let subscriber):
+            retire(subscriber)
+            return subscriber
+        case .publish(let subscriber):
+            publish(subscriber)
+            return subscriber
+        case .put(let subscriber, let plan):
+            let number = subscriber.map { replace($0, by: plan).number } ?? append(plan)
+            publish(number)
+            return number
+        }
+    }
+}
