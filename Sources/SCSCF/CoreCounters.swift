@@ -24,21 +24,8 @@ public enum DropReason: UInt8, BitwiseCopyable, Sendable, CaseIterable {
     }
 }
 
-/// What came of a third-party REGISTER.
-public enum ThirdPartyResult: UInt8, BitwiseCopyable, Sendable, CaseIterable {
-    case sent, accepted, refused, failed
-    public var name: String {
-        switch self {
-        case .sent: "sent"
-        case .accepted: "accepted"
-        case .refused: "refused"
-        case .failed: "failed"
-        }
-    }
-}
-
-/// What came of a NOTIFY of registration state.
-public enum NotifyResult: UInt8, BitwiseCopyable, Sendable, CaseIterable {
+/// What came of a request of the core's own: a third-party REGISTER, a NOTIFY of registration state.
+public enum RequestResult: UInt8, BitwiseCopyable, Sendable, CaseIterable {
     /// `refused`: a final response other than 2xx. `failed`: no answer, or no room to send it.
     case sent, accepted, refused, failed
     public var name: String {
@@ -61,7 +48,7 @@ public struct CoreCounters: Sendable {
     /// By application server and result.
     public var thirdParty: ContiguousArray<InlineArray<4, UInt64>>
     /// By result.
-    public var notifies = ContiguousArray<UInt64>(repeating: 0, count: NotifyResult.allCases.count)
+    public var notifies = ContiguousArray<UInt64>(repeating: 0, count: RequestResult.allCases.count)
 
     /// 0, then 100 to 699 one by one would be too wide: requests, and responses by their status up to this many.
     private static let statuses = 701
@@ -82,12 +69,12 @@ public struct CoreCounters: Sendable {
         malformed[Int(fault.reason.rawValue)] &+= 1
     }
 
-    mutating func countThirdParty(_ server: Int, _ result: ThirdPartyResult) {
+    mutating func countThirdParty(_ server: Int, _ result: RequestResult) {
         guard thirdParty.indices.contains(server) else { return }
         thirdParty[server][Int(result.rawValue)] &+= 1
     }
 
-    mutating func countNotify(_ result: NotifyResult) { notifies[Int(result.rawValue)] &+= 1 }
+    mutating func countNotify(_ result: RequestResult) { notifies[Int(result.rawValue)] &+= 1 }
 
     /// Adds what another shard of the same core has counted.
     public mutating func add(_ other: CoreCounters) {

@@ -23,11 +23,10 @@ extension ServingCSCF {
     private static var sequenceStep: UInt32 { 65_536 }
     private static var gruuKey: StaticString { "gruu" }
 
-    /// Takes back a record of the table `StoreTable.node`, at start, before all others. Records of other shards are passed
-    /// over.
+    /// Takes back a record of the table `StoreTable.node`. Records of other shards are passed over.
     ///
     /// - Returns: false if it is damaged.
-    public mutating func restoreNode(key: RawSpan, value: RawSpan) -> Bool {
+    mutating func restoreNode(key: RawSpan, value: RawSpan) -> Bool {
         if key.equals(ServingCSCF.gruuKey) {
             guard value.byteCount == 16 else { return place.number != 0 }
             gruuSecret = (value.word(at: 0), value.word(at: 8))
@@ -45,7 +44,7 @@ extension ServingCSCF {
         return true
     }
 
-    /// Stores what a new database does not hold yet; after `restoreNode`, before all else.
+    /// Stores what a new database does not hold yet; after all is restored, before all else.
     public mutating func begin(into effects: inout Effects) {
         guard configuration.isPersistent else { return }
         if !isGRUUSecretStored, place.number == 0 {

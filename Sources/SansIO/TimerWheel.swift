@@ -183,7 +183,7 @@ public struct TimerWheel: ~Copyable {
 }
 
 /// One timer: 24 octets, since a million are common.
-private struct TimerNode: BitwiseCopyable {
+struct TimerNode: BitwiseCopyable {
     var next: UInt32
     var previous: UInt32
     /// The millisecond, and in the lowest bits the slot.
@@ -212,7 +212,7 @@ private struct TimerNode: BitwiseCopyable {
 }
 
 /// The nodes in chunks that never move; those not in use are a list by `next`.
-private struct TimerNodes: ~Copyable, @unchecked Sendable {
+struct TimerNodes: ~Copyable, @unchecked Sendable {
     private static let chunkShift = 10
     private var chunks: ContiguousArray<UnsafeMutablePointer<TimerNode>> = []
     private var firstFree: UInt32 = .max

@@ -159,7 +159,9 @@ import Testing
 
     @Test func outputGoesToAFilePerNode() async throws {
         let folder = try TemporaryFolder()
-        let stage = try Stage([plan("im", .server, "\(ready); echo oops >&2; printf last; exec sleep 1000")], logFolder: folder.path)
+        // All is written by the time it is said to be ready: the lab is told to stop as soon as it is.
+        let output = #"printf '%s\nlast' '{"event":"ready","sip":["udp://127.0.0.1:4000"]}'"#
+        let stage = try Stage([plan("im", .server, "echo oops >&2; \(output); exec sleep 1000")], logFolder: folder.path)
         try await stage.supervisor.startAll()
         await stage.supervisor.stopAll()
         let log = try #require(folder.read("im.log"))

@@ -118,7 +118,7 @@ import Testing
         let folder = try TemporaryFolder()
         let core = try await RunningCore(in: folder)
         let peer = try DatagramPeer(to: core.udp)
-        var random = SplitMix(state: 20_260_101)
+        var random = SplitMix(seed: 20_260_101)
         let seed = Array(SIPRequest.options(from: peer.port).text.utf8)
         for round in 0..<2000 {
             var bytes: [UInt8]
@@ -137,18 +137,5 @@ import Testing
         #expect(core.process.exitStatus == nil)
         #expect(try await metric("sipcore_messages_dropped_total{reason=\"malformed\"}", port: core.http) ?? 0 >= 1000)
         try await core.stop()
-    }
-}
-
-/// A generator whose numbers are the same in every run.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

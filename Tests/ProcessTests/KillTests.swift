@@ -38,12 +38,12 @@ private final class KillRun {
     private let folder: TemporaryFolder
     private let server: DatagramServer
     private var users = [User](repeating: User(), count: 200)
-    private var random: SeededGenerator
+    private var random: SplitMix
 
     init(in folder: TemporaryFolder, seed: UInt64) throws {
         self.folder = folder
         server = try DatagramServer()
-        random = SeededGenerator(state: seed)
+        random = SplitMix(seed: seed)
     }
 
     private func start() async throws -> RunningCore {
@@ -171,18 +171,5 @@ private final class KillRun {
             let answer = (["SIP/2.0 200 OK"] + lines + ["Content-Length: 0", "", ""]).joined(separator: "\r\n")
             server.send(Array(answer.utf8), to: sender)
         }
-    }
-}
-
-/// SplitMix64.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

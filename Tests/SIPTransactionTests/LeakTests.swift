@@ -7,7 +7,7 @@ import Testing
 struct LeakTests {
     @Test(arguments: UInt64(1)...6)
     func aRandomLife(_ seed: UInt64) throws {
-        var random = SplitMix(seed: seed)
+        var random = RandomSource(seed: seed)
         var rig = Rig(limit: 400)
         var clients: [(id: SlotID, request: Rig.Sent)] = []
         var servers: [(id: SlotID, method: String, branch: String)] = []

@@ -32,7 +32,7 @@ struct AddressTests {
 
     @Test(arguments: UInt64(1)...4)
     func everyAddressComesBack(_ seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomSource(seed: seed)
         for _ in 0..<2000 {
             // Sparse, so that there are runs of zeros.
             var words = (random.next(), random.next())
@@ -48,7 +48,7 @@ struct AddressTests {
     }
 
     @Test func neverTrapsOnRandomText() {
-        var random = SplitMix(seed: 77)
+        var random = RandomSource(seed: 77)
         let alphabet = Array("0123456789abcdefF:.[]::: g".utf8)
         for _ in 0..<50_000 {
             let text = (0..<Int.random(in: 0...24, using: &random)).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &random)]

@@ -20,7 +20,7 @@ struct KeyTableTests {
     /// Against a dictionary. With few different low halves the runs of entries are long, and wrap round the end.
     @Test(arguments: [(1, 0xFFFF_FFFF_FFFF_FFFF), (2, 0x7F), (3, 0x3), (4, 0xFFF), (5, 0x7E)] as [(UInt64, UInt64)])
     func agreesWithADictionary(_ seed: UInt64, _ mask: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomSource(seed: seed)
         var table = KeyTable()
         var model: [KeyHash: UInt32] = [:]
         var keys: [KeyHash] = []
@@ -48,7 +48,7 @@ struct KeyTableTests {
 
     /// While entries move, a key is in one of two tables.
     @Test func everyKeyIsFoundAtEveryStepOfTheGrowth() {
-        var random = SplitMix(seed: 7)
+        var random = RandomSource(seed: 7)
         var table = KeyTable()
         var keys: [KeyHash] = []
         for step in 0..<2500 {
@@ -67,7 +67,7 @@ struct KeyTableTests {
     }
 
     @Test func takesLittleMemory() {
-        var random = SplitMix(seed: 8)
+        var random = RandomSource(seed: 8)
         var table = KeyTable()
         var most = 0.0
         for number in 1...200_000 {

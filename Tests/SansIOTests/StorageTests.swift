@@ -16,7 +16,7 @@ struct SlabTests {
     }
 
     @Test func keepsEveryValueOverManyInsertionsAndRemovals() {
-        var random = SplitMix(seed: 3)
+        var random = RandomSource(seed: 3)
         var slab = Slab<UInt64>()
         var model: [SlotID: UInt64] = [:]
         var gone: [SlotID] = []
@@ -80,7 +80,7 @@ struct PacketPoolTests {
     }
 
     @Test func runsDoNotOverlap() {
-        var random = SplitMix(seed: 9)
+        var random = RandomSource(seed: 9)
         var pool = PacketPool()
         var kept: [(PacketID, [UInt8])] = []
         for step in 0..<3000 {

@@ -51,7 +51,7 @@ struct TimerWheelTests {
     /// Against a list that is searched from end to end.
     @Test(arguments: UInt64(1)...12)
     func agreesWithAPlainList(_ seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomSource(seed: seed)
         var now: Int64 = Int64.random(in: 0...(1 << 40), using: &random)
         var wheel = TimerWheel(start: Instant(nanoseconds: now))
         var reached = now / 1_000_000
@@ -85,7 +85,7 @@ struct TimerWheelTests {
     /// what one would.
     @Test(arguments: UInt64(1)...12)
     func agreesWithASortedListWithinABudget(_ seed: UInt64) {
-        var random = SplitMix(seed: seed)
+        var random = RandomSource(seed: seed)
         var now: Int64 = 0
         var wheel = TimerWheel(start: .zero)
         var reached: Int64 = 0

@@ -13,7 +13,7 @@ struct JournalTests {
 
     @Test(arguments: 1...12 as ClosedRange<UInt64>)
     func equalsADictionary(seed: UInt64) async throws {
-        var random = SeededGenerator(state: seed)
+        var random = RandomSource(seed: seed)
         let settings = MergeSettings(
             sealedAt: Int.random(in: 1...400, using: &random), fileShare: .max, piece: Int.random(in: 1...20, using: &random),
             idleSlice: Int.random(in: 1...9, using: &random),

@@ -13,7 +13,7 @@ import SIPMessage
 import SIPProxy
 import SIPRegistrar
 import SIPTransaction
-public import SansIO
+import SansIO
 
 extension ServingCSCF {
     private static var recordVersion: UInt8 { 1 }
@@ -87,12 +87,11 @@ extension ServingCSCF {
 
     // MARK: Reading
 
-    /// Sends a stored request again, at start, when the registrations and `restoreNode` are done. Those of users whom
-    /// another shard serves are passed over; one that the restored registration itself has already led to is too.
+    /// Sends a stored request again. Those of users whom another shard serves are passed over; one that the restored registration itself has already led to is too.
     ///
     /// - Returns: false if the record is damaged, or its user, its server or its criterion is not there any more: then it
     ///   is taken out.
-    public mutating func restoreThirdParty(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
+    mutating func restoreThirdParty(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
         guard let (user, server) = subjects(of: key) else {
             // Told of once, by the first shard.
             guard place.number == 0 else { return true }

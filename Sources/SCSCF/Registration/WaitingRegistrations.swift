@@ -5,7 +5,7 @@ import SIPMessage
 import SIPProxy
 import SIPRegistrar
 import SIPTransaction
-public import SansIO
+import SansIO
 
 /// A change that waits for its commit.
 struct WaitingRegistration: BitwiseCopyable {
@@ -80,22 +80,6 @@ struct WaitingRegistrations {
     }
 }
 
-/// Tables of the core's store.
-public enum StoreTable {
-    /// Key: the first public identity of the subscriber; value: its bindings.
-    public static let registrations: UInt8 = 1
-    /// Key: the private identity; value: what its sequence numbers go on from, as a word.
-    public static let sequenceNumbers: UInt8 = 2
-    /// Key: our tag of the dialog; value: a subscription to registration state.
-    public static let subscriptions: UInt8 = 3
-    /// Third-party REGISTER requests without a final answer (Registration/ThirdPartyStorage.swift).
-    public static let thirdParty: UInt8 = 4
-    /// Key: the name of a subscriber; value: what was put or removed under it since the topology file.
-    public static let subscribers: UInt8 = 5
-    /// What a node remembers of itself (NodeMemory.swift).
-    public static let node: UInt8 = 6
-}
-
 extension ServingCSCF {
     /// Stores what is registered of a subscriber now, or takes it out if nothing is.
     mutating func persist(_ subscriber: UInt32, ticket: UInt64, at now: Now, into effects: inout Effects) {
@@ -129,13 +113,8 @@ extension ServingCSCF {
         registrationStateChanged(of: waiter.subscriber, waiter.cause.inEvents, at: now, into: &effects)
     }
 
-    /// Takes back what was stored, at start. What expired meanwhile is told to the application servers. Records of users
-    /// whom another shard serves are passed over.
-    ///
-    /// - Parameter table: where it was stored, of `StoreTable`.
-    /// - Returns: false if the record is damaged or its subscriber is not provisioned any more.
-    public mutating func restore(table: UInt8, key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
-        if table == StoreTable.sequenceNumbers { return restoreSequenceNumber(key: key, value: value) }
+    /// Takes back what is registered of a subscriber. What expired meanwhile is told to the application servers.
+    mutating func restoreRegistrations(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
         // A record of nobody is told of once, by the first shard.
         guard let reference = directory.publicIdentity(key) else { return place.number != 0 }
         guard otherShard(of: reference.subscriber) == nil else { return true }

@@ -6,7 +6,7 @@
 import SIPMessage
 import SIPRegistrar
 import SIPTransaction
-public import SansIO
+import SansIO
 
 /// A change of a stored subscription whose commit is not yet reported.
 struct WaitingSubscription: BitwiseCopyable {
@@ -152,12 +152,12 @@ extension ServingCSCF {
 
     // MARK: After a restart
 
-    /// Takes back a stored subscription, at start, after the registrations. Its watcher is told everything anew, since what it
+    /// Takes back a stored subscription. Its watcher is told everything anew, since what it
     /// was told last is not known; what has ended meanwhile is told as ended. Records of users whom another shard serves are
     /// passed over.
     ///
     /// - Returns: false if the record is damaged or its user is not provisioned any more.
-    public mutating func restoreSubscription(key: RawSpan, value: RawSpan, at now: Now) -> Bool {
+    mutating func restoreSubscription(key: RawSpan, value: RawSpan, at now: Now) -> Bool {
         // A record of nobody is told of once, by the first shard.
         guard let record = SubscriptionRecord(value, key: key), let watched = directory.publicIdentity(record.watched) else {
             return place.number != 0

@@ -163,25 +163,18 @@ struct CoreProcess {
     private static func openStore(_ topology: Topology, _ logger: Logger) throws(CommandFailure) -> Store? {
         guard let path = topology.core.database else { return nil }
         do throws(StoreFailure) {
-            return try Store.open(path, role: "core", tables: CoreProcess.tables) { logger.error("\($0)") }
+            return try Store.open(path, role: "core", tables: StoreTable.names) { logger.error("\($0)") }
         } catch {
             throw CommandFailure(status: 3, text: "\(error)")
         }
     }
-
-    private static let tables: [UInt8: String] = [
-        StoreTable.registrations: "registrations", StoreTable.sequenceNumbers: "sequence_numbers",
-        StoreTable.subscriptions: "subscriptions",
-        StoreTable.thirdParty: "third_party_registrations",
-        StoreTable.subscribers: "subscribers", StoreTable.node: "node",
-    ]
 
     /// The entries of each table; nil: there is no database.
     private static func load(_ store: Store?) throws(CommandFailure) -> [UInt8: [Store.Entry]]? {
         guard let store else { return nil }
         do throws(StoreFailure) {
             var entries: [UInt8: [Store.Entry]] = [:]
-            for table in tables.keys {
+            for table in StoreTable.names.keys {
                 // Of two changes of one subscriber the later holds.
                 entries[table] = try store.load(table, in: table == StoreTable.subscribers ? .lastChange : .key)
             }
@@ -191,25 +184,18 @@ struct CoreProcess {
         }
     }
 
-    /// What the node remembers of itself comes first, then registrations, who watches them, and what was due.
     private static func restore(_ entries: [UInt8: [Store.Entry]]?, into shards: ShardGroup<ServingCSCF>, _ logger: Logger) {
         guard let entries else { return }
         // Each shard takes those of its own users.
         shards.post { node, now, effects in
             var lost = 0
-            for entry in entries[StoreTable.node] ?? []
-            where !node.restoreNode(key: entry.key.span.bytes, value: entry.value.span.bytes) { lost += 1 }
-            node.begin(into: &effects)
-            for table in [StoreTable.sequenceNumbers, StoreTable.registrations] {
+            for table in StoreTable.restored {
                 for entry in entries[table] ?? []
                 where !node.restore(table: table, key: entry.key.span.bytes, value: entry.value.span.bytes, at: now, into: &effects) {
                     lost += 1
                 }
             }
-            for entry in entries[StoreTable.subscriptions] ?? []
-            where !node.restoreSubscription(key: entry.key.span.bytes, value: entry.value.span.bytes, at: now) { lost += 1 }
-            for entry in entries[StoreTable.thirdParty] ?? []
-            where !node.restoreThirdParty(key: entry.key.span.bytes, value: entry.value.span.bytes, at: now, into: &effects) { lost += 1 }
+            node.begin(into: &effects)
             if lost > 0 { logger.warning("\(lost) stored records are of subscribers that are gone, or damaged: passed over") }
         }
     }

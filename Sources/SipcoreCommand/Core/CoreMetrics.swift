@@ -46,7 +46,7 @@ struct CoreFigures: Sendable {
         }
         var thirdParty: [MetricFamily.Sample] = []
         for (number, server) in servers.enumerated() {
-            for result in ThirdPartyResult.allCases {
+            for result in RequestResult.allCases {
                 thirdParty.append(
                     MetricFamily.Sample(
                         ["application_server": server, "result": result.name], count: counters.thirdParty[number][Int(result.rawValue)]))
@@ -61,7 +61,7 @@ struct CoreFigures: Sendable {
                 [MetricFamily.Sample(count: subscriptions)]),
             MetricFamily(
                 "sipcore_reg_notifies_total", .counter, help: "NOTIFY requests of registration state and what came of them.",
-                NotifyResult.allCases.map {
+                RequestResult.allCases.map {
                     MetricFamily.Sample(["result": $0.name], count: counters.notifies[Int($0.rawValue)])
                 }),
             MetricFamily(

@@ -98,7 +98,7 @@ struct CoreNode: CoreBacking {
         }
         if let store {
             let failure = await withCheckedContinuation { continuation in
-                store.reset(keeping: [StoreTable.subscribers]) { continuation.resume(returning: $0) }
+                store.reset(keeping: StoreTable.lasting) { continuation.resume(returning: $0) }
             }
             if let failure { throw failure }
             // Who registered between the two is registered, so the database has to know it.

@@ -1,4 +1,5 @@
 import SIPMessage
+import SansIO
 import Testing
 
 @testable import IMSProfile
@@ -38,7 +39,7 @@ struct FeatureValueTests {
 
     @Test("intervals overlap exactly if some number is in both")
     func intervals() {
-        var random = SplitMix(seed: 7)
+        var random = RandomSource(seed: 7)
         for _ in 0..<4000 {
             let one = Interval.random(&random)
             let other = Interval.random(&random)
@@ -68,7 +69,7 @@ struct FeatureValueTests {
             ((low ?? -100) <= number && number <= (high ?? 100)) != isNegated
         }
 
-        static func random(_ random: inout SplitMix) -> Interval {
+        static func random(_ random: inout RandomSource) -> Interval {
             let low = Double(Int.random(in: -8...8, using: &random)) / 2
             let high = low + Double(Int.random(in: 0...6, using: &random)) / 2
             let kind = Int.random(in: 0..<4, using: &random)

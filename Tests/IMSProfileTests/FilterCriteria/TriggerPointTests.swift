@@ -1,4 +1,5 @@
 import SIPMessage
+import SansIO
 import Testing
 
 @testable import IMSProfile
@@ -22,7 +23,7 @@ struct TriggerPointTests {
 
     @Test("both normal forms with negation, against their definition", arguments: 0..<4)
     func agreesWithDefinition(_ seed: Int) throws {
-        var random = SplitMix(seed: UInt64(seed))
+        var random = RandomSource(seed: UInt64(seed))
         try withRequest("MESSAGE sip:bob@home1.test SIP/2.0", ["Subject: hello", "Accept-Contact: *;audio"]) { message in
             for _ in 0..<60 {
                 let groups = (0..<Int.random(in: 1...4, using: &random)).map { _ in

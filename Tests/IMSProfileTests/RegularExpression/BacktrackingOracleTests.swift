@@ -1,3 +1,4 @@
+import SansIO
 import Testing
 
 @testable import IMSProfile
@@ -58,9 +59,9 @@ private indirect enum Expression {
         (0...subject.count).contains { matches(subject, $0) { _ in true } }
     }
 
-    static func random(depth: Int, _ random: inout SplitMix) -> Expression {
+    static func random(depth: Int, _ random: inout RandomSource) -> Expression {
         let letters = Array("abc".utf8)
-        func parts(_ random: inout SplitMix) -> [Expression] {
+        func parts(_ random: inout RandomSource) -> [Expression] {
             (0..<Int.random(in: 1...3, using: &random)).map { _ in .random(depth: depth - 1, &random) }
         }
         switch Int.random(in: 0..<(depth == 0 ? 6 : 12), using: &random) {
@@ -82,7 +83,7 @@ private indirect enum Expression {
 struct BacktrackingOracleTests {
     @Test("random expressions and subjects, walked and simulated", arguments: 0..<8)
     func agree(_ seed: Int) throws {
-        var random = SplitMix(seed: UInt64(seed))
+        var random = RandomSource(seed: UInt64(seed))
         for _ in 0..<60 {
             let expression = Expression.random(depth: 3, &random)
             let compiled = try RegularExpression(expression.text)

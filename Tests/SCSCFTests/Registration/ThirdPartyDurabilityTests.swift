@@ -159,16 +159,17 @@ import Testing
         let key = Array("sip:alice@home1.test sip:127.0.0.1:5080".utf8)
         let nobody = Array("sip:nobody@home1.test sip:127.0.0.1:5080".utf8)
         let junk = [UInt8](repeating: 1, count: 40)
-        var taken: [Bool] = []
-        rig.onEachShard { taken.append($0.restoreThirdParty(key: key.span.bytes, value: junk.span.bytes, at: rig.now, into: &$1)) }
-        #expect(taken.contains(false))
-        taken = []
-        rig.onEachShard { taken.append($0.restoreThirdParty(key: nobody.span.bytes, value: junk.span.bytes, at: rig.now, into: &$1)) }
-        #expect(taken.contains(false))
+        func isTaken(_ table: UInt8, _ key: [UInt8]) -> Bool {
+            var isTaken = true
+            rig.onEachShard {
+                if !$0.restore(table: table, key: key.span.bytes, value: junk.span.bytes, at: rig.now, into: &$1) { isTaken = false }
+            }
+            return isTaken
+        }
+        #expect(!isTaken(StoreTable.thirdParty, key))
+        #expect(!isTaken(StoreTable.thirdParty, nobody))
         #expect(rig.trace() == [])
-        let name = Array("gruu".utf8)
-        taken = []
-        rig.onEachShard { core, _ in taken.append(core.restoreNode(key: name.span.bytes, value: junk.span.bytes)) }
-        #expect(taken.contains(false))
+        #expect(!isTaken(StoreTable.node, Array("gruu".utf8)))
+        #expect(!isTaken(StoreTable.subscribers, key))
     }
 }

@@ -208,7 +208,11 @@ import Testing
     @Test func damagedAndForeignRecordsAreRefused() throws {
         let (rig, _) = watched()
         let (key, value) = try #require(rig.subscriptionRecords.first)
-        func isTaken(_ key: [UInt8], _ value: [UInt8]) -> Bool { CoreRig(Division()).core.restoreSubscription(key, value, at: rig.now) }
+        func isTaken(_ key: [UInt8], _ value: [UInt8], by other: CoreRig = CoreRig(Division())) -> Bool {
+            var effects = Effects()
+            return other.core.restore(
+                table: StoreTable.subscriptions, key: key.span.bytes, value: value.span.bytes, at: rig.now, into: &effects)
+        }
         #expect(isTaken(key, value))
         #expect(!isTaken(Array("x".utf8), value))
         #expect(!isTaken(key, []))
@@ -218,7 +222,6 @@ import Testing
             #expect(!isTaken(key, damaged), "octet \(i)")
             #expect(!isTaken(key, Array(value[..<i])), "\(i) octets")
         }
-        let other = CoreRig(Division()) { $0.subscribers.removeFirst() }
-        #expect(!other.core.restoreSubscription(key, value, at: rig.now))
+        #expect(!isTaken(key, value, by: CoreRig(Division()) { $0.subscribers.removeFirst() }))
     }
 }

@@ -126,5 +126,5 @@ extension CoreRig {
         return rig
     }
 
-    func notifies(_ result: NotifyResult) -> UInt64 { core.counters.notifies[Int(result.rawValue)] }
+    func notifies(_ result: RequestResult) -> UInt64 { core.counters.notifies[Int(result.rawValue)] }
 }

@@ -61,23 +61,16 @@ final class CoreRig {
         restore()
     }
 
-    /// As the process does it: what the node remembers first, then registrations, then what was due.
+    /// As the process does it.
     private func restore() {
         commits = false
         let stored = tables
-        for (key, value) in stored[StoreTable.node] ?? [:] {
-            onEachShard { core, _ in precondition(core.restoreNode(key: key.span.bytes, value: value.span.bytes)) }
-        }
-        onEachShard { $0.begin(into: &$1) }
-        for table in [StoreTable.sequenceNumbers, StoreTable.registrations] {
+        for table in StoreTable.restored {
             for (key, value) in stored[table] ?? [:] {
                 onEachShard { precondition($0.restore(table: table, key: key.span.bytes, value: value.span.bytes, at: now, into: &$1)) }
             }
         }
-        for (key, value) in stored[StoreTable.subscriptions] ?? [:] { precondition(core.restoreSubscription(key, value, at: now)) }
-        for (key, value) in stored[StoreTable.thirdParty] ?? [:] {
-            onEachShard { precondition($0.restoreThirdParty(key: key.span.bytes, value: value.span.bytes, at: now, into: &$1)) }
-        }
+        onEachShard { $0.begin(into: &$1) }
         commits = true
         commit()
     }
@@ -359,5 +352,5 @@ final class CoreRig {
     }
 
     func dropped(_ reason: DropReason) -> UInt64 { core.counters.dropped[Int(reason.rawValue)] }
-    func thirdParty(_ server: Int, _ result: ThirdPartyResult) -> UInt64 { core.counters.thirdParty[server][Int(result.rawValue)] }
+    func thirdParty(_ server: Int, _ result: RequestResult) -> UInt64 { core.counters.thirdParty[server][Int(result.rawValue)] }
 }

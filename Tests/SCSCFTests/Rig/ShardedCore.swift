@@ -77,13 +77,6 @@ final class ShardedCore {
         return isTaken
     }
 
-    /// Restores a subscription in the shard whose it is.
-    func restoreSubscription(_ key: [UInt8], _ value: [UInt8], at now: Now) -> Bool {
-        var isTaken = true
-        for box in boxes where !box.core.restoreSubscription(key: key.span.bytes, value: value.span.bytes, at: now) { isTaken = false }
-        return isTaken
-    }
-
     func reset(at now: Now) { for box in boxes { box.core.reset(at: now) } }
 
     // MARK: Questions

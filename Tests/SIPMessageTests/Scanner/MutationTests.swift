@@ -69,7 +69,7 @@ struct MutationTests {
 
 /// Seeded changes of well-formed messages.
 private struct Mutation {
-    private var random: SplitMix
+    private var random: RandomSource
     private let originals: [[UInt8]] = TortureMessage.all.map(\.octets)
     private let spices: [[UInt8]] = [
         "\r\n", "\n", "\r", "\r\n\r\n", "\r\n ", "\n\t", " ", ":", ";", ",", "\"", "\\", "<", ">", "@", "=", "?", "%", "[", "]", "/", "\0",
@@ -77,7 +77,7 @@ private struct Mutation {
         "Content-Length: 3\r\n", "SIP/2.0", "é", "z9hG4bK", "-1", "99999999999",
     ].map { Array($0.utf8) }
 
-    init(seed: UInt64) { random = SplitMix(seed: seed) }
+    init(seed: UInt64) { random = RandomSource(seed: seed) }
 
     mutating func next() -> [UInt8] {
         var octets = originals[Int.random(in: 0..<originals.count, using: &random)]

@@ -1,4 +1,4 @@
-/// A seeded generator, so that a failing case can be repeated.
+/// A generator whose numbers are the same in every run (SplitMix64).
 struct SplitMix: RandomNumberGenerator {
     private var state: UInt64
     init(seed: UInt64) { state = seed }
