@@ -46,8 +46,8 @@ extension RawSpan {
             via.all = trimmed(via.all)
             return via
         }
-        guard self[i] == 0x3B else { return nil }
-        via.parameters = trimmed(Slice(i, endOfListValue(from: i, to: end)))
+        guard self[i] == 0x3B, let parametersEnd = endOfParameters(from: i, to: end) else { return nil }
+        via.parameters = trimmed(Slice(i, parametersEnd))
         via.all = Slice(start, via.parameters.upper)
         return readParameters(of: &via) ? via : nil
     }
@@ -93,6 +93,20 @@ extension RawSpan {
             let transportName = viaToken(&i, end), i < end, self[i].isLinearWhiteSpace
         else { return nil }
         return (transportName, Transport(viaName: self[transportName]))
+    }
+
+    /// The offset of the comma behind the parameters, or `end`; nil: an angle bracket, which stands in no parameter of a Via
+    /// outside quotes (RFC 3261 §25.1, via-params) and elsewhere hides commas.
+    private func endOfParameters(from start: Int, to end: Int) -> Int? {
+        var i = next(.listMark, from: start, to: end)
+        while i < end {
+            switch self[i] {
+            case 0x22: i = next(.listMark, from: skipQuoted(from: i, to: end), to: end)
+            case 0x2C: return i
+            default: return nil
+            }
+        }
+        return end
     }
 
     private func readParameters(of via: inout Via) -> Bool {

@@ -130,20 +130,20 @@ extension OctetBuffer {
         appendWithoutBrackets(source.address)
     }
 
-    /// The parameters in their order; `received` is ours to say.
+    /// The parameters as they came; `received` is ours to say.
     private mutating func appendWithoutReceived(_ top: Via, in bytes: RawSpan, from source: Endpoint) {
         append(bytes[Slice(top.all.lower, top.parameters.lower)])
         var rest = top.parameters
+        var start = rest.lower
         while let (name, value) = bytes.nextParameter(&rest) {
-            guard !bytes[name].equalsIgnoringCase("received") else { continue }
-            append(byte: 0x3B)
-            append(bytes[name])
+            let parameter = Slice(start, rest.lower)
+            start = rest.lower
+            if bytes[name].equalsIgnoringCase("received") { continue }
             if value.isEmpty, bytes[name].equalsIgnoringCase("rport") {
-                append("=")
+                append(";rport=")
                 appendDecimal(UInt64(source.port))
-            } else if !value.isEmpty {
-                append(byte: 0x3D)
-                append(bytes[value])
+            } else {
+                append(bytes[parameter])
             }
         }
     }

@@ -23,7 +23,8 @@ struct ViaTests {
         "", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 h", "SIP/3.0/UDP h", "HTTP/2.0/UDP h", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:x",
         "SIP/2.0/UDP h:65536",
         "SIP/2.0/UDP h x", "SIP/2.0/UDP [::1", "SIP/2.0/UDP [zz]", "SIP/2.0/UDP h;;branch=x", "SIP/2.0/UDP h;branch=x;", "SIP/2.0/UDP h;=x",
-        "SIP/2.0/UDP h;branch=a b", "SIP/2.0//UDP h", "SIP/2.0/UDP/x h",
+        "SIP/2.0/UDP h;branch=a b", "SIP/2.0/UDP h;x=<y;branch=a", "SIP/2.0/UDP h;received=a>;branch=b", "SIP/2.0//UDP h",
+        "SIP/2.0/UDP/x h",
     ])
     func refuses(_ text: String) {
         let octets = Array(text.utf8)

@@ -37,6 +37,7 @@ struct ResponseWriterTests {
         ("192.0.2.7;rport=9;branch=b", "192.0.2.7;rport=9;branch=b"),
         ("192.0.2.7;received=10.9.9.9;branch=b", "192.0.2.7;branch=b"),
         ("h.test;received=10.9.9.9;x=\"a;b\";y", "h.test;x=\"a;b\";y;received=192.0.2.7"),
+        ("192.0.2.7; x= ;Received=10.9.9.9;rport ;  branch = b;z=\"\"", "192.0.2.7; x= ;rport=5062;  branch = b;z=\"\";received=192.0.2.7"),
         ("[::ffff:192.0.2.7];branch=b", "[::ffff:192.0.2.7];branch=b;received=192.0.2.7"),
         ("192.0.2.7 ; RPORT ; branch=b", "192.0.2.7 ; RPORT=5062 ; branch=b;received=192.0.2.7"),
     ])
