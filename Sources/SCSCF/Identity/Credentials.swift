@@ -22,8 +22,7 @@ struct DigestProof: BitwiseCopyable {
     var ha1: DigestHash
 }
 
-/// What of a request credentials may protect. It is taken out of the message at once: the compiler takes minutes over a
-/// function with many ways that looks into a message again and again.
+/// What of a request credentials may protect: its method and Request-URI, and with qop auth-int its body (RFC 7616 §3.4.3).
 struct ProtectedRequest: ~Escapable {
     let bytes: RawSpan
     let method: RawSpan

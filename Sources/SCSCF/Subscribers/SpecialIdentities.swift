@@ -10,7 +10,7 @@ import SIPRegistrar
 import SansIO
 
 /// One identity of this kind, as it is provisioned.
-public struct SpecialIdentity: Sendable {
+public struct SpecialIdentity: Sendable, Equatable {
     public enum Kind: UInt8, Sendable {
         /// A public service identity: never registered, its criteria are those of an unregistered user.
         case service, wildcardedService
@@ -51,6 +51,10 @@ public struct SpecialIdentity: Sendable {
         return "^\(escaped(parts[0]))(\(expression))\(escaped(behind))$"
     }
 
+    public static func == (a: SpecialIdentity, b: SpecialIdentity) -> Bool {
+        a.kind == b.kind && a.text == b.text && a.profile == b.profile
+    }
+
     private static func escaped(_ text: ArraySlice<UInt8>) -> String {
         var result = ""
         for octet in text {
@@ -84,11 +88,15 @@ struct SpecialIdentities {
         for (number, identity) in identities.enumerated() { entries.append((subscriber, number, identity)) }
     }
 
-    mutating func remove(of subscriber: UInt32) { entries.removeAll { $0.subscriber == subscriber } }
+    func identities(of subscriber: UInt32) -> [SpecialIdentity] {
+        entries.filter { $0.subscriber == subscriber }.map(\.identity)
+    }
 
-    func reference(to canonical: RawSpan) -> IdentityReference? {
+    /// - Parameter isProvisioned: whether a subscriber's identities are to be found; they stay here for what is under way.
+    func reference(to canonical: RawSpan, where isProvisioned: (_ subscriber: UInt32) -> Bool) -> IdentityReference? {
         for isWildcard in [false, true] {
-            for entry in entries where (entry.identity.kind != .service) == isWildcard && entry.identity.matches(canonical) {
+            for entry in entries
+            where (entry.identity.kind != .service) == isWildcard && isProvisioned(entry.subscriber) && entry.identity.matches(canonical) {
                 return IdentityReference(subscriber: entry.subscriber, special: entry.number)
             }
         }

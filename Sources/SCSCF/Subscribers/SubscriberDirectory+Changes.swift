@@ -46,7 +46,8 @@ extension SubscriberDirectory {
         var layout = layOut(plan)
         layout.base = subscriber
         let old = self.plan(of: subscriber)
-        let difference = self.difference(of: layout, from: old, subscriber)
+        var difference = self.difference(of: layout, from: old, subscriber)
+        if specials.identities(of: subscriber) != plan.specialIdentities { difference.identities = true }
         let isGone = !isProvisioned(subscriber)
         if !difference.identities, difference.credentials || difference.profiles {
             unusedTemplates += old.isRange ? 0 : templateCount(of: old)

@@ -195,8 +195,7 @@ struct SubscriberDirectory: ~Copyable {
             if let found = identity(canonical, of: publicPatterns[i]), isProvisioned(found.subscriber) { return found }
         }
         if let found = literal(canonical, publicLiterals) { return found }
-        guard !specials.isEmpty, let found = specials.reference(to: canonical), isProvisioned(found.subscriber) else { return nil }
-        return found
+        return specials.isEmpty ? nil : specials.reference(to: canonical) { isProvisioned($0) }
     }
 
     /// Whose private identity this is; it has its domain.

@@ -34,6 +34,31 @@ import Testing
         #expect(sent.first?.message.uri == uri)
     }
 
+    /// Services are put, changed and removed while the core runs.
+    @Test func servicesComeAndGo() throws {
+        let rig = try rig()
+        func plan(_ profile: Int, _ services: String...) -> SubscriberPlan {
+            var plan = L.subscriber("bridge", ["sip:bridge@home1.test"], password: nil, profile: nil)
+            plan.specialIdentities = services.map { SpecialIdentity(service: Array($0.utf8), profile: profile) }
+            return plan
+        }
+        func routed(_ uri: String) -> [String] {
+            rig.send("MESSAGE", uri, from: .home2)
+            return rig.taken().map(\.destination)
+        }
+        var bridge = rig.change(.add(plan(1, "sip:bridge-1@home1.test")))
+        #expect(routed("sip:bridge-1@home1.test") == ["im"])
+        bridge = rig.change(.replace(bridge, plan(2, "sip:bridge-1@home1.test")))
+        #expect(routed("sip:bridge-1@home1.test") == ["second"])
+        bridge = rig.change(.replace(bridge, plan(2, "sip:bridge-2@home1.test")))
+        #expect(routed("sip:bridge-1@home1.test") != ["second"])
+        #expect(routed("sip:bridge-2@home1.test") == ["second"])
+        rig.change(.remove(bridge))
+        #expect(routed("sip:bridge-2@home1.test") != ["second"])
+        rig.change(.add(plan(1, "sip:bridge-2@home1.test")))
+        #expect(routed("sip:bridge-2@home1.test") == ["im"])
+    }
+
     @Test(arguments: ["sip:conference@home1.test", "sip:chat-7@home1.test", "sip:carol+12@home1.test"])
     func itIsNeverRegistered(_ identity: String) throws {
         let rig = try rig()
