@@ -71,7 +71,8 @@ extension Topology {
         }
         reader.refuseUnsupported(root)
         reader.readTopology(root)
-        // To take a large document apart is a tenth of the load (100,000 subscribers written out), and nobody has to wait for it.
+        // Nobody has to wait until a large document is taken apart (with what `ClaimedTexts` saves a twentieth of the load of
+        // 100,000 subscribers that are written out).
         Task.detached { _ = root }
         let faults = reader.sortedFaults
         let isRight = !faults.contains { $0.severity == .error }
