@@ -141,7 +141,7 @@ extension ServingCSCF {
         }
     }
 
-    /// P-Asserted-Identity, P-Served-User and P-Called-Party-ID as the next hop gets them.
+    /// P-Asserted-Identity, P-Served-User, P-Profile-Key and P-Called-Party-ID as the next hop gets them.
     private func appendIdentities(
         _ request: borrowing Message, _ essentials: Essentials, _ context: RequestContext, _ hop: NextHop, _ leftOut: inout HeaderSet,
         into bytes: inout OctetBuffer
@@ -158,7 +158,9 @@ extension ServingCSCF {
         leftOut.insert(.pPreferredIdentity)
         leftOut.insert(.pServedUser)
         switch hop {
-        case .applicationServer: appendServedUser(context, into: &bytes)
+        case .applicationServer:
+            appendServedUser(context, into: &bytes)
+            if appendProfileKey(of: context.served, into: &bytes) { leftOut.insert(.pProfileKey) }
         case .contact:
             leftOut = leftOut.union(ServingCSCF.inside)
             leftOut.insert(.pCalledPartyID)

@@ -171,6 +171,23 @@ extension ServingCSCF {
         }
     }
 
+    /// The wildcard that a served user matched: `P-Profile-Key: <sip:chat!.*!@home1.test>` (RFC 5002 §5). What may not stand in
+    /// a user part is escaped.
+    ///
+    /// - Returns: false if the user is no wildcard; then nothing is written.
+    func appendProfileKey(of user: IdentityReference, into bytes: inout OctetBuffer) -> Bool {
+        guard user.isSpecial, directory.specials[user].kind != .service else { return false }
+        let text = directory.specials[user].text
+        let userStart = text.firstIndex(of: 0x3A).map { $0 + 1 } ?? text.startIndex
+        let userEnd = text.lastIndex(of: 0x40) ?? text.endIndex
+        bytes.append("P-Profile-Key: <")
+        bytes.append([UInt8](text[..<userStart]))
+        bytes.append(user: text[userStart..<userEnd])
+        bytes.append([UInt8](text[userEnd...]))
+        bytes.append(">\r\n")
+        return true
+    }
+
     /// P-Asserted-Identity of the user who sends a request.
     func appendAssertedOriginator(
         _ user: IdentityReference, _ request: borrowing Message, _ essentials: Essentials, into bytes: inout OctetBuffer

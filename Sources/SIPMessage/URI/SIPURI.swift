@@ -230,9 +230,7 @@ extension OctetBuffer {
                 if octet.isUnreservedInUser {
                     append(byte: octet)
                 } else {
-                    append(byte: 0x25)
-                    append(byte: high < 10 ? 0x30 + high : 0x37 + high)
-                    append(byte: low < 10 ? 0x30 + low : 0x37 + low)
+                    appendEscape(of: octet)
                 }
                 i += 3
             } else {
@@ -240,6 +238,18 @@ extension OctetBuffer {
                 i += 1
             }
         }
+    }
+
+    /// Writes a user part, what may not stand in one as it is with escapes (RFC 3261 §25.1).
+    public mutating func append(user: some Sequence<UInt8>) {
+        for octet in user {
+            if octet.isUnreservedInUser { append(byte: octet) } else { appendEscape(of: octet) }
+        }
+    }
+
+    private mutating func appendEscape(of octet: UInt8) {
+        append(byte: 0x25)
+        for digit in [octet >> 4, octet & 15] { append(byte: digit < 10 ? 0x30 + digit : 0x37 + digit) }
     }
 }
 

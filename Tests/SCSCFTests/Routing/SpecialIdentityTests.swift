@@ -34,6 +34,18 @@ import Testing
         #expect(sent.first?.message.uri == uri)
     }
 
+    /// RFC 5002 §5.
+    @Test(arguments: [
+        ("sip:chat-7@home1.test", "<sip:chat!.*!@home1.test>"), ("sip:carol+12@home1.test", "<sip:carol+!%5B0-9%5D+!@home1.test>"),
+        // No wildcard of ours: what a trusted network says stays.
+        ("sip:conference@home1.test", "<sip:other!.*!@home1.test>"),
+    ])
+    func theServerHearsOfTheWildcard(_ uri: String, _ key: String) throws {
+        let rig = try rig()
+        rig.send("MESSAGE", uri, from: .home2, [("P-Profile-Key", "<sip:other!.*!@home1.test>")])
+        #expect(rig.taken().map { $0.message["P-Profile-Key"] } == [key])
+    }
+
     /// Services are put, changed and removed while the core runs.
     @Test func servicesComeAndGo() throws {
         let rig = try rig()
