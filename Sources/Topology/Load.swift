@@ -71,9 +71,6 @@ extension Topology {
         }
         reader.refuseUnsupported(root)
         reader.readTopology(root)
-        // Nobody has to wait until a large document is taken apart (with what `ClaimedTexts` saves a twentieth of the load of
-        // 100,000 subscribers that are written out).
-        Task.detached { _ = root }
         let faults = reader.sortedFaults
         let isRight = !faults.contains { $0.severity == .error }
         return LoadResult(topology: isRight ? reader.topology : nil, faults: faults)

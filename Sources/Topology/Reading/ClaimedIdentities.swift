@@ -9,18 +9,37 @@ struct ClaimedIdentities {
         var position: Position
     }
 
-    private var literals: ClaimedTexts
+    /// The claim of a text, without its pattern: there may be a million.
+    private struct Holder {
+        var subscriber: Int32
+        var line: Int32
+        var column: Int32
+    }
+
+    /// Hashed as a whole, not octet by octet.
+    private struct Literal: Hashable {
+        var octets: [UInt8]
+        func hash(into hasher: inout Hasher) { octets.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    }
+
+    private var literals: [Literal: Holder] = [:]
     private var ranges: [Claim] = []
 
     /// - Parameter count: how many claims are expected.
-    init(count: Int) { literals = ClaimedTexts(count: count) }
+    init(count: Int) { literals.reserveCapacity(count) }
 
     /// The earlier claim that stands in the way of a new one, with a text that both claim; nil if the claim was taken.
     mutating func claim(_ claim: Claim) -> (earlier: Claim, text: String)? {
         if let octets = claim.pattern.literal {
             if let conflict = conflict(of: claim, with: ranges) { return conflict }
-            guard let earlier = literals.claim(octets, claim.subscriber, claim.position) else { return nil }
-            return (literals.claim(earlier), String(decoding: octets, as: UTF8.self))
+            let literal = Literal(octets: octets)
+            let holder = Holder(
+                subscriber: Int32(clamping: claim.subscriber), line: Int32(clamping: claim.position.line),
+                column: Int32(clamping: claim.position.column))
+            // One search, for what is nearly always new; the first holder keeps it.
+            guard let earlier = literals.updateValue(holder, forKey: literal) else { return nil }
+            literals[literal] = earlier
+            return (self.claim(of: literal, earlier), String(decoding: octets, as: UTF8.self))
         }
         if let conflict = conflict(of: claim, with: ranges) ?? firstConflict(of: claim) { return conflict }
         ranges.append(claim)
@@ -29,11 +48,19 @@ struct ClaimedIdentities {
 
     /// Literals in sorted order would not help ranges; there are few ranges, so each is held against every literal.
     private func firstConflict(of claim: Claim) -> (earlier: Claim, text: String)? {
-        for i in literals.indices {
-            let other = literals.claim(i)
-            if let text = claim.pattern.overlap(with: other.pattern) { return (other, text) }
+        var first: (earlier: Claim, text: String)?
+        for (literal, holder) in literals {
+            let other = self.claim(of: literal, holder)
+            if let first, first.earlier.position < other.position { continue }
+            if let text = claim.pattern.overlap(with: other.pattern) { first = (other, text) }
         }
-        return nil
+        return first
+    }
+
+    private func claim(of literal: Literal, _ holder: Holder) -> Claim {
+        Claim(
+            pattern: IdentityPattern(literal: literal.octets), subscriber: Int(holder.subscriber),
+            position: Position(line: Int(holder.line), column: Int(holder.column)))
     }
 
     private func conflict(of claim: Claim, with earlier: [Claim]) -> (earlier: Claim, text: String)? {
@@ -41,74 +68,5 @@ struct ClaimedIdentities {
             if let text = claim.pattern.overlap(with: other.pattern) { return (other, text) }
         }
         return nil
-    }
-}
-
-/// Claims of texts, by their text. Of a million subscribers there are three million, so they lie in three runs of memory
-/// instead of one for each: of the 259 MB that 100,000 subscribers need while they are read, written out, it saves 23.
-private struct ClaimedTexts {
-    private struct Entry {
-        var start: Int
-        var length: Int32
-        var subscriber: Int32
-        var line: Int32
-        var column: Int32
-    }
-
-    private var octets: [UInt8] = []
-    /// In the order of the file.
-    private var entries: [Entry] = []
-    /// One more than the number of an entry, at the first free place from the one that its hash names; 0: free.
-    private var places: [UInt32]
-
-    init(count: Int) {
-        var size = 16
-        while size < 2 * count { size *= 2 }
-        places = Array(repeating: 0, count: size)
-        entries.reserveCapacity(count)
-    }
-
-    var indices: Range<Int> { entries.indices }
-
-    func claim(_ index: Int) -> ClaimedIdentities.Claim {
-        let entry = entries[index]
-        return ClaimedIdentities.Claim(
-            pattern: IdentityPattern(literal: Array(text(entry))), subscriber: Int(entry.subscriber),
-            position: Position(line: Int(entry.line), column: Int(entry.column)))
-    }
-
-    /// Takes a claim, or gives the number of the earlier one of the same text.
-    mutating func claim(_ text: [UInt8], _ subscriber: Int, _ position: Position) -> Int? {
-        if 2 * entries.count >= places.count { grow() }
-        var place = firstPlace(of: text[...])
-        while places[place] != 0 {
-            let index = Int(places[place] - 1)
-            if self.text(entries[index]) == text[...] { return index }
-            place = (place + 1) & (places.count - 1)
-        }
-        places[place] = UInt32(entries.count + 1)
-        entries.append(
-            Entry(
-                start: octets.count, length: Int32(text.count), subscriber: Int32(clamping: subscriber),
-                line: Int32(clamping: position.line), column: Int32(clamping: position.column)))
-        octets += text
-        return nil
-    }
-
-    private func text(_ entry: Entry) -> ArraySlice<UInt8> { octets[entry.start..<entry.start + Int(entry.length)] }
-
-    private func firstPlace(of text: ArraySlice<UInt8>) -> Int {
-        var hasher = Hasher()
-        text.withUnsafeBytes { hasher.combine(bytes: $0) }
-        return hasher.finalize() & (places.count - 1)
-    }
-
-    private mutating func grow() {
-        places = Array(repeating: 0, count: 2 * places.count)
-        for (index, entry) in entries.enumerated() {
-            var place = firstPlace(of: text(entry))
-            while places[place] != 0 { place = (place + 1) & (places.count - 1) }
-            places[place] = UInt32(index + 1)
-        }
     }
 }
