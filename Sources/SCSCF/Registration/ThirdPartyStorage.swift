@@ -87,7 +87,8 @@ extension ServingCSCF {
 
     // MARK: Reading
 
-    /// Sends a stored request again. Those of users whom another shard serves are passed over; one that the restored registration itself has already led to is too.
+    /// Sends a stored request again. Those of users whom another shard serves are passed over; one that the restored
+    /// registration itself has already led to is too.
     ///
     /// - Returns: false if the record is damaged, or its user, its server or its criterion is not there any more: then it
     ///   is taken out.

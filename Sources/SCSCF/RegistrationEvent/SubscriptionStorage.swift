@@ -152,9 +152,8 @@ extension ServingCSCF {
 
     // MARK: After a restart
 
-    /// Takes back a stored subscription. Its watcher is told everything anew, since what it
-    /// was told last is not known; what has ended meanwhile is told as ended. Records of users whom another shard serves are
-    /// passed over.
+    /// Takes back a stored subscription. Its watcher is told everything anew, since what it was told last is not known; what has
+    /// ended meanwhile is told as ended. Records of users whom another shard serves are passed over.
     ///
     /// - Returns: false if the record is damaged or its user is not provisioned any more.
     mutating func restoreSubscription(key: RawSpan, value: RawSpan, at now: Now) -> Bool {
