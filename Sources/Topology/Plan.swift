@@ -101,6 +101,8 @@ public struct CoreSettings: Sendable, Equatable {
     public var maxExpires: UInt32 = 600_000
     /// Contacts that a subscriber may have at once.
     public var maxContacts = 32
+    /// Whether the 200 to a deregistration lists the contacts that are gone, with `expires=0`, beside those that are left.
+    public var listRemovedContacts = false
     /// How often UEs with outbound are told to keep their flows alive; 0: they are not told.
     public var flowTimer: UInt32 = 120
     public var thirdPartyRegister = ThirdPartyRegisterSettings()

@@ -30,6 +30,7 @@ import Topology
               timers: {t1: 2s, t2: 16s, t4: 17s, timer_c: 4m}
               recursion: true
               max_contacts: 8
+              list_removed_contacts: true
               flow_timer: 90s
               third_party_register: {before_200: true, on_profile_change: true}
               visited_networks: [Visited.test, "Network 2"]
@@ -111,6 +112,7 @@ import Topology
         core.timers.timerC = 240_000
         core.recursion = true
         core.maxContacts = 8
+        core.listRemovedContacts = true
         core.flowTimer = 90
         core.thirdPartyRegister.before200 = true
         core.thirdPartyRegister.onProfileChange = true

@@ -54,7 +54,7 @@ extension ServingCSCF {
             }
         case .fetched:
             let start = effects.wire.bytes.count
-            appendRegistered(user, proof, usesOutbound: false, arrival, request, at: now, into: &effects.wire.bytes)
+            appendRegistered(user, proof, nil, arrival, request, at: now, into: &effects.wire.bytes)
             transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
         case .changed(let change):
             registrationChanged(change, user, device, proof, arrival, request, at: now, into: &effects)
@@ -66,7 +66,7 @@ extension ServingCSCF {
         _ request: borrowing Message, at now: Now, into effects: inout Effects
     ) {
         let start = effects.wire.bytes.count
-        appendRegistered(user, proof, usesOutbound: change.usesOutbound, arrival, request, at: now, into: &effects.wire.bytes)
+        appendRegistered(user, proof, change, arrival, request, at: now, into: &effects.wire.bytes)
         if !change.isRegistered {
             digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic)
         }
@@ -102,13 +102,18 @@ extension ServingCSCF {
 
     /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings with their GRUUs, Path as received, Service-Route,
     /// P-Associated-URI.
+    ///
+    /// - Parameter change: what the request has changed; nil: nothing.
     private mutating func appendRegistered(
-        _ user: IdentityReference, _ proof: DigestProof?, usesOutbound: Bool, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
-        into bytes: inout OctetBuffer
+        _ user: IdentityReference, _ proof: DigestProof?, _ change: RegistrationChange?, _ arrival: Arrival, _ request: borrowing Message,
+        at now: Now, into bytes: inout OctetBuffer
     ) {
         bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
         appendContacts(of: user, request, at: now, into: &bytes)
-        if usesOutbound { appendOutbound(request, into: &bytes) }
+        if let change {
+            if change.removed > 0 { registrar.appendRemovedContacts(into: &bytes) }
+            if change.usesOutbound { appendOutbound(request, into: &bytes) }
+        }
         bytes.appendFields(of: request, .path)
         bytes.append("Service-Route: <sip:orig@")
         transactions.advertised.append(Int(arrival.flow.listener), into: &bytes)

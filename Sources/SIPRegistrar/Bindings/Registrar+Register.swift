@@ -190,6 +190,7 @@ extension Registrar {
         var change = RegistrationChange(
             kind: kind(of: registration), added: 0, refreshed: 0, removed: 0, grantedExpires: 0, longestExpires: 0, isRegistered: false,
             usesOutbound: false, token: beginChange(of: subscriber))
+        if settings.listsRemoved { listRemoved(by: registration) }
         var index = first[subscriber]
         while index != .max {
             let next = bindings[index].next
@@ -208,6 +209,23 @@ extension Registrar {
         change.longestExpires = longestExpires(of: subscriber, at: registration.now)
         change.isRegistered = isRegistered(subscriber)
         return change
+    }
+
+    /// Notes the live contacts that the request asks to be gone: those that it names with an interval of zero, or all. One that
+    /// another takes the place of is none of them.
+    private mutating func listRemoved(by registration: Registration) {
+        var list = OctetBuffer(capacity: 0)
+        swap(&list, &removedContacts)
+        list.removeAll()
+        var index = first[registration.subscriber]
+        while index != .max {
+            if bindings[index].isLive(at: registration.now), isDropped(index, registration, replacesOthers: false) {
+                list.appendContact(view(index), expires: 0)
+                list.append("\r\n")
+            }
+            index = bindings[index].next
+        }
+        swap(&list, &removedContacts)
     }
 
     private func kind(of registration: Registration) -> RegistrationChange.Kind {

@@ -22,6 +22,8 @@ public struct Registrar: ~Copyable {
     var flows: FlowIndex
     var undo = UndoLog()
     var request = RegistrationRequest()
+    /// Contact fields of what the last REGISTER that changed something asked to be gone, if answers are to list them.
+    var removedContacts = OctetBuffer(capacity: 0)
     private var wheel: TimerWheel
     private var due: [UInt64] = []
     /// Subscribers with at least one binding.
@@ -142,6 +144,10 @@ public struct Registrar: ~Copyable {
             buffer.append("\r\n")
         }
     }
+
+    /// Writes a Contact field with `expires=0` for each live contact that the last REGISTER which changed something asked to be
+    /// gone: nothing if the settings do not want that.
+    public func appendRemovedContacts(into buffer: inout OctetBuffer) { buffer.append(removedContacts.bytes) }
 
     /// Octets of an instance identifier that GRUUs are made of; a URN is far shorter.
     private static let longestInstance = 256
@@ -278,7 +284,7 @@ public struct Registrar: ~Copyable {
 
 extension OctetBuffer {
     /// A Contact field without its line end.
-    fileprivate mutating func appendContact(_ binding: borrowing BindingView, expires: UInt32) {
+    mutating func appendContact(_ binding: borrowing BindingView, expires: UInt32) {
         append("Contact: <")
         append(binding.uri)
         append(">")

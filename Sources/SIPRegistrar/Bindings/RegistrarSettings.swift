@@ -24,6 +24,9 @@ public struct RegistrarSettings: BitwiseCopyable, Sendable {
     public let maximumBindings: Int
     /// Octets kept of one contact: URI, parameters, Path and Call-ID together; past it 400.
     public let maximumContactSize: Int
+    /// Whether the answer to a deregistration lists what it has taken away too, with `expires=0` (TS 24.229 §5.4.1.4.1), beside
+    /// the contacts that are left (RFC 3261 §10.3 step 8).
+    public let listsRemoved: Bool
 
     /// Octets kept of all contacts of one subscriber, past which one that is no short one is refused (403), and up to how
     /// many octets of a request its contacts are short ones.
@@ -32,7 +35,8 @@ public struct RegistrarSettings: BitwiseCopyable, Sendable {
 
     public init(
         profile: Profile = .ims, minimumExpires: UInt32 = 60, defaultExpires: UInt32 = 3600, maximumExpires: UInt32 = 600_000,
-        maximumContacts: Int = 32, maximumBindings: Int = 8_000_000, maximumContactSize: Int = 8192
+        maximumContacts: Int = 32, maximumBindings: Int = 8_000_000, maximumContactSize: Int = 8192,
+        listsRemoved: Bool = false
     ) {
         self.profile = profile
         self.minimumExpires = minimumExpires
@@ -42,5 +46,6 @@ public struct RegistrarSettings: BitwiseCopyable, Sendable {
         self.maximumBindings = maximumBindings
         // The counts of a stored contact's parts are 16 bits wide.
         self.maximumContactSize = min(maximumContactSize, 65_535)
+        self.listsRemoved = listsRemoved
     }
 }

@@ -16,7 +16,7 @@ public enum RegistrationOutcome: BitwiseCopyable, Sendable {
 /// A change of a subscriber's contacts.
 public struct RegistrationChange: BitwiseCopyable, Sendable {
     /// The registration type that filter criteria ask for (TS 29.228 §B.2.2, RegistrationType).
-    public enum Kind: UInt8, BitwiseCopyable, Sendable {
+    public enum Kind: UInt8, BitwiseCopyable, Sendable, CaseIterable {
         /// The subscriber had no contact.
         case initial
         /// It had contacts, and not every contact of the request has an interval of zero. A contact that another one
@@ -24,6 +24,14 @@ public struct RegistrationChange: BitwiseCopyable, Sendable {
         case reregistration
         /// Every contact of the request has an interval of zero, though others may be left.
         case deregistration
+
+        public var name: String {
+            switch self {
+            case .initial: "initial"
+            case .reregistration: "reregistration"
+            case .deregistration: "deregistration"
+            }
+        }
     }
 
     public var kind: Kind

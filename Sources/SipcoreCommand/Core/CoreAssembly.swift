@@ -36,7 +36,7 @@ struct CoreAssembly {
         var configuration = ServingCSCFConfiguration(domain: Array(topology.domain.lowercased().utf8), listeners: listeners)
         configuration.registrar = RegistrarSettings(
             profile: core.registrar == .ims ? .ims : .rfc3261, minimumExpires: core.minExpires, defaultExpires: core.defaultExpires,
-            maximumExpires: core.maxExpires, maximumContacts: core.maxContacts)
+            maximumExpires: core.maxExpires, maximumContacts: core.maxContacts, listsRemoved: core.listRemovedContacts)
         configuration.flowTimer = core.flowTimer
         configuration.thirdParty.holdsAnswer = core.thirdPartyRegister.before200
         configuration.thirdParty.tellsProfileChanges = core.thirdPartyRegister.onProfileChange

@@ -28,6 +28,7 @@ extension Reader {
         core.udpSegmentation = node[CoreKeys.udpSegmentation] ?? true
         core.recursion = node[CoreKeys.recursion] ?? core.recursion
         core.maxContacts = node[CoreKeys.maxContacts] ?? core.maxContacts
+        core.listRemovedContacts = node[CoreKeys.listRemovedContacts] ?? core.listRemovedContacts
         if let timer = node[CoreKeys.flowTimer] { readFlowTimer(timer, node, into: &core) }
         core.visitedNetworks = (node[CoreKeys.visitedNetworks] ?? []).map { $0.lowercased() }
         if let options = node[CoreKeys.thirdPartyRegister] {

@@ -51,6 +51,9 @@ enum CoreKeys {
     static let expires = Key("expires", .object(ExpiresKeys.shape), "Limits and default of the time for which a registration is granted.")
     static let maxContacts = Key(
         "max_contacts", .integer(1...255), "Contacts that a subscriber may have at once; one more is refused (403). By default 32.")
+    static let listRemovedContacts = Key(
+        "list_removed_contacts", .bool,
+        "Whether the 200 to a deregistration lists the contacts that are gone too, with expires=0 (TS 24.229 5.4.1.4.1). By default false.")
     static let flowTimer = Key(
         "flow_timer", .milliseconds(0...86_400_000),
         "How often clients with outbound are told to keep their flows alive (RFC 5626 4.4), such as 120s; 0s: they are not told.")
@@ -107,7 +110,9 @@ enum CoreKeys {
         keys: [
             listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, digestQop.any, akaAlgorithms.any,
             authenticationFailures.any,
-            registrar.any, expires.any, maxContacts.any, flowTimer.any, thirdPartyRegister.any, visitedNetworks.any, chargingFunctions.any,
+            registrar.any, expires.any, maxContacts.any, listRemovedContacts.any, flowTimer.any, thirdPartyRegister.any,
+            visitedNetworks.any,
+            chargingFunctions.any,
             clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
             udpSizeLimit.any, hosts.any, dns.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, limits.any, shards.any,
             udpSegmentation.any, timers.any, recursion.any, webSocketOrigins.any, regEvent.any,

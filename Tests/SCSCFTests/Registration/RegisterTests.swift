@@ -119,6 +119,29 @@ import Testing
         #expect(Set(rig.contacts("sip:carol@home1.test")) == ["sip:carol@127.0.0.1:1", "sip:carol@127.0.0.1:2"])
     }
 
+    @Test func whatIsGoneIsListedIfThatIsWanted() {
+        let rig = CoreRig { $0.registrar = RegistrarSettings(listsRemoved: true) }
+        func contacts(_ contact: String, expires: Int? = nil) -> [String] {
+            rig.register(.carol, expires: expires, contact: contact).all("Contact")
+        }
+        _ = contacts("<sip:carol@127.0.0.1:1>;q=0.5, <sip:carol@127.0.0.1:2>")
+        #expect(
+            contacts("<sip:carol@127.0.0.1:1>", expires: 0) == [
+                "<sip:carol@127.0.0.1:2>;expires=3600", "<sip:carol@127.0.0.1:1>;q=0.5;expires=0",
+            ])
+        // What another takes the place of was not asked to be gone, and a fetch changes nothing.
+        #expect(contacts("<sip:carol@127.0.0.1:3>") == ["<sip:carol@127.0.0.1:3>;expires=3600"])
+        #expect(contacts("") == ["<sip:carol@127.0.0.1:3>;expires=3600"])
+        #expect(
+            contacts("<sip:carol@127.0.0.1:3>;expires=0, <sip:carol@127.0.0.1:4>") == [
+                "<sip:carol@127.0.0.1:4>;expires=3600", "<sip:carol@127.0.0.1:3>;expires=0",
+            ])
+        #expect(contacts("*", expires: 0) == ["<sip:carol@127.0.0.1:4>;expires=0"])
+        #expect(contacts("") == [])
+        let plain = CoreRig().registered(.carol)
+        #expect(plain.register(.carol, expires: 0).all("Contact") == [])
+    }
+
     @Test func aFetchListsTheContactsAndChangesNothing() {
         let rig = CoreRig().registered(.alice)
         rig.advance(.seconds(600))
