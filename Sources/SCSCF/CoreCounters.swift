@@ -1,6 +1,7 @@
 // What the core counts: plain numbers, read by whoever serves metrics.
 
 public import SIPMessage
+public import SIPRegistrar
 public import SansIO
 
 /// Why a message was not worked on.
@@ -45,8 +46,8 @@ public struct CoreCounters: Sendable {
     /// Malformed messages by the number of the fault's reason.
     public var malformed = ContiguousArray<UInt64>(repeating: 0, count: MessageFault.Reason.allCases.count)
     public var retransmissionsAbsorbed: UInt64 = 0
-    /// By application server and result.
-    public var thirdParty: ContiguousArray<InlineArray<4, UInt64>>
+    /// By application server: the four results of each registration type; the columns are `column`.
+    private var thirdParty: ContiguousArray<InlineArray<12, UInt64>>
     /// By result.
     public var notifies = ContiguousArray<UInt64>(repeating: 0, count: RequestResult.allCases.count)
 
@@ -69,9 +70,23 @@ public struct CoreCounters: Sendable {
         malformed[Int(fault.reason.rawValue)] &+= 1
     }
 
-    mutating func countThirdParty(_ server: Int, _ result: RequestResult) {
+    mutating func countThirdParty(_ server: Int, _ kind: RegistrationChange.Kind, _ result: RequestResult) {
         guard thirdParty.indices.contains(server) else { return }
-        thirdParty[server][Int(result.rawValue)] &+= 1
+        thirdParty[server][CoreCounters.column(kind, result)] &+= 1
+    }
+
+    /// Third-party REGISTER requests that told an application server of a registration of this type.
+    public func thirdParty(_ server: Int, _ kind: RegistrationChange.Kind, _ result: RequestResult) -> UInt64 {
+        thirdParty[server][CoreCounters.column(kind, result)]
+    }
+
+    /// The same of all types.
+    public func thirdParty(_ server: Int, _ result: RequestResult) -> UInt64 {
+        RegistrationChange.Kind.allCases.reduce(0) { $0 &+ thirdParty(server, $1, result) }
+    }
+
+    private static func column(_ kind: RegistrationChange.Kind, _ result: RequestResult) -> Int {
+        Int(kind.rawValue) * RequestResult.allCases.count + Int(result.rawValue)
     }
 
     mutating func countNotify(_ result: RequestResult) { notifies[Int(result.rawValue)] &+= 1 }
@@ -84,7 +99,7 @@ public struct CoreCounters: Sendable {
         retransmissionsAbsorbed &+= other.retransmissionsAbsorbed
         for i in notifies.indices { notifies[i] &+= other.notifies[i] }
         for i in thirdParty.indices {
-            for result in 0..<4 { thirdParty[i][result] &+= other.thirdParty[i][result] }
+            for column in thirdParty[i].indices { thirdParty[i][column] &+= other.thirdParty[i][column] }
         }
     }
 

@@ -59,10 +59,15 @@ extension ServingCSCF {
 
     /// Deregistration by the network (TS 24.229 §5.4.1.5).
     ///
+    /// - Parameters:
+    ///   - uri: one of the user's public identities, in any spelling; the whole set is deregistered.
+    ///   - event: what the user is told, if it watches its registration.
     /// - Returns: false if the identity is not registered.
-    public mutating func deregister(_ uri: String, at now: Now, into effects: inout Effects) -> Bool {
+    public mutating func deregister(
+        _ uri: String, _ event: DeregistrationEvent = .deactivated, at now: Now, into effects: inout Effects
+    ) -> Bool {
         guard let reference = reference(to: uri), registrar.isRegistered(reference.subscriber) else { return false }
-        deregister(reference.subscriber, except: -1, at: now, into: &effects)
+        deregister(reference.subscriber, event, at: now, into: &effects)
         return true
     }
 

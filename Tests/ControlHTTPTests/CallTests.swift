@@ -71,6 +71,33 @@ struct CallTests {
         }
     }
 
+    @Test(arguments: [
+        ("", NetworkDeregistration.deactivated), ("?event=deactivated", .deactivated), ("?event=rejected", .rejected),
+        ("?event=probation&retry_after=300", .probation(retryAfter: 300)), ("?retry_after=1&event=probation", .probation(retryAfter: 1)),
+    ])
+    func theNetworkSaysWhetherToComeBack(query: String, event: NetworkDeregistration) async throws {
+        let core = FakeCore(operations: [.deregistration], registrations: [CallTests.registration])
+        try await withServer(.core(core)) { client in
+            #expect(await client.call("DELETE", "/api/registrations/sip:alice@home1.test\(query)").status == 204)
+            #expect(core.ends == [event])
+        }
+    }
+
+    @Test(arguments: [
+        ("event=expired", "event"), ("event=probation", "retry_after"), ("event=probation&retry_after=0", "retry_after"),
+        ("event=probation&retry_after=5m", "retry_after"), ("event=probation&retry_after=4294967296", "retry_after"),
+        ("event=rejected&retry_after=5", "retry_after"), ("retry_after=5", "retry_after"), ("reason=rejected", "reason"),
+    ])
+    func anEndThatIsNoneIsTheCallersFault(query: String, field: String) async throws {
+        let core = FakeCore(operations: [.deregistration], registrations: [CallTests.registration])
+        try await withServer(.core(core)) { client in
+            let answer = await client.call("DELETE", "/api/registrations/sip:alice@home1.test?\(query)")
+            #expect(answer.status == 400)
+            #expect(answer.text.hasSuffix(#","field":"\#(field)"}"#), "\(answer.text)")
+            #expect(core.ends == [])
+        }
+    }
+
     @Test func callsThatAreNone() async throws {
         try await withServer(.core(FakeCore())) { client in
             for path in ["/", "/api", "/api/healt", "/api/health/x", "/api/registrations/a/b", "/api/reset"] {

@@ -14,6 +14,7 @@ final class FakeCore: CoreBacking {
         var waiters: [AsyncStream<Void>.Continuation] = []
         var registrations: [Registration]
         var resets = 0
+        var ends: [NetworkDeregistration] = []
         var reauthenticated: [String] = []
         var subscribers: [ProvisionedSubscriber]
         var bodies: [String] = []
@@ -76,11 +77,16 @@ final class FakeCore: CoreBacking {
         state.withLock { $0.registrations.first { $0.publicIdentity == identity } }
     }
 
-    func deregister(_ identity: String) async throws -> Bool {
+    /// What those who were registered were told when that was ended.
+    var ends: [NetworkDeregistration] { state.withLock { $0.ends } }
+
+    func deregister(_ identity: String, _ event: NetworkDeregistration) async throws -> Bool {
         state.withLock { state in
             let count = state.registrations.count
             state.registrations.removeAll { $0.publicIdentity == identity }
-            return state.registrations.count < count
+            guard state.registrations.count < count else { return false }
+            state.ends.append(event)
+            return true
         }
     }
 

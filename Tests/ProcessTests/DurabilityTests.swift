@@ -1,5 +1,6 @@
 // What was answered with 200 outlives the process, and what cannot start says so.
 
+import Foundation
 import Glibc
 import Testing
 
@@ -92,6 +93,49 @@ import Testing
         #expect(notify.contains("\r\nCall-ID: \(subscribe.callID)\r\n") && notify.contains("state=\"full\""), "\(notify)")
         // The first process said at most 1.
         #expect(!notify.contains("CSeq: 1 NOTIFY") && !notify.contains("version=\"0\""), "\(notify)")
+        try await revived.stop()
+    }
+
+    @Test func `a SIM's sequence numbers outlive a reset and the death of the process`() async throws {
+        let port = try freePorts(1)[0]
+        let keys = (k: "00112233445566778899aabbccddeeff", opc: "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+        let subscribers = "      alice: {aka: {k: \(keys.k), opc: \(keys.opc), amf: \"8000\", sqn: \"000000000000\"}}"
+        func core(_ name: String) async throws -> RunningCore {
+            try await RunningCore(
+                in: folder, named: name, port: port, authentication: "aka", settings: "  database: core.sqlite", subscribers: subscribers)
+        }
+        // The SIM is the client's as long as it runs.
+        let client = "'\(sipcore)' im-client --core sip:127.0.0.1:\(port) --public-identity sip:alice@home1.test"
+        let alice = try Child(
+            ["/bin/sh", "-c", "mkfifo input; exec 3<>input; exec \(client) --aka k=\(keys.k),opc=\(keys.opc),amf=8000 <&3"],
+            named: "alice", in: folder)
+        _ = try await alice.ready()
+        var registrations = 0
+        /// How the REGISTER requests were answered: a SIM that has seen a number already asks for another challenge.
+        func statuses(with core: RunningCore) async throws -> [Int?] {
+            registrations += 1
+            let input = try FileHandle(forWritingTo: URL(filePath: "\(folder.path)/input"))
+            try input.write(contentsOf: Data("register\n".utf8))
+            try input.close()
+            let count = registrations
+            #expect(await eventually { alice.output.components(separatedBy: "\"registered\"").count > count }, "\(alice.output)")
+            let messages = try await http("GET", "/api/messages?method=REGISTER&direction=out", port: core.http).decoded(Messages.self)
+            return messages.messages.map(\.status)
+        }
+        let first = try await core("core")
+        #expect(try await statuses(with: first) == [401, 200])
+        for _ in 0..<2 {
+            #expect(try await http("POST", "/api/reset", port: first.http).status == 204)
+            #expect(try await http("GET", "/api/registrations", port: first.http).decoded(Registrations.self).registrations.isEmpty)
+            #expect(try await statuses(with: first) == [401, 200])
+        }
+        #expect(try await http("POST", "/api/reset", port: first.http).status == 204)
+        first.process.signal(SIGKILL)
+        _ = try await first.process.end()
+
+        let revived = try await core("revived")
+        #expect(try await http("GET", "/api/registrations", port: revived.http).decoded(Registrations.self).registrations.isEmpty)
+        #expect(try await statuses(with: revived) == [401, 200])
         try await revived.stop()
     }
 

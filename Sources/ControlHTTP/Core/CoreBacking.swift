@@ -21,9 +21,9 @@ public protocol CoreBacking: Sendable {
     /// The name in the topology of the node at the other end; nil: none is known there.
     func nodeName(of message: RecordedMessage) -> String?
     func metrics() async -> [MetricFamily]
-    /// Ends the registration of a public identity.
+    /// Ends the registration of a public identity (TS 24.229 §5.4.1.5).
     /// - Returns: whether it was registered.
-    func deregister(_ identity: String) async throws -> Bool
+    func deregister(_ identity: String, _ event: NetworkDeregistration) async throws -> Bool
     /// Has a registered user authenticate anew (TS 24.229 §5.4.1.6).
     /// - Returns: whether the identity was registered.
     func reauthenticate(_ identity: String) async throws -> Bool
@@ -47,9 +47,17 @@ public enum CoreOperation: Hashable, Sendable {
     case deregistration, reauthentication, reset, provisioning
 }
 
+/// What a user is told whom the network deregisters: the event of its contacts (RFC 3680 §4.7.1).
+public enum NetworkDeregistration: Hashable, Sendable {
+    /// Register again at once; again after so many seconds; not again.
+    case deactivated
+    case probation(retryAfter: UInt32)
+    case rejected
+}
+
 extension CoreBacking {
     public var operations: Set<CoreOperation> { [] }
-    public func deregister(_ identity: String) async throws -> Bool { false }
+    public func deregister(_ identity: String, _ event: NetworkDeregistration) async throws -> Bool { false }
     public func reauthenticate(_ identity: String) async throws -> Bool { false }
     public func reset() async throws {}
     public func subscribers() async -> [ProvisionedSubscriber] { [] }

@@ -40,9 +40,10 @@ struct CoreInterface: Sendable {
         var routes: [Route] = []
         if backing.operations.contains(.deregistration) {
             routes.append(
-                Route(.delete, "/api/registrations/*") { call in
+                Route(.delete, "/api/registrations/*", parameters: NetworkDeregistration.parameters) { call in
                     let identity = try publicIdentity(call.arguments[0])
-                    guard try await backing.deregister(identity) else { throw notRegistered(identity) }
+                    let event = try NetworkDeregistration(call.query)
+                    guard try await backing.deregister(identity, event) else { throw notRegistered(identity) }
                     return .noContent
                 })
         }
@@ -66,6 +67,30 @@ struct CoreInterface: Sendable {
 }
 
 private func notRegistered(_ identity: String) -> APIError { APIError(.notFound, "\(identity) is not registered; register it first") }
+
+extension NetworkDeregistration {
+    private enum Word: String, CaseIterable {
+        case deactivated, rejected, probation
+    }
+
+    fileprivate static let parameters = ["event", "retry_after"]
+
+    /// Of a query; without an event the user may register again at once.
+    fileprivate init(_ query: Query) throws(APIError) {
+        let word = try query.word("event", Word.self) ?? .deactivated
+        let seconds = try query.number("retry_after", in: 1...UInt64(UInt32.max))
+        switch (word, seconds) {
+        case (.deactivated, nil): self = .deactivated
+        case (.rejected, nil): self = .rejected
+        case (.probation, let seconds?): self = .probation(retryAfter: UInt32(seconds))
+        case (.probation, nil):
+            throw APIError(
+                .badRequest, "probation tells when to register again; write the seconds, such as retry_after=300", field: "retry_after")
+        case (_, .some):
+            throw APIError(.badRequest, "retry_after goes with event=probation only; write that too, or leave it out", field: "retry_after")
+        }
+    }
+}
 
 /// The canonical form of a public identity in a path.
 func publicIdentity(_ text: String) throws(APIError) -> String {

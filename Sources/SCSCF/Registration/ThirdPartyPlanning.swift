@@ -18,7 +18,7 @@ extension ServingCSCF {
         _ change: RegistrationChange, _ user: IdentityReference, _ request: borrowing Message, answer: Slice,
         in wire: borrowing OctetBuffer
     ) -> ThirdPartyList {
-        let context = EvaluationContext.registration(change.registrationType)
+        let context = EvaluationContext.registration(change.kind.inCriteria)
         // Zero when the user is gone; while contacts are left, the longest interval among them.
         let expires = change.isRegistered ? change.longestExpires : 0
         let hasFields = hasPassedOnFields(request)
@@ -28,7 +28,7 @@ extension ServingCSCF {
             for i in 0..<criteria[number].count {
                 let route = criteria[number][i]
                 guard isTold(i, in: number), configuration.profiles[number].matches(at: i, request, context) else { continue }
-                let id = plan(route, named, expires, into: &list)
+                let id = plan(route, named, change.kind, expires, into: &list)
                 guard hasFields || route.hasBody else { continue }
                 thirdParty[id.index].rest = storeRest(route, number, i, change.kind, request, answer, wire)
             }
@@ -84,7 +84,7 @@ extension ServingCSCF {
 
     /// Requests to the servers that `isWanted` takes, of criteria that a made-up REGISTER of one of these types fulfils.
     private mutating func plan(
-        _ types: [IMSProfile.RegistrationType], of user: IdentityReference, _ text: RawSpan, _ expires: UInt32,
+        _ types: [RegistrationChange.Kind], of user: IdentityReference, _ text: RawSpan, _ expires: UInt32,
         to isWanted: (Int16) -> Bool
     ) -> ThirdPartyList {
         var scanner = MessageScanner()
@@ -94,10 +94,12 @@ extension ServingCSCF {
         var walk = ProfileWalk()
         while let (number, named) = directory.nextProfile(of: user, &walk) {
             for i in 0..<criteria[number].count where isTold(i, in: number) {
-                var isFulfilled = false
-                for type in types where configuration.profiles[number].matches(at: i, request, .registration(type)) { isFulfilled = true }
-                guard isFulfilled, isWanted(criteria[number][i].server) else { continue }
-                let id = plan(criteria[number][i], named, expires, into: &list)
+                var fulfilled: RegistrationChange.Kind?
+                for type in types.reversed() where configuration.profiles[number].matches(at: i, request, .registration(type.inCriteria)) {
+                    fulfilled = type
+                }
+                guard let fulfilled, isWanted(criteria[number][i].server) else { continue }
+                let id = plan(criteria[number][i], named, fulfilled, expires, into: &list)
                 guard !configuration.chargingFunctions.isEmpty else { continue }
                 var rest = OctetBuffer(capacity: 256)
                 appendChargingFunctions(into: &rest)
@@ -109,11 +111,12 @@ extension ServingCSCF {
     }
 
     private mutating func plan(
-        _ route: CriterionRoute, _ user: IdentityReference, _ expires: UInt32, into list: inout ThirdPartyList
+        _ route: CriterionRoute, _ user: IdentityReference, _ kind: RegistrationChange.Kind, _ expires: UInt32,
+        into list: inout ThirdPartyList
     ) -> SlotID {
         let id = thirdParty.insert(
             ThirdPartyRegistration(
-                user: namedUser(user), route: route, expires: expires, endsRegistration: route.endsSession && expires > 0))
+                user: namedUser(user), route: route, kind: kind, expires: expires, endsRegistration: route.endsSession && expires > 0))
         if list.last.isNone { list.first = id } else { thirdParty[list.last.index].next = id }
         list.last = id
         return id
@@ -229,10 +232,10 @@ extension SubscriberDirectory {
     }
 }
 
-extension RegistrationChange {
+extension RegistrationChange.Kind {
     /// As filter criteria name it (TS 29.228 Annex E).
-    fileprivate var registrationType: IMSProfile.RegistrationType {
-        switch kind {
+    fileprivate var inCriteria: IMSProfile.RegistrationType {
+        switch self {
         case .initial: .initial
         case .reregistration: .reregistration
         case .deregistration: .deregistration

@@ -18,6 +18,8 @@ struct ThirdPartyRegistration: BitwiseCopyable {
     /// Whom To names.
     var user: IdentityReference
     var route: CriterionRoute
+    /// The registration type that it tells of: for the counters.
+    var kind: RegistrationChange.Kind
     var expires: UInt32
     /// Whether failure leads to deregistration by the network: SESSION_TERMINATED, and not itself a deregistration.
     var endsRegistration: Bool
@@ -63,7 +65,7 @@ extension ServingCSCF {
         guard let flow = targets.first ?? outgoing(record.route.destination) else { return locateThirdParty(id, at: now, into: &effects) }
         guard let client = transactions.reserveClient(.register, user: Owner.thirdParty(id).rawValue) else {
             // Too much is going on here: that is no failure of the server's.
-            counters.countThirdParty(server, .failed)
+            counters.countThirdParty(server, record.kind, .failed)
             effects.notices.append(Notice(.warning, thirdPartyNotice(record, "was not told for want of room")))
             finish(id, at: now, into: &effects)
             return true
@@ -76,7 +78,7 @@ extension ServingCSCF {
         } else {
             effects.wire.bytes.append(pool.bytes(record.rest))
         }
-        counters.countThirdParty(server, .sent)
+        counters.countThirdParty(server, record.kind, .sent)
         if record.timer.isNone, record.route.answerWithin < configuration.timers.patience {
             thirdParty[id.index].timer = wheel.schedule(
                 at: now.monotonic + record.route.answerWithin, payload: Owner.thirdParty(id).rawValue)
@@ -126,11 +128,11 @@ extension ServingCSCF {
         let record = thirdParty[id.index]
         switch response.status {
         case 200..<300:
-            counters.countThirdParty(Int(record.route.server), .accepted)
+            counters.countThirdParty(Int(record.route.server), record.kind, .accepted)
         case 408, 500..<600:
             thirdPartyFailed(record, response.status, at: now, into: &effects)
         default:
-            counters.countThirdParty(Int(record.route.server), .refused)
+            counters.countThirdParty(Int(record.route.server), record.kind, .refused)
             if response.status == 423, triesAgain(id, response, at: now, into: &effects) { return }
             effects.notices.append(Notice(.warning, thirdPartyNotice(record, "answered \(response.status)")))
         }
@@ -150,10 +152,10 @@ extension ServingCSCF {
     private mutating func thirdPartyFailed(
         _ record: ThirdPartyRegistration, _ status: UInt16, at now: Now, into effects: inout Effects
     ) {
-        counters.countThirdParty(Int(record.route.server), .failed)
+        counters.countThirdParty(Int(record.route.server), record.kind, .failed)
         effects.notices.append(Notice(.warning, thirdPartyNotice(record, status == 408 ? "did not answer" : "failed with \(status)")))
         guard record.endsRegistration, registrar.isRegistered(record.user.subscriber) else { return }
-        deregister(record.user.subscriber, except: record.route.server, at: now, into: &effects)
+        deregister(record.user.subscriber, .rejected, except: record.route.server, at: now, into: &effects)
     }
 
     /// Once more with the interval that the server wants, if it is longer.
@@ -206,8 +208,12 @@ extension ServingCSCF {
 
     // MARK: Deregistration by the network
 
-    /// Removes all bindings of a user (§5.4.1.5) and tells the application servers.
-    mutating func deregister(_ subscriber: UInt32, except server: Int16, at now: Now, into effects: inout Effects) {
-        userGone(subscriber, .network(registrar.removeAll(of: subscriber), failed: server), at: now, into: &effects)
+    /// Removes all bindings of a user (§5.4.1.5) and tells watchers and application servers.
+    ///
+    /// - Parameter server: the one that is not told, since it gave the reason; -1: all are told.
+    mutating func deregister(
+        _ subscriber: UInt32, _ event: DeregistrationEvent, except server: Int16 = -1, at now: Now, into effects: inout Effects
+    ) {
+        userGone(subscriber, .network(registrar.removeAll(of: subscriber), failed: server, event), at: now, into: &effects)
     }
 }

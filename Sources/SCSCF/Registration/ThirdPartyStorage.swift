@@ -2,7 +2,8 @@
 // starts again.
 //
 //   key     identity in To | space | URI of the application server: the latest request of the two
-//   value   version (1) | checksum (8) | whether failure ends the registration (1) | Expires (4) | what stands behind Expires
+//   value   version (1) | checksum (8) | registration type, twice, and whether failure ends the registration (1) | Expires (4) |
+//           what stands behind Expires
 //
 // A request is stored in the commit of the change that it tells of, and taken out once it has a final answer or default
 // handling is done. After a restart it is sent with a CSeq that is higher than any before, and with the interval that the
@@ -69,7 +70,7 @@ extension ServingCSCF {
     private func appendValue(of record: ThirdPartyRegistration, into value: inout OctetBuffer) {
         value.append(byte: ServingCSCF.recordVersion)
         value.append(word: 0)
-        value.append(byte: record.endsRegistration ? 1 : 0)
+        value.append(byte: record.kind.rawValue << 1 | (record.endsRegistration ? 1 : 0))
         for shift in [24, 16, 8, 0] { value.append(byte: UInt8(truncatingIfNeeded: record.expires >> UInt32(shift))) }
         if !record.rest.isNone { value.append(pool.bytes(record.rest)) }
         let checksum = ServingCSCF.checksum(value.bytes(from: 9, count: value.count - 9))
@@ -101,12 +102,13 @@ extension ServingCSCF {
         }
         guard otherShard(of: user.subscriber) == nil else { return true }
         guard value.byteCount >= ServingCSCF.restStart, value[0] == ServingCSCF.recordVersion,
-            value.word(at: 1) == ServingCSCF.checksum(value.part(9, value.byteCount - 9)), let route = route(to: server, for: user)
+            value.word(at: 1) == ServingCSCF.checksum(value.part(9, value.byteCount - 9)),
+            let kind = RegistrationChange.Kind(rawValue: value[9] >> 1), let route = route(to: server, for: user)
         else {
             effects.store.remove(table: StoreTable.thirdParty, key: key, ticket: waiting.nextTicket())
             return false
         }
-        var record = ThirdPartyRegistration(user: user, route: route, expires: 0, endsRegistration: value[9] == 1)
+        var record = ThirdPartyRegistration(user: user, route: route, kind: kind, expires: 0, endsRegistration: value[9] & 1 == 1)
         guard thirdPartyKeys[keyHash(of: record)] == nil else { return true }
         let wasRegistration = value.part(10, 4).holdsOtherThanZero
         if wasRegistration { record.expires = registrar.longestExpires(of: user.subscriber, at: now.monotonic) }

@@ -14,8 +14,9 @@ struct WaitingRegistration: BitwiseCopyable {
         case request(WaitingRequest)
         /// Time is over, so this cannot be undone.
         case expiry
-        /// The network's doing. `failed` is the application server that gave the reason, or -1: it is not told.
-        case network(ChangeToken?, failed: Int16)
+        /// The network's doing. `failed` is the application server that gave the reason, or -1: it is not told. Without one
+        /// watchers are told of the event.
+        case network(ChangeToken?, failed: Int16, DeregistrationEvent)
         /// The user's criteria are others now; its bindings are not touched.
         case profile
     }
@@ -97,7 +98,7 @@ extension ServingCSCF {
     /// that is stored.
     mutating func userGone(_ subscriber: UInt32, _ cause: WaitingRegistration.Cause, at now: Now, into effects: inout Effects) {
         var failed: Int16 = -1
-        if case .network(_, let server) = cause { failed = server }
+        if case .network(_, let server, _) = cause { failed = server }
         let told = planThirdPartyDeregistration(of: subscriber, except: failed, at: now)
         let ticket = configuration.isPersistent ? waiting.nextTicket() : 0
         let waiter = WaitingRegistration(ticket: ticket, subscriber: subscriber, thirdParty: told, cause: cause)
@@ -108,7 +109,7 @@ extension ServingCSCF {
     }
 
     private mutating func tellGone(_ waiter: WaitingRegistration, at now: Now, into effects: inout Effects) {
-        if case .network(let token, _) = waiter.cause, let token { registrar.confirm(token) }
+        if case .network(let token, _, _) = waiter.cause, let token { registrar.confirm(token) }
         sendThirdParty(waiter.thirdParty, at: now, into: &effects)
         registrationStateChanged(of: waiter.subscriber, waiter.cause.inEvents, at: now, into: &effects)
     }
@@ -167,7 +168,7 @@ extension ServingCSCF {
                 forgetThirdParty(waiter.thirdParty)
                 registrationLost(request, at: now, into: &effects)
             case .expiry, .profile: tellGone(waiter, at: now, into: &effects)
-            case .network(let token, _):
+            case .network(let token, _, _):
                 forgetThirdParty(waiter.thirdParty)
                 if let token { registrar.undo(token) }
             }

@@ -44,7 +44,7 @@ extension ServingCSCF {
         let subscriber = subscription.watched.subscriber
         guard subscription.pending == 0, !subscription.isAwaited, !waiting.concerns(subscriber) else { return }
         guard let watch = subscriptions.watches[subscriber] else { return }
-        let end = endReason(of: subscription, at: now)
+        let end = end(of: subscription, watch, at: now)
         guard end != nil || subscription.mustTellAll || watch.serial > subscription.told else {
             return subscriptions.wait(id, until: .distantFuture, at: now.monotonic)
         }
@@ -55,10 +55,12 @@ extension ServingCSCF {
         sendNotify(id, end: end, at: now, into: &effects)
     }
 
-    /// Why a subscription ends now, as Subscription-State says it (RFC 6665 §4.1.3); nil: it goes on.
-    private func endReason(of subscription: Subscription, at now: Now) -> StaticString? {
-        if subscription.dialog.expiry <= now.monotonic { return "timeout" }
-        return registrar.isRegistered(subscription.watched.subscriber) ? nil : configuration.registrationEvents.endReason.text
+    /// Why a subscription ends now; nil: it goes on.
+    private func end(of subscription: Subscription, _ watch: Watch, at now: Now) -> SubscriptionEnd? {
+        if subscription.dialog.expiry <= now.monotonic { return SubscriptionEnd(reason: "timeout") }
+        guard !registrar.isRegistered(subscription.watched.subscriber) else { return nil }
+        let usual = configuration.registrationEvents.endReason
+        return watch.lastEnd?.subscriptionEnd(usual: usual) ?? SubscriptionEnd(reason: usual.text)
     }
 
     /// When the next NOTIFY may leave. Only what is a mere refresh of contacts has to wait (RFC 3680 §4.10).
@@ -77,7 +79,7 @@ extension ServingCSCF {
     }
 
     /// - Parameter end: why the subscription ends with it; nil: it goes on.
-    private mutating func sendNotify(_ id: SlotID, end: StaticString?, at now: Now, into effects: inout Effects) {
+    private mutating func sendNotify(_ id: SlotID, end: SubscriptionEnd?, at now: Now, into effects: inout Effects) {
         guard let client = transactions.reserveClient(.notify, user: Owner.subscription(id).rawValue) else {
             // No room: later. What changes until then is told with it.
             counters.countNotify(.failed)
@@ -145,7 +147,7 @@ extension ServingCSCF {
     }
 
     private func appendNotify(
-        _ id: SlotID, _ hop: NotifyHop, _ client: SlotID, _ end: StaticString?, at now: Now, into effects: inout Effects
+        _ id: SlotID, _ hop: NotifyHop, _ client: SlotID, _ end: SubscriptionEnd?, at now: Now, into effects: inout Effects
     ) {
         let subscription = subscriptions[id]
         let octets = pool.bytes(subscription.dialog.octets)
@@ -231,10 +233,14 @@ extension Subscriptions {
 }
 
 extension OctetBuffer {
-    fileprivate mutating func appendSubscriptionState(_ end: StaticString?, expires: Int64) {
+    fileprivate mutating func appendSubscriptionState(_ end: SubscriptionEnd?, expires: Int64) {
         if let end {
             append("terminated;reason=")
-            append(end)
+            append(end.reason)
+            if let retryAfter = end.retryAfter {
+                append(";retry-after=")
+                appendDecimal(UInt64(retryAfter))
+            }
         } else {
             append("active;expires=")
             appendDecimal(UInt64(max(expires, 0)))

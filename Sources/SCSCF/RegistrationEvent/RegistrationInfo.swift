@@ -73,6 +73,7 @@ extension ServingCSCF {
                 body.appendAttribute(" duration-registered=\"", UInt64(max((now.monotonic - since).nanoseconds, 0) / 1_000_000_000))
             }
         }
+        if let retryAfter = contact.retryAfter { body.appendAttribute(" retry-after=\"", UInt64(retryAfter)) }
         guard contact.isActive, let view = registrar.binding(contact.binding) else {
             body.appendRequest(contact.callID.span.bytes, contact.sequence)
             body.append(">\n")

@@ -12,8 +12,8 @@ enum RegistrationCause: BitwiseCopyable {
     case request
     /// Time is over.
     case expiry
-    /// The network took contacts away (TS 24.229 §5.4.1.5).
-    case network
+    /// The network took contacts away (TS 24.229 §5.4.1.5), and tells the user what it is to do.
+    case network(DeregistrationEvent)
     /// An application server refused the user (TS 24.229 §5.4.1.7, SESSION_TERMINATED).
     case refusal
 
@@ -22,17 +22,53 @@ enum RegistrationCause: BitwiseCopyable {
         switch self {
         case .request: .unregistered
         case .expiry: .expired
-        case .network: .deactivated
+        case .network(.deactivated): .deactivated
+        case .network(.probation): .probation
+        case .network(.rejected): .rejected
         case .refusal: .rejected
         }
     }
+
+    /// For how many seconds the user is not to register again; nil: the event is another.
+    fileprivate var retryAfter: UInt32? {
+        guard case .network(.probation(let seconds)) = self else { return nil }
+        return seconds
+    }
+
+    /// How a subscription ends with the user's last contact (RFC 6665 §4.1.3).
+    ///
+    /// - Parameter usual: where nothing says that the user is to stay away.
+    func subscriptionEnd(usual: RegistrationEventSettings.EndReason) -> SubscriptionEnd {
+        switch self {
+        case .network(.probation(let seconds)): SubscriptionEnd(reason: "probation", retryAfter: seconds)
+        case .network(.rejected): SubscriptionEnd(reason: "rejected")
+        case .network(.deactivated), .request, .expiry, .refusal: SubscriptionEnd(reason: usual.text)
+        }
+    }
+}
+
+/// What a user is told when the network deregisters it (TS 24.229 §5.4.1.5), by the event of its contacts (RFC 3680 §4.7.1).
+public enum DeregistrationEvent: BitwiseCopyable, Hashable, Sendable {
+    /// It is to register again at once.
+    case deactivated
+    /// It may register again after so many seconds.
+    case probation(retryAfter: UInt32)
+    /// It is not to register again.
+    case rejected
+}
+
+/// Why a subscription ends, as Subscription-State says it (RFC 6665 §4.1.3).
+struct SubscriptionEnd: Sendable {
+    var reason: StaticString
+    /// In how many seconds the watcher may subscribe again; nil: nothing is said of that.
+    var retryAfter: UInt32?
 }
 
 /// What brought a contact into its state (RFC 3680 §4.7.1). `created` is how a `registered` contact shows under an identity
 /// that was registered implicitly.
 enum ContactEvent: UInt8, BitwiseCopyable {
     case registered, created, refreshed, shortened
-    case expired, deactivated, unregistered, rejected
+    case expired, deactivated, probation, unregistered, rejected
 
     var text: StaticString {
         switch self {
@@ -42,6 +78,7 @@ enum ContactEvent: UInt8, BitwiseCopyable {
         case .shortened: "shortened"
         case .expired: "expired"
         case .deactivated: "deactivated"
+        case .probation: "probation"
         case .unregistered: "unregistered"
         case .rejected: "rejected"
         }
@@ -54,6 +91,8 @@ struct WatchedContact {
     var binding: BindingID
     var isActive = true
     var event = ContactEvent.registered
+    /// With `probation`: in how many seconds the user may register again.
+    var retryAfter: UInt32?
     /// The identity in the REGISTER that bound it.
     var named: UInt16
     /// The change that last concerned it.
@@ -76,6 +115,8 @@ struct Watch {
     /// The number of the last change, from 1, and of the last one that was more than a refresh.
     private(set) var serial: UInt32 = 1
     private(set) var urgent: UInt32 = 1
+    /// What ended contacts last; nil: none has ended since somebody watches.
+    private(set) var lastEnd: RegistrationCause?
 
     /// Contacts that are gone and not yet told to all; past it the one gone longest is forgotten.
     private static let endedLimit = 64
@@ -108,7 +149,9 @@ struct Watch {
         for i in isPresent.indices where !isPresent[i] && contacts[i].isActive {
             contacts[i].isActive = false
             contacts[i].event = cause.end
+            contacts[i].retryAfter = cause.retryAfter
             contacts[i].serial = next
+            lastEnd = cause
             change = .more
         }
         guard change != .none else { return }
@@ -193,7 +236,7 @@ extension WaitingRegistration.Cause {
         switch self {
         case .request, .profile: .request
         case .expiry: .expiry
-        case .network(_, let failed): failed >= 0 ? .refusal : .network
+        case .network(_, let failed, let event): failed >= 0 ? .refusal : .network(event)
         }
     }
 }

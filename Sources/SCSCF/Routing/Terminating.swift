@@ -201,7 +201,7 @@ extension ServingCSCF {
     mutating func flowFailed(_ binding: BindingID, of id: SlotID, at now: Now, into effects: inout Effects) {
         let subscriber = contexts[id.index].served.subscriber
         guard let token = registrar.remove(binding) else { return }
-        userGone(subscriber, .network(token, failed: -1), at: now, into: &effects)
+        userGone(subscriber, .network(token, failed: -1, .deactivated), at: now, into: &effects)
     }
 }
 

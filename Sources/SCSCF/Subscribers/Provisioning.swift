@@ -1,7 +1,9 @@
 // Provisioning while the core runs, as an HSS would push it: what becomes of a user's registration when the subscriber is
 // changed or taken away (TS 24.229 §5.4.1.5; TS 29.228 §6.1.3, §6.2.2).
 //
-//   other identities, or gone   the network deregisters the user
+//   gone                        the network deregisters the user, who is told not to register again (event `rejected`)
+//   other identities            the network deregisters the user, who is told to register again (`deactivated`): a registration
+//                               is of one set of identities as long as it lasts, and the next is of the new set
 //   other credentials           the registration stays, the next REGISTER is challenged anew (TS 24.229 §5.4.1.6)
 //   other profile               the registration stays; a chain of application servers goes on as it began; servers that are
 //                               new to it hear of the registration, if the topology asks for that (§5.4.1.8)
@@ -65,7 +67,7 @@ extension ServingCSCF {
             let told = serversTold(of: subscriber, at: now)
             let (number, difference) = directory.replace(subscriber, by: plan)
             if difference.identities {
-                withdraw(subscriber, at: now, into: &effects)
+                withdraw(subscriber, .deactivated, at: now, into: &effects)
             } else if difference.profiles {
                 profileChanged(of: subscriber, toldBefore: told, at: now, into: &effects)
             }
@@ -74,7 +76,7 @@ extension ServingCSCF {
             return number
         case .remove(let subscriber):
             directory.retire(subscriber)
-            withdraw(subscriber, at: now, into: &effects)
+            withdraw(subscriber, .rejected, at: now, into: &effects)
             return subscriber
         }
     }
@@ -94,10 +96,10 @@ extension ServingCSCF {
     }
 
     /// The user is deregistered by the network (TS 24.229 §5.4.1.5); whatever still is to be said of it names it as before.
-    private mutating func withdraw(_ subscriber: UInt32, at now: Now, into effects: inout Effects) {
+    private mutating func withdraw(_ subscriber: UInt32, _ event: DeregistrationEvent, at now: Now, into effects: inout Effects) {
         voidNonces(of: subscriber, at: now)
         guard registrar.isRegistered(subscriber) else { return }
-        deregister(subscriber, except: -1, at: now, into: &effects)
+        deregister(subscriber, event, at: now, into: &effects)
     }
 
     // MARK: Re-authentication
@@ -115,7 +117,7 @@ extension ServingCSCF {
         voidNonces(of: user.subscriber, at: now)
         registrar.shorten(user.subscriber, to: ServingCSCF.reauthenticationTime, at: now.monotonic)
         if configuration.isPersistent { persist(user.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
-        registrationStateChanged(of: user.subscriber, .network, at: now, into: &effects)
+        registrationStateChanged(of: user.subscriber, .network(.deactivated), at: now, into: &effects)
         return true
     }
 

@@ -4,6 +4,7 @@ import ControlHTTP
 import NodeRuntime
 import SCSCF
 import SIPMessage
+import SIPRegistrar
 import SIPTransaction
 import SansIO
 
@@ -45,11 +46,18 @@ struct CoreFigures: Sendable {
                 ))
         }
         var thirdParty: [MetricFamily.Sample] = []
+        var thirdPartyByType: [MetricFamily.Sample] = []
         for (number, server) in servers.enumerated() {
             for result in RequestResult.allCases {
                 thirdParty.append(
                     MetricFamily.Sample(
-                        ["application_server": server, "result": result.name], count: counters.thirdParty[number][Int(result.rawValue)]))
+                        ["application_server": server, "result": result.name], count: counters.thirdParty(number, result)))
+                for kind in RegistrationChange.Kind.allCases {
+                    thirdPartyByType.append(
+                        MetricFamily.Sample(
+                            ["application_server": server, "registration_type": kind.name, "result": result.name],
+                            count: counters.thirdParty(number, kind, result)))
+                }
             }
         }
         return [
@@ -69,6 +77,9 @@ struct CoreFigures: Sendable {
                 transactions.map { MetricFamily.Sample(["kind": "\($0.kind.name)"], count: $0.count) }),
             MetricFamily(
                 "sipcore_third_party_registers_total", .counter, help: "Third-party REGISTER requests and what came of them.", thirdParty),
+            MetricFamily(
+                "sipcore_third_party_registers_by_type_total", .counter,
+                help: "The same by the type of registration that they told of.", thirdPartyByType),
             MetricFamily(
                 "sipcore_retransmissions_absorbed_total", .counter, help: "Requests and responses that had been dealt with before.",
                 [MetricFamily.Sample(count: counters.retransmissionsAbsorbed)]),

@@ -68,8 +68,9 @@ struct CoreNode: CoreBacking {
         return found.compactMap { $0 }.first
     }
 
-    func deregister(_ identity: String) async throws -> Bool {
-        await shards.perform { node, now, effects in node.deregister(identity, at: now, into: &effects) }.contains(true)
+    func deregister(_ identity: String, _ event: NetworkDeregistration) async throws -> Bool {
+        let event = DeregistrationEvent(event)
+        return await shards.perform { node, now, effects in node.deregister(identity, event, at: now, into: &effects) }.contains(true)
     }
 
     func reauthenticate(_ identity: String) async throws -> Bool {
@@ -126,6 +127,17 @@ struct CoreNode: CoreBacking {
         let runtime = await shards.counters()
         let core = CoreFigures(await shards.perform { node, _, _ in CoreFigures(node) })
         return core.families + CoreMetrics.families(of: runtime, core)
+    }
+}
+
+extension DeregistrationEvent {
+    fileprivate init(_ event: NetworkDeregistration) {
+        self =
+            switch event {
+            case .deactivated: .deactivated
+            case .probation(let seconds): .probation(retryAfter: seconds)
+            case .rejected: .rejected
+            }
     }
 }
 

@@ -299,6 +299,22 @@ import Testing
         #expect(register(rig, by: &sim) == [401, 200])
     }
 
+    /// Registrations are forgotten, but the numbers are the SIM's: it would take a challenge with an old one for another's.
+    @Test(arguments: [false, true])
+    func theNumbersOutliveAReset(isPersistent: Bool) {
+        var rig = rig(isPersistent: isPersistent)
+        var sim = USIM(AKATests.keys)
+        for _ in 0..<3 {
+            #expect(register(rig, by: &sim) == [401, 200])
+            rig.reset()
+            #expect(rig.core.registeredCount == 0)
+            #expect(rig.records.isEmpty)
+        }
+        if isPersistent { rig = rig.restarted() }
+        #expect(register(rig, by: &sim) == [401, 200])
+        #expect(rig.core.registeredCount == 1)
+    }
+
     /// A life of several hundred registrations: SIMs that are changed for one that is behind or ahead, restarts, commits that
     /// fail. The user always gets in, and without a resynchronisation unless the SIM was changed.
     @Test(arguments: [UInt64(1), 2])

@@ -55,7 +55,7 @@ import Testing
         #expect(functions([]) == nil)
         _ = rig.taken()
         rig.register(.carol)
-        #expect(rig.core.counters.thirdParty[0][1] == 5)
+        #expect(rig.thirdParty(0, .accepted) == 5)
     }
 
     @Test func applicationServersHearOfTheChargingFunctions() {

@@ -49,6 +49,7 @@ import Testing
         #expect(again.message["P-Access-Network-Info"] == "x")
         #expect(body(again) == body(first))
         restarted.receive(again.message.response(200), from: .im)
+        #expect(restarted.thirdParty(0, .initial, .accepted) == 1)
         #expect(due(restarted) == 0)
         #expect(restarted.restarted().trace() == [])
     }

@@ -44,12 +44,19 @@ import Testing
         rig.answers["im"] = 200
         prepare(event, rig)
         _ = rig.taken()
+        let before = counts(rig)
         cause(event, rig)
         let told = rig.taken().filter { $0.destination == "im" && $0.message.isRequest }.compactMap { $0.message["Expires"] }
         let isAsked = types.isEmpty || types.contains(ThirdPartyMatrixTests.type(event))
         let expected = isAsked ? ThirdPartyMatrixTests.expires(event).map { [$0] } ?? [] : []
         #expect(told == expected, "types \(types), \(event)")
+        let counted = zip(counts(rig), before).map { $0 - $1 }
+        let number = Int(ThirdPartyMatrixTests.type(event).rawValue)
+        #expect(counted == (0..<3).map { $0 == number ? UInt64(expected.count) : 0 }, "types \(types), \(event)")
     }
+
+    /// Requests that were accepted, by the type of registration that they told of.
+    private func counts(_ rig: CoreRig) -> [UInt64] { RegistrationChange.Kind.allCases.map { rig.thirdParty(0, $0, .accepted) } }
 
     private func prepare(_ event: Event, _ rig: CoreRig) {
         switch event {

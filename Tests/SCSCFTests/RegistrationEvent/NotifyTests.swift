@@ -129,6 +129,66 @@ import Testing
         #expect(try RegistrationInfo(notify).contacts == ["terminated deactivated \(contact)"])
     }
 
+    @Test func theNetworkMayTellTheUserToStayAway() throws {
+        let (rig, watcher) = watched()
+        #expect(rig.deregister("sip:alice@home1.test", .rejected))
+        let notify = watcher.notified()
+        #expect(notify["Subscription-State"] == "terminated;reason=rejected")
+        let info = try RegistrationInfo(notify)
+        #expect(info.contacts == ["terminated rejected \(contact)"] && info.contacts(1) == info.contacts)
+        #expect(info.registrations[0].contacts[0].attributes["retry-after"] == nil)
+        #expect(rig.core.subscriptionCount == 0)
+    }
+
+    @Test func theNetworkMayTellTheUserToWait() throws {
+        let (rig, watcher) = watched { $0.isPersistent = true }
+        #expect(rig.deregister("tel:+15550100", .probation(retryAfter: 300)))
+        let notify = watcher.notified()
+        #expect(notify["Subscription-State"] == "terminated;reason=probation;retry-after=300")
+        let info = try RegistrationInfo(notify)
+        #expect(info.contacts == ["terminated probation \(contact)"])
+        #expect(info.registrations.map { $0.contacts[0].attributes["retry-after"] } == ["300", "300"])
+        // It is no order: who registers all the same is registered, and told nothing of it.
+        #expect(rig.register(.alice).status == 200)
+        let again = try Watcher(rig).told()
+        #expect(again.contacts == ["active registered \(contact)"] && again.registrations[0].contacts[0].attributes["retry-after"] == nil)
+    }
+
+    @Test func howItEndedLastCounts() throws {
+        let (rig, watcher) = watched { $0.registrar = .init(profile: .rfc3261) }
+        rig.register(.alice, contact: "<sip:other@127.0.0.1:5071>")
+        #expect(try watcher.told().contacts.count == 2)
+        rig.register(.alice, expires: 0)
+        #expect(watcher.notified()["Subscription-State"]?.hasPrefix("active") == true)
+        #expect(rig.deregister("sip:alice@home1.test", .rejected))
+        #expect(watcher.notified()["Subscription-State"] == "terminated;reason=rejected")
+    }
+
+    @Test func otherIdentitiesAreANewRegistration() throws {
+        let (rig, watcher) = watched()
+        let identities = ["sip:alice@home1.test", "sip:alicia@home1.test"]
+        rig.change(.replace(0, L.subscriber("alice", identities, password: "wonderland", profile: 0)))
+        let notify = watcher.notified()
+        #expect(notify["Subscription-State"] == "terminated;reason=deactivated")
+        let ended = try RegistrationInfo(notify)
+        #expect(ended.registrations.map(\.aor) == ["sip:alice@home1.test", "tel:+15550100"])
+        #expect(ended.registrations.map(\.state) == ["terminated", "terminated"])
+        #expect(ended.contacts == ["terminated deactivated \(contact)"])
+        // The user does what it was told, and hears of the new set.
+        rig.register(.alice)
+        let info = try Watcher(rig).told()
+        #expect(info.registrations.map(\.aor) == identities)
+        #expect(info.registrations.map { $0.contacts[0].event } == ["registered", "created"])
+    }
+
+    @Test func whoIsNoSubscriberAnyMoreIsRejected() throws {
+        let (rig, watcher) = watched()
+        rig.change(.remove(0))
+        let notify = watcher.notified()
+        #expect(notify["Subscription-State"] == "terminated;reason=rejected")
+        #expect(try RegistrationInfo(notify).contacts == ["terminated rejected \(contact)"])
+    }
+
     @Test func anApplicationServerThatRefuses() throws {
         let (rig, watcher) = watched {
             $0.profiles = [L.profile([L.criterion(0, [.method("REGISTER")], 0) { $0.defaultHandling = .sessionTerminated }])]

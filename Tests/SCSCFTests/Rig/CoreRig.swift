@@ -134,10 +134,10 @@ final class CoreRig {
         for shard in 0..<core.count { run(on: shard) { $0.locatePeers(at: now, into: &$1) } }
     }
 
-    func deregister(_ identity: String) -> Bool {
+    func deregister(_ identity: String, _ event: DeregistrationEvent = .deactivated) -> Bool {
         var isDone = false
         for shard in 0..<core.count {
-            run(on: shard) { core, effects in if core.deregister(identity, at: now, into: &effects) { isDone = true } }
+            run(on: shard) { core, effects in if core.deregister(identity, event, at: now, into: &effects) { isDone = true } }
         }
         return isDone
     }
@@ -165,6 +165,15 @@ final class CoreRig {
             }
             if !succeeded { return }
         }
+    }
+
+    /// Forgets what a reset of the running core forgets, in the database too, as the process does it.
+    func reset() {
+        core.reset(at: now)
+        pending = []
+        tables = tables.filter { StoreTable.lasting.contains($0.key) }
+        onEachShard { $0.persistAll(at: now, into: &$1) }
+        sent = []
     }
 
     /// Puts records into the store past the core.
@@ -352,5 +361,8 @@ final class CoreRig {
     }
 
     func dropped(_ reason: DropReason) -> UInt64 { core.counters.dropped[Int(reason.rawValue)] }
-    func thirdParty(_ server: Int, _ result: RequestResult) -> UInt64 { core.counters.thirdParty[server][Int(result.rawValue)] }
+    func thirdParty(_ server: Int, _ result: RequestResult) -> UInt64 { core.counters.thirdParty(server, result) }
+    func thirdParty(_ server: Int, _ kind: RegistrationChange.Kind, _ result: RequestResult) -> UInt64 {
+        core.counters.thirdParty(server, kind, result)
+    }
 }
