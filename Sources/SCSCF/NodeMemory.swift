@@ -44,9 +44,10 @@ extension ServingCSCF {
         return true
     }
 
-    /// Stores what a new database does not hold yet; after all is restored, before all else.
-    public mutating func begin(into effects: inout Effects) {
+    /// Stores what the database does not hold yet, or not in its place; after all is restored, before all else.
+    public mutating func begin(at now: Now, into effects: inout Effects) {
         guard configuration.isPersistent else { return }
+        storeUnderOwnKeys(at: now, into: &effects)
         if !isGRUUSecretStored, place.number == 0 {
             var key = OctetBuffer(capacity: 16)
             key.append(ServingCSCF.gruuKey)

@@ -42,6 +42,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var branches = Slab<Branch>()
     var thirdParty = Slab<ThirdPartyRegistration>()
     var waiting = WaitingRegistrations()
+    /// Subscribers whose registration the database had under another identity than the first of their set; at start only.
+    var restoredUnderOldKeys: [UInt32] = []
     var subscriptions: Subscriptions
     var pool = PacketPool()
     var wheel: TimerWheel

@@ -97,19 +97,32 @@ public final class Store: Sendable {
         if !enqueue(.commit(batch)) { completion(last.ticket, false) }
     }
 
-    /// Makes one entry durable, or removes it, in order with the commits but apart from them: nothing else is lost if it
-    /// fails, and a failure of others does not touch it.
+    /// An entry that is written by itself.
+    public struct Write: Sendable {
+        public var table: UInt8
+        public var key: [UInt8]
+        /// nil removes the entry.
+        public var value: [UInt8]?
+        public init(table: UInt8, key: [UInt8], value: [UInt8]?) {
+            self.table = table
+            self.key = key
+            self.value = value
+        }
+    }
+
+    /// Makes entries durable, or removes them, all in one commit: in order with the commits of others but apart from them, so
+    /// nothing else is lost if it fails, and a failure of others does not touch it.
     /// - Parameters:
-    ///   - value: nil removes the entry.
+    ///   - writes: one at least.
     ///   - completion: is told on the store's thread; nil: it succeeded.
-    public func write(
-        table: UInt8, key: [UInt8], value: [UInt8]?, completion: @escaping @Sendable (StoreFailure?) -> Void
-    ) {
+    public func write(_ writes: [Write], completion: @escaping @Sendable (StoreFailure?) -> Void) {
         var lane = StoreLane()
-        if let value {
-            lane.put(table: table, key: key.span.bytes, value: value.span.bytes, ticket: 0)
-        } else {
-            lane.remove(table: table, key: key.span.bytes, ticket: 0)
+        for write in writes {
+            if let value = write.value {
+                lane.put(table: write.table, key: write.key.span.bytes, value: value.span.bytes, ticket: 0)
+            } else {
+                lane.remove(table: write.table, key: write.key.span.bytes, ticket: 0)
+            }
         }
         let batch = Batch(changes: lane.changes, octets: [UInt8](lane.bytes.bytes), failuresKnown: 0, lastTicket: 0) { _, _ in }
         if !enqueue(.write(batch, completion)) { completion(StoreFailure(.closed, "the database \(path) is closed")) }

@@ -114,6 +114,25 @@ import Testing
         try await core.stop()
     }
 
+    @Test func `what a change has ended stays so, however soon the process dies`() async throws {
+        for name in ["changed", "removed"] {
+            var core = try await core(named: name)
+            let user = name == "changed" ? "alice" : "u07"
+            #expect(try await register(user) == 200)
+            if name == "changed" {
+                let json = #"{"password":"x","public_identities":["sip:alice@home1.test"],"private_identity":"alicia@home1.test"}"#
+                #expect(try await put(user, json, core).status == 200)
+            } else {
+                #expect(try await http("DELETE", "/api/subscribers/\(user)", port: core.http).status == 204)
+            }
+            core.process.signal(SIGKILL)
+            _ = try await core.process.end()
+            core = try await self.core(named: "\(name) again", shards: 2)
+            #expect(try await http("GET", "/api/registrations", port: core.http).decoded(Registrations.self).registrations.isEmpty)
+            try await core.stop()
+        }
+    }
+
     @Test func `what is wrong is said, and nothing changes`() async throws {
         let core = try await core()
         for (name, json, status, field) in [

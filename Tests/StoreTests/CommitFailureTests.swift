@@ -58,6 +58,20 @@ struct CommitFailureTests {
         try await store.close()
     }
 
+    @Test func ofEntriesWrittenTogetherNoneOrAllAreThere() async throws {
+        let store = try folder.open()
+        #expect(await store.write(1, "a", "1") == nil)
+        try fill(store)
+        let writes = [
+            Store.Write(table: 1, key: Array("a".utf8), value: nil), Store.Write(table: 2, key: Array("b".utf8), value: Array(large.utf8)),
+        ]
+        #expect(await store.write(writes) != nil)
+        #expect(try store.texts(1) == ["a=1"])
+        #expect(try store.texts(2) == [])
+        try makeRoom(store)
+        try await store.close()
+    }
+
     @Test func whatWasBuiltOnLostChangesIsDropped() async throws {
         let store = try folder.open()
         try fill(store)

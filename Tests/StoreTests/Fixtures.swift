@@ -98,9 +98,12 @@ extension Store {
 
     /// Writes one entry, or removes it.
     func write(_ table: UInt8, _ key: String, _ value: String?) async -> StoreFailure? {
-        await withCheckedContinuation { continuation in
-            write(table: table, key: Array(key.utf8), value: value.map { Array($0.utf8) }) { continuation.resume(returning: $0) }
-        }
+        await write([Write(table: table, key: Array(key.utf8), value: value.map { Array($0.utf8) })])
+    }
+
+    /// Writes entries in one commit.
+    func write(_ writes: [Write]) async -> StoreFailure? {
+        await withCheckedContinuation { continuation in write(writes) { continuation.resume(returning: $0) } }
     }
 
     /// `key=value` of each entry.

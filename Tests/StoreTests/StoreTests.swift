@@ -144,6 +144,20 @@ struct StoreTests {
         try await reopened.close()
     }
 
+    @Test func severalEntriesAreWrittenTogether() async throws {
+        let store = try folder.open()
+        #expect(await store.commit(.put(1, "alice", "1"), .put(1, "bob", "2"), from: 1) == (2, true))
+        let writes = [
+            Store.Write(table: 2, key: Array("x".utf8), value: Array("3".utf8)),
+            Store.Write(table: 1, key: Array("alice".utf8), value: Array("".utf8)),
+            Store.Write(table: 1, key: Array("bob".utf8), value: nil),
+        ]
+        #expect(await store.write(writes) == nil)
+        #expect(try store.texts(1) == ["alice="])
+        #expect(try store.texts(2) == ["x=3"])
+        try await store.close()
+    }
+
     @Test func aClosedStoreRefuses() async throws {
         let store = try folder.open()
         try await store.close()

@@ -116,14 +116,30 @@ extension ServingCSCF {
 
     /// Takes back what is registered of a subscriber. What expired meanwhile is told to the application servers.
     mutating func restoreRegistrations(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
-        // A record of nobody is told of once, by the first shard.
-        guard let reference = directory.publicIdentity(key) else { return place.number != 0 }
-        guard otherShard(of: reference.subscriber) == nil else { return true }
-        guard let expired = registrar.restore(value, of: reference.subscriber, at: now) else { return false }
-        if expired > 0 || !registrar.isRegistered(reference.subscriber) {
-            userGone(reference.subscriber, .expiry, at: now, into: &effects)
+        guard let reference = directory.publicIdentity(key), !reference.isSpecial else {
+            // A record of nobody is told of once, and taken out, by the first shard.
+            guard place.number == 0 else { return true }
+            effects.store.remove(table: StoreTable.registrations, key: key, ticket: waiting.nextTicket())
+            return false
         }
+        let subscriber = reference.subscriber
+        guard otherShard(of: subscriber) == nil else { return true }
+        if reference.identity != 0 {
+            // Another identity was the first of the set when it was stored. What is under the first now is later.
+            effects.store.remove(table: StoreTable.registrations, key: key, ticket: waiting.nextTicket())
+            guard !registrar.isRegistered(subscriber) else { return true }
+            restoredUnderOldKeys.append(subscriber)
+        }
+        let devices = directory.privateIdentityCount(of: subscriber)
+        guard let expired = registrar.restore(value, of: subscriber, devices: devices, at: now) else { return false }
+        if expired > 0 || !registrar.isRegistered(subscriber) { userGone(subscriber, .expiry, at: now, into: &effects) }
         return true
+    }
+
+    /// Stores under their own keys what was found under others; after all is restored.
+    mutating func storeUnderOwnKeys(at now: Now, into effects: inout Effects) {
+        for subscriber in restoredUnderOldKeys { persist(subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+        restoredUnderOldKeys = []
     }
 
     mutating func registrationsCommitted(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {

@@ -26,6 +26,20 @@ public enum SubscriberChange: Sendable {
     case remove(UInt32)
 }
 
+/// What a change leads to that is to be stored before it is made.
+public struct PreparedChange: Sendable, Equatable {
+    /// Whom nobody finds until then.
+    public internal(set) var subscriber: UInt32
+    /// The key in `StoreTable.registrations` of a registration of this shard that the change ends; nil: there is none.
+    ///
+    /// The commit of the change is to put `withdrawn` there: should the process die before the deregistration is stored, the
+    /// next one does not take the registration for that of whoever has the identity then.
+    public internal(set) var registration: [UInt8]?
+
+    /// A record without contacts.
+    public static let withdrawn = Registrar.emptyRecord()
+}
+
 /// An identity that another subscriber has already.
 public struct SubscriberClash: Sendable, Equatable {
     /// A public identity in canonical form, or a private one.
@@ -46,6 +60,30 @@ extension ServingCSCF {
     public func clash(_ plan: SubscriberPlan, replacing subscriber: UInt32?) -> SubscriberClash? {
         directory.clash(plan, except: subscriber).map { SubscriberClash(identity: $0.identity, holder: directory.name(of: $0.holder)) }
     }
+
+    /// Prepares a change that is to be stored before it is made. If it ends a registration, nobody finds the subscriber until it
+    /// is made, or given up: so nothing is stored of the user in between.
+    ///
+    /// - Returns: what the change leads to; nil: no registration can end by it.
+    public mutating func prepare(_ change: SubscriberChange) -> PreparedChange? {
+        let subscriber: UInt32
+        switch change {
+        case .add: return nil
+        case .replace(let number, let plan):
+            guard directory.hasOtherIdentities(plan, than: number) else { return nil }
+            subscriber = number
+        case .remove(let number): subscriber = number
+        }
+        guard configuration.isPersistent, directory.isProvisioned(subscriber) else { return nil }
+        directory.retire(subscriber)
+        guard registrar.isRegistered(subscriber) else { return PreparedChange(subscriber: subscriber) }
+        var key = OctetBuffer(capacity: 128)
+        directory.appendPublicIdentity(IdentityReference(subscriber: subscriber, identity: 0), into: &key)
+        return PreparedChange(subscriber: subscriber, registration: [UInt8](key.bytes))
+    }
+
+    /// Gives a prepared change up: everything is as before.
+    public mutating func giveUp(_ change: PreparedChange) { directory.publish(change.subscriber) }
 
     /// Makes a change. Who is new, or comes back, is not found before `publish`.
     ///

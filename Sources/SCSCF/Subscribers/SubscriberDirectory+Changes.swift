@@ -63,6 +63,18 @@ extension SubscriberDirectory {
         return (append(plan), difference)
     }
 
+    /// Whether a plan says that a number has other identities: then `replace` gives it another number.
+    mutating func hasOtherIdentities(_ plan: SubscriberPlan, than subscriber: UInt32) -> Bool {
+        let marks = (templates: templates.count, pieces: pieces.count, text: text.count)
+        var layout = layOut(plan)
+        layout.base = subscriber
+        let difference = self.difference(of: layout, from: self.plan(of: subscriber), subscriber)
+        templates.removeSubrange(marks.templates...)
+        pieces.removeSubrange(marks.pieces...)
+        text.truncate(to: marks.text)
+        return difference.identities || specials.identities(of: subscriber) != plan.specialIdentities
+    }
+
     /// Lets the identities of a number be found.
     mutating func publish(_ subscriber: UInt32) {
         let plan = self.plan(of: subscriber)

@@ -34,24 +34,39 @@ extension Registrar {
             buffer.append(pool.bytes(binding.octets))
             index = binding.next
         }
-        let covered = start + Registrar.coveredStart
-        let checksum = Registrar.checksum(
-            buffer.bytes(from: covered, count: buffer.count - covered), version: Registrar.recordVersion)
-        buffer.overwrite(at: start + Registrar.checksumStart, withNumber: checksum)
+        Registrar.seal(&buffer, from: start)
+    }
+
+    /// The record of a subscriber without bindings.
+    public static func emptyRecord() -> [UInt8] {
+        var buffer = OctetBuffer(capacity: 16)
+        buffer.append(byte: recordVersion)
+        buffer.appendNumber(0, octets: 8)
+        buffer.appendNumber(0, octets: 1)
+        seal(&buffer, from: 0)
+        return [UInt8](buffer.bytes)
+    }
+
+    /// Writes the checksum of a record.
+    private static func seal(_ buffer: inout OctetBuffer, from start: Int) {
+        let covered = start + coveredStart
+        let checksum = checksum(buffer.bytes(from: covered, count: buffer.count - covered), version: recordVersion)
+        buffer.overwrite(at: start + checksumStart, withNumber: checksum)
     }
 
     /// Puts stored bindings in place of what the subscriber has. Those whose time is over are dropped; a stream's
     /// connection is void, so its bindings are reached by their Contact URI.
     ///
+    /// - Parameter devices: how many private identities the subscriber has by now; bindings of others are dropped too.
     /// - Returns: how many were dropped; nil, with nothing changed: the record is damaged, or of another version.
-    public mutating func restore(_ record: RawSpan, of subscriber: UInt32, at now: Now) -> Int? {
+    public mutating func restore(_ record: RawSpan, of subscriber: UInt32, devices: Int, at now: Now) -> Int? {
         guard isSound(record) else { return nil }
         removeList(of: subscriber)
         var dropped = 0
         var cursor = RecordCursor(position: Registrar.coveredStart + 1, version: record[0])
         while let stored = cursor.nextBinding(in: record) {
             let left = min(stored.expiry - now.wall, .seconds(Int(settings.maximumExpires)))
-            guard left > .zero else {
+            guard left > .zero, Int(stored.binding.device) < devices else {
                 dropped += 1
                 continue
             }

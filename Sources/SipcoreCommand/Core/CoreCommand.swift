@@ -195,7 +195,7 @@ struct CoreProcess {
                     lost += 1
                 }
             }
-            node.begin(into: &effects)
+            node.begin(at: now, into: &effects)
             if lost > 0 { logger.warning("\(lost) stored records are of subscribers that are gone, or damaged: passed over") }
         }
     }

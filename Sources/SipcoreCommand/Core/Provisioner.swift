@@ -146,8 +146,9 @@ actor Provisioner {
                 "\(clash.identity) is \(clash.holder)'s already; write identities that no other subscriber has",
                 field: clash.identity.contains(":") ? "public_identities" : "private_identity")
         }
-        try await save(name, .put(json))
-        let number = await make(old.map { .replace($0, subscriberPlan) } ?? .add(subscriberPlan))
+        let change = old.map { SubscriberChange.replace($0, subscriberPlan) } ?? .add(subscriberPlan)
+        try await save(name, .put(json), with: change)
+        let number = await make(change)
         _ = await shards.perform { node, _, _ in node.publish(number) }
         plan.update { $0.set(name, SubscriberBook.Change(number: number, subscriber: subscriber)) }
         return isNew
@@ -164,7 +165,7 @@ actor Provisioner {
             }
             return false
         }
-        try await save(name, isInFile ? .gone : nil)
+        try await save(name, isInFile ? .gone : nil, with: .remove(number))
         _ = await make(.remove(number))
         plan.update { $0.set(name, SubscriberBook.Change(number: number, subscriber: nil)) }
         return true
@@ -191,13 +192,23 @@ actor Provisioner {
         return numbers[0]
     }
 
-    /// Makes a change durable; nil takes out what was stored.
-    private func save(_ name: String, _ change: StoredChange?) async throws(ProvisioningFailure) {
+    /// Makes a change durable, and with it that a registration ends which it ends.
+    ///
+    /// - Parameter stored: nil takes out what was stored.
+    private func save(
+        _ name: String, _ stored: StoredChange?, with change: SubscriberChange
+    ) async throws(ProvisioningFailure) {
         guard let store else { return }
-        let failure = await withCheckedContinuation { continuation in
-            store.write(table: StoreTable.subscribers, key: Array(name.utf8), value: change?.octets) { continuation.resume(returning: $0) }
+        let prepared = await shards.perform { node, _, _ in node.prepare(change) }
+        var entries = [Store.Write(table: StoreTable.subscribers, key: Array(name.utf8), value: stored?.octets)]
+        for key in prepared.compactMap({ $0?.registration }) {
+            entries.append(Store.Write(table: StoreTable.registrations, key: key, value: PreparedChange.withdrawn))
         }
-        if let failure { throw .notStored("nothing was changed, since it could not be stored: \(failure)") }
+        let writes = entries
+        let failure = await withCheckedContinuation { continuation in store.write(writes) { continuation.resume(returning: $0) } }
+        guard let failure else { return }
+        if let change = prepared.compactMap({ $0 }).first { _ = await shards.perform { node, _, _ in node.giveUp(change) } }
+        throw .notStored("nothing was changed, since it could not be stored: \(failure)")
     }
 
     private func tellFaults(of name: String) {

@@ -118,6 +118,36 @@ import Testing
         #expect(rig.contacts("sip:alice@home1.test").count == 1)
     }
 
+    /// The file may have been changed between two runs.
+    @Test func aRegistrationMovesToTheFirstIdentityOfItsSet() {
+        let rig = rig().registered(.alice)
+        #expect(Array(rig.records.keys) == [Array("sip:alice@home1.test".utf8)])
+        let identities = ["tel:+15550100", "sip:alice@home1.test"]
+        let next = CoreRig(tables: rig.tables) {
+            $0.isPersistent = true
+            $0.subscribers[0] = Laboratory.subscriber("alice", identities, password: "wonderland", profile: 0)
+        }
+        #expect(next.contacts("sip:alice@home1.test").count == 1)
+        #expect(Array(next.records.keys) == [Array("tel:+15550100".utf8)])
+        next.answers["im"] = 200
+        next.register(.alice, expires: 0)
+        #expect(next.records.isEmpty && next.restarted().core.registeredCount == 0)
+    }
+
+    @Test func aDeviceThatIsNotThereAnyMoreHasNoContacts() {
+        let rig = CoreRig {
+            $0.isPersistent = true
+            $0.subscribers[1].privateIdentities.append(IdentityTemplate("bob-tablet@home1.test"))
+            $0.subscribers[1].passwords.append(IdentityTemplate("builder"))
+        }.registered(.bob)
+        #expect(rig.register(.bobTablet, privateIdentity: "bob-tablet@home1.test").status == 200)
+        #expect(rig.restarted().contacts("sip:bob@home1.test").count == 2)
+        let next = CoreRig(tables: rig.tables) { $0.isPersistent = true }
+        #expect(next.core.registeredIdentity("sip:bob@home1.test", at: next.now.monotonic)?.privateIdentity == "bob@home1.test")
+        #expect(next.contacts("sip:bob@home1.test") == ["sip:bob@127.0.0.1:5072"])
+        #expect(next.restarted().contacts("sip:bob@home1.test").count == 1)
+    }
+
     @Test func damagedAndForeignRecordsAreRefused() {
         var effects = Effects()
         let rig = rig()

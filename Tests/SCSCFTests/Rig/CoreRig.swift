@@ -70,7 +70,7 @@ final class CoreRig {
                 onEachShard { precondition($0.restore(table: table, key: key.span.bytes, value: value.span.bytes, at: now, into: &$1)) }
             }
         }
-        onEachShard { $0.begin(into: &$1) }
+        onEachShard { $0.begin(at: now, into: &$1) }
         commits = true
         commit()
     }

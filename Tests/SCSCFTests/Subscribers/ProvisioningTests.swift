@@ -245,6 +245,71 @@ extension CoreRig {
         #expect(next.records.isEmpty)
     }
 
+    /// What the commit of a change is to hold beside it, from the shard that has the registration.
+    private func prepared(_ change: SubscriberChange, _ rig: CoreRig) -> PreparedChange? {
+        let all = rig.onEachShard { core, _, _ in core.prepare(change) }
+        #expect(Set(all.map { $0?.subscriber }).count == 1)
+        return all.first { $0?.registration != nil } ?? all[0]
+    }
+
+    /// The process dies between the commit of a change and that of the deregistration to which it leads.
+    @Test func aChangeIsStoredWithTheEndOfTheRegistration() throws {
+        let rig = CoreRig { $0.isPersistent = true }.registered(.alice)
+        let fewer = plan("alice", password: "wonderland", ["sip:alice@home1.test"])
+        let change = try #require(prepared(.replace(alice, fewer), rig))
+        #expect(change.registration == Array("sip:alice@home1.test".utf8))
+        // Nothing is stored of her meanwhile.
+        #expect(rig.register(.alice).status == 404)
+        rig.leaveRecords([try #require(change.registration): PreparedChange.withdrawn])
+        let next = CoreRig(tables: rig.tables) {
+            $0.isPersistent = true
+            _ = $0.takeOver([.init(number: 0, plan: fewer)])
+        }
+        let told = next.taken()
+        #expect(told.map(\.destination) == ["im"] && told.allSatisfy { $0.message["Expires"] == "0" })
+        #expect(next.core.registeredCount == 0 && next.records.isEmpty)
+        #expect(next.register(.alice).status == 200)
+    }
+
+    @Test func theRecordOfOneWhoIsGoneIsTakenOut() throws {
+        let rig = CoreRig { $0.isPersistent = true }.registered(.alice)
+        let change = try #require(prepared(.remove(alice), rig))
+        let key = try #require(change.registration)
+        for value in [PreparedChange.withdrawn, try #require(rig.records[key])] {
+            let next = CoreRig {
+                $0.isPersistent = true
+                _ = $0.takeOver([.init(number: 0, plan: nil)])
+            }
+            next.leaveRecords([key: value])
+            let taken = next.onEachShard { core, now, effects in
+                core.restore(
+                    table: StoreTable.registrations, key: key.span.bytes, value: value.span.bytes, at: now, into: &effects)
+            }
+            #expect(taken.filter { !$0 }.count == 1)
+            #expect(next.records.isEmpty)
+        }
+    }
+
+    @Test func whatIsGivenUpIsAsBefore() throws {
+        let rig = CoreRig { $0.isPersistent = true }.registered(.alice)
+        let change = try #require(prepared(.remove(alice), rig))
+        #expect(rig.register(.alice).status == 404)
+        _ = rig.onEachShard { core, _, _ in core.giveUp(change) }
+        #expect(rig.contacts("tel:+15550100").count == 1)
+        #expect(rig.register(.alice).status == 200)
+        #expect(rig.trace() == ["im REGISTER"])
+    }
+
+    @Test func whatEndsNoRegistrationNeedsNothing() {
+        let rig = CoreRig { $0.isPersistent = true }.registered(.alice)
+        #expect(prepared(.replace(alice, alicePlan(password: "mirror", profile: nil)), rig) == nil)
+        #expect(prepared(.add(plan("dave")), rig) == nil)
+        #expect(prepared(.remove(1), rig)?.registration == nil)
+        #expect(rig.register(.alice).status == 200)
+        let inMemory = CoreRig().registered(.alice)
+        #expect(prepared(.remove(alice), inMemory) == nil)
+    }
+
     @Test func aResetKeepsWhoIsProvisioned() {
         let rig = CoreRig()
         rig.change(.add(plan("dave")))

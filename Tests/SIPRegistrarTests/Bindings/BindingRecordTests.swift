@@ -36,6 +36,18 @@ import Testing
         #expect(other.register(["Contact: <sip:c@h.test>"], callID: "two", cseq: 1, subscriber: 12).refusal?.status == 500)
     }
 
+    @Test func `leaves out what a private identity registered that is not there any more`() {
+        let other = RegistrarRig(.rfc3261)
+        #expect(other.restore(registered().record(), devices: 2))
+        #expect(other.contacts() == ["<sip:c@h.test>;expires=500"])
+    }
+
+    @Test func `of nobody's bindings ends what is there`() {
+        let rig = registered()
+        #expect(rig.restore(Registrar.emptyRecord()))
+        #expect(!rig.isRegistered() && rig.record() == Registrar.emptyRecord())
+    }
+
     @Test func `leaves out what expired in between`() {
         let record = registered().record()
         let other = RegistrarRig()

@@ -81,8 +81,8 @@ final class RegistrarRig {
         return copy(registrar)
     }
 
-    func restore(_ record: [UInt8], of subscriber: UInt32 = 7) -> Bool {
-        registrar.restore(record.span.bytes, of: subscriber, at: now) != nil
+    func restore(_ record: [UInt8], of subscriber: UInt32 = 7, devices: Int = 16) -> Bool {
+        registrar.restore(record.span.bytes, of: subscriber, devices: devices, at: now) != nil
     }
 
     func record(of subscriber: UInt32 = 7) -> [UInt8] {
