@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -152,9 +151,4 @@ int cprocess_forward_signals(const int *signals, int count, int descriptor) {
         if (sigaction(signals[index], &action, NULL) != 0) return -errno;
     }
     return 0;
-}
-
-void cprocess_share_heap(void) {
-    mallopt(M_ARENA_MAX, 1);
-    mallopt(M_TOP_PAD, 1 << 20);
 }

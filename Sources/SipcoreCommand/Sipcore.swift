@@ -1,7 +1,6 @@
 // The command `sipcore`: which role this process has, and the exit status with which it ends.
 
 public import ArgumentParser
-import CProcess
 import Glibc
 import Lab
 import Topology
@@ -24,10 +23,6 @@ public struct Sipcore: AsyncParsableCommand {
             LabCommand.self, CoreCommand.self, IMServerCommand.self, IMClientCommand.self, LoadCommand.self, CheckCommand.self,
             SchemaCommand.self,
         ])
-
-    /// Comes before anything else in the process. A topology of 100,000 subscribers needs 150 MB for a while, and the heap of
-    /// a second thread gets them in 36,000 calls of the system, a fifteenth of the time that reading it takes.
-    public static func shareHeap() { cprocess_share_heap() }
 
     /// Runs the command that the process's arguments name, and ends the process with its status.
     public static func run() async {

@@ -65,6 +65,9 @@ extension Topology {
     ///   - file: as it was named on the command line; it stands in faults, and its folder is where relative names start.
     ///   - text: what the file holds.
     public static func load(file: String, text: String, in surroundings: Surroundings) -> LoadResult {
+        if let parts = SubscriberParts(of: text), let topology = Reader.topology(from: parts, file: file, in: surroundings) {
+            return LoadResult(topology: topology, faults: [])
+        }
         var reader = Reader(file: file, surroundings: surroundings)
         guard let root = reader.document(text, of: RootKeys.shape, orElse: "write at least 'domain: home1.test'") else {
             return LoadResult(topology: nil, faults: reader.sortedFaults)

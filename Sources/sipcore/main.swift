@@ -2,5 +2,4 @@
 
 import SipcoreCommand
 
-Sipcore.shareHeap()
 await Sipcore.run()

@@ -25,10 +25,6 @@ char **cprocess_environment(void);
 /// Makes this process the parent of its descendants' orphans. Returns 0 or the negative errno.
 int cprocess_adopt_orphans(void);
 
-/// Has all threads of this process allocate from one heap, which grows in steps of a megabyte; to be called before there is a
-/// second thread. Other heaps grow page by page.
-void cprocess_share_heap(void);
-
 /// Has each of these signals written to `descriptor` as one byte, its number, from now on. -1: back to the default action.
 /// Returns 0 or the negative errno.
 int cprocess_forward_signals(const int *signals, int count, int descriptor);

@@ -23,13 +23,17 @@ struct YAMLDocument {
         var height: Int
     }
 
-    init(text: String, environment: [String: String]) {
+    /// Whether a value in it has a name by which it could be brought elsewhere.
+    var hasAnchors: Bool { !anchors.isEmpty }
+
+    /// - Parameter firstLine: the number of the text's first line, where it is a part of a file.
+    init(text: String, environment: [String: String], firstLine: Int = 1) {
         self.environment = environment
         nodeLimit = text.utf8.count * 2 + 100_000
         var text = text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text
         text.withUTF8 { octets in
             do throws(YAMLSyntaxFault) {
-                try compose(YAMLEvents(octets))
+                try compose(YAMLEvents(octets, firstLine: firstLine))
             } catch {
                 root = nil
                 faults = [(error.position, error.text)]
@@ -145,14 +149,14 @@ struct YAMLDocument {
                 faults.append(
                     (max(first, position), "the key '\(key)' stands here already (line \(min(first, position).line)); write it once"))
             } else {
-                places.add(key, position)
                 entries.append(Node.Entry(key: key, position: position, value: value))
+                places.add(entries)
             }
         }
         // The merge key of YAML 1.1: keys that are written here win over those that are brought in.
         for entry in merged where places.position(of: entry.key, in: entries) == nil {
-            places.add(entry.key, entry.position)
             entries.append(entry)
+            places.add(entries)
         }
         return entries
     }
@@ -219,23 +223,16 @@ struct YAMLDocument {
 private struct KeyPlaces {
     private static let few = 12
     private var places: [String: Position] = [:]
-    private var pending: [(key: String, position: Position)] = []
-    private var count = 0
 
     func position(of key: String, in entries: [Node.Entry]) -> Position? {
-        if count > KeyPlaces.few { return places[key] }
+        if entries.count > KeyPlaces.few { return places[key] }
         for i in entries.indices where entries[i].isNamed(key) { return entries[i].position }
         return nil
     }
 
-    mutating func add(_ key: String, _ position: Position) {
-        count += 1
-        if count > KeyPlaces.few {
-            for place in pending { places[place.key] = place.position }
-            pending = []
-            places[key] = position
-        } else {
-            pending.append((key, position))
-        }
+    /// The map has one more entry, its last.
+    mutating func add(_ entries: [Node.Entry]) {
+        guard entries.count > KeyPlaces.few else { return }
+        for entry in entries[(places.isEmpty ? 0 : entries.count - 1)...] { places[entry.key] = entry.position }
     }
 }

@@ -28,10 +28,14 @@ struct YAMLEvents: ~Copyable {
     /// The library keeps its own address.
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let event: UnsafeMutablePointer<yaml_event_t>
+    private let firstLine: Int
 
-    /// - Parameter octets: must live as long as this.
-    init(_ octets: UnsafeBufferPointer<UInt8>) {
+    /// - Parameters:
+    ///   - octets: must live as long as this.
+    ///   - firstLine: the number of their first line.
+    init(_ octets: UnsafeBufferPointer<UInt8>, firstLine: Int) {
         self.octets = octets
+        self.firstLine = firstLine
         parser = .allocate(capacity: 1)
         event = .allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
@@ -67,7 +71,7 @@ struct YAMLEvents: ~Copyable {
         }
     }
 
-    var position: Position { Position(event.pointee.start_mark) }
+    var position: Position { position(event.pointee.start_mark) }
 
     /// A scalar's text.
     var text: String {
@@ -123,16 +127,14 @@ struct YAMLEvents: ~Copyable {
                 text: "this character may not stand in YAML (\(problem)); write it as an escape in double quotes")
         }
         return YAMLSyntaxFault(
-            Position(parser.problem_mark), problem, while: parser.context.map { String(cString: $0) }, at: Position(parser.context_mark))
+            position(parser.problem_mark), problem, while: parser.context.map { String(cString: $0) }, at: position(parser.context_mark))
     }
 
     private func position(ofOctet offset: Int) -> Position {
         let before = String(decoding: octets.prefix(offset), as: UTF8.self)
         let line = before.split(omittingEmptySubsequences: false) { $0.isNewline }
-        return Position(line: line.count, column: (line.last?.count ?? 0) + 1)
+        return Position(line: line.count + firstLine - 1, column: (line.last?.count ?? 0) + 1)
     }
-}
 
-extension Position {
-    fileprivate init(_ mark: yaml_mark_t) { self.init(line: Int(mark.line) + 1, column: Int(mark.column) + 1) }
+    private func position(_ mark: yaml_mark_t) -> Position { Position(line: Int(mark.line) + firstLine, column: Int(mark.column) + 1) }
 }

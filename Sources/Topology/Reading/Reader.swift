@@ -69,7 +69,7 @@ struct Reader {
         return document.root
     }
 
-    private mutating func validate(_ root: Node, _ shape: Shape, as name: String) {
+    mutating func validate(_ root: Node, _ shape: Shape, as name: String) {
         var validation = Validation()
         validation.check(root, against: shape, as: name)
         for fault in validation.faults { error(fault.position, fault.text) }
@@ -77,14 +77,15 @@ struct Reader {
 
     // MARK: The topology
 
-    mutating func readTopology(_ root: Node) {
+    /// - Parameter subscribers: reads these, where they are not as usual below the root.
+    mutating func readTopology(_ root: Node, subscribers: ((inout Reader) -> Void)? = nil) {
         topology.domain = root[RootKeys.domain]?.lowercased() ?? topology.domain
         let core = root[RootKeys.core]
         readCore(core ?? Node(content: .map([]), position: root.position))
         readServers(root[RootKeys.servers])
         readNetworks(root[RootKeys.networks])
         readProfiles(root[RootKeys.profiles])
-        readSubscribers(root[RootKeys.subscribers])
+        if let subscribers { subscribers(&self) } else { readSubscribers(root[RootKeys.subscribers]) }
         readClients(root[RootKeys.clients])
         checkNodeNames(root)
         readLab(root[RootKeys.lab])

@@ -2,12 +2,19 @@
 
 extension Reader {
     mutating func readSubscribers(_ node: Node?) {
-        let count = node?.entries.count ?? 0
-        topology.subscribers.reserveCapacity(count)
-        var claims = Claims(count: count)
+        let entries = node?.entries ?? []
+        var claims = Claims(count: entries.count)
+        readSubscribers(entries) { reader, subscriber, section, position in
+            reader.claim(subscriber, section, at: position, &claims)
+        }
+    }
+
+    /// Appends the subscribers of these entries; each is shown to `claim` before.
+    mutating func readSubscribers(_ entries: [Node.Entry], claim: (inout Reader, Subscriber, _ section: Node, Position) -> Void) {
+        topology.subscribers.reserveCapacity(entries.count)
         var plans = CriteriaPlans(topology.applicationServers)
         let codec = Codec<Node>.object(SubscriberKeys.shape)
-        for entry in node?.entries ?? [] {
+        for entry in entries {
             guard let name = try? NamePattern(parsing: entry.key), let section = codec.read(entry.value) else { continue }
             var subscriber = Subscriber(name: name, privateIdentities: [], publicIdentities: [])
             subscriber.authentication = section[SubscriberKeys.authentication]
@@ -18,7 +25,7 @@ extension Reader {
             readPrivateIdentities(section, document, into: &subscriber)
             readPublicIdentities(section, document, into: &subscriber)
             readCriteria(section, document, &plans, into: &subscriber)
-            claim(subscriber, section, at: entry.position, &claims)
+            claim(&self, subscriber, section, entry.position)
             topology.subscribers.append(subscriber)
         }
     }
