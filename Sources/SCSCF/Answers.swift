@@ -18,14 +18,21 @@ extension ServingCSCF {
         _ arrival: Arrival, _ request: borrowing Message, _ status: UInt16, warning: String? = nil,
         code: WarningCode = .miscellaneous, at now: Now, into effects: inout Effects, fields: (inout OctetBuffer) -> Void = { _ in }
     ) {
-        let start = effects.wire.bytes.count
-        effects.wire.bytes.appendResponse(
-            status, to: request, arrival.essentials, from: arrival.flow.remote,
-            toTag: ownTag(of: arrival.server, request, arrival.essentials))
+        let response = beginAnswer(arrival, request, status, into: &effects)
         fields(&effects.wire.bytes)
         if let warning { appendWarning(warning, code, into: &effects.wire.bytes) }
         effects.wire.bytes.appendEmptyBody()
-        transactions.respond(arrival.server, status, from: start, at: now.monotonic, into: &effects.wire)
+        transactions.respond(arrival.server, status, response, at: now.monotonic, into: &effects.wire)
+    }
+
+    /// Writes what an answer takes over from its request. Its own fields and the body are to follow.
+    mutating func beginAnswer(
+        _ arrival: Arrival, _ request: borrowing Message, _ status: UInt16, into effects: inout Effects
+    ) -> OwnResponse {
+        let start = effects.wire.bytes.count
+        let tag = ownTag(of: arrival.server, request, arrival.essentials)
+        effects.wire.bytes.appendResponse(status, to: request, arrival.essentials, from: arrival.flow.remote, toTag: tag)
+        return OwnResponse(start: start, ownFields: effects.wire.bytes.count, tag: tag)
     }
 
     /// The tag in To of all answers of ours to one request, so that they belong to one dialog (RFC 3261 §8.2.6.2, §9.2).

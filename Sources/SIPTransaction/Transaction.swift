@@ -38,6 +38,8 @@ struct Transaction: BitwiseCopyable {
     var isRetransmitting = false
     /// INVITE client: a CANCEL was asked for; it is sent as soon as a provisional response is there (§9.1).
     var isCancelled = false
+    /// Server: of its last response only what does not come from the request is kept (`OwnResponse`).
+    var keepsOwnFields = false
     var lastStatus: UInt16 = 0
     /// Where the machine sends: a server its responses, a client its request.
     var flow: Flow
@@ -56,6 +58,22 @@ struct Transaction: BitwiseCopyable {
     var companion = SlotID.none
     /// Client, sent by a stream for its size: the datagram listener to fall back to (255: none).
     var fallbackListener: UInt8 = 255
+}
+
+/// A response that is ours from the beginning: where it stands, and what it takes over from its request.
+public struct OwnResponse: BitwiseCopyable, Sendable {
+    /// Where it begins.
+    public var start: Int
+    /// Where what `appendResponse` writes ends.
+    public var ownFields: Int
+    /// The tag that `appendResponse` was given for To.
+    public var tag: UInt64
+
+    public init(start: Int, ownFields: Int, tag: UInt64) {
+        self.start = start
+        self.ownFields = ownFields
+        self.tag = tag
+    }
 }
 
 /// What a received request means to the layer above.

@@ -102,6 +102,23 @@ struct Rig: ~Copyable {
         layer.respond(id, status, from: start, at: now, into: &wire)
     }
 
+    /// Answers a request with fields of ours.
+    ///
+    /// - Parameter tag: nil: the transaction's own.
+    mutating func answer(_ id: SlotID, _ request: String, _ status: UInt16, fields: String = "", tag: UInt64? = nil) throws {
+        let octets = wireOctets(request)
+        var scanner = MessageScanner()
+        _ = scanner.scan(octets.span.bytes)
+        let message = scanner.message(octets.span.bytes)
+        let start = wire.bytes.count
+        let tag = tag ?? layer.tag(of: id) ?? 0
+        wire.bytes.appendResponse(status, to: message, try message.essentials(), from: Rig.peer, toTag: tag)
+        let ownFields = wire.bytes.count
+        wire.bytes.append(Array(fields.utf8))
+        wire.bytes.appendEmptyBody()
+        layer.respond(id, status, OwnResponse(start: start, ownFields: ownFields, tag: tag), at: now, into: &wire)
+    }
+
     mutating func leaveUnanswered(_ id: SlotID) { layer.leaveUnanswered(id, at: now, into: &wire) }
 
     mutating func await(_ id: SlotID, _ text: String) throws {

@@ -31,11 +31,10 @@ extension ServingCSCF {
         case .accepted(let device, let proof):
             register(user, device, proof, arrival, request, at: now, into: &effects)
         case .challenge(let isStale, let sim):
-            let start = effects.wire.bytes.count
-            effects.wire.bytes.appendResponse(401, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
+            let response = beginAnswer(arrival, request, 401, into: &effects)
             appendChallenge(sim, isStale: isStale, arrival, in: bytes, at: now, into: &effects)
             effects.wire.bytes.appendEmptyBody()
-            transactions.respond(arrival.server, 401, from: start, at: now.monotonic, into: &effects.wire)
+            transactions.respond(arrival.server, 401, response, at: now.monotonic, into: &effects.wire)
         case .refused(let status, let reason):
             answer(arrival, request, status, warning: reason, at: now, into: &effects)
         }
@@ -53,9 +52,8 @@ extension ServingCSCF {
                 if let minimum = refusal.minimumExpires { $0.appendField(.minExpires, decimal: UInt64(minimum)) }
             }
         case .fetched:
-            let start = effects.wire.bytes.count
-            appendRegistered(user, proof, nil, arrival, request, at: now, into: &effects.wire.bytes)
-            transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+            let response = appendRegistered(user, proof, nil, arrival, request, at: now, into: &effects)
+            transactions.respond(arrival.server, 200, response, at: now.monotonic, into: &effects.wire)
         case .changed(let change):
             registrationChanged(change, user, device, proof, arrival, request, at: now, into: &effects)
         }
@@ -65,12 +63,11 @@ extension ServingCSCF {
         _ change: RegistrationChange, _ user: IdentityReference, _ device: UInt16, _ proof: DigestProof?, _ arrival: Arrival,
         _ request: borrowing Message, at now: Now, into effects: inout Effects
     ) {
-        let start = effects.wire.bytes.count
-        appendRegistered(user, proof, change, arrival, request, at: now, into: &effects.wire.bytes)
+        let response = appendRegistered(user, proof, change, arrival, request, at: now, into: &effects)
         if !change.isRegistered {
             digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic)
         }
-        let end = effects.wire.bytes.count
+        let (start, end) = (response.start, effects.wire.bytes.count)
         let told = planThirdParty(change, user, request, answer: Slice(start, end), in: effects.wire.bytes)
         guard configuration.isPersistent else {
             if isHeld(by: told) {
@@ -81,7 +78,7 @@ extension ServingCSCF {
                     until: told)
                 effects.wire.bytes.truncate(to: start)
             } else {
-                transactions.respond(arrival.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+                transactions.respond(arrival.server, 200, response, at: now.monotonic, into: &effects.wire)
             }
             sendThirdParty(told, at: now, into: &effects)
             return registrationStateChanged(of: user.subscriber, .request, named: user, at: now, into: &effects)
@@ -95,7 +92,8 @@ extension ServingCSCF {
                 ticket: ticket, subscriber: user.subscriber, thirdParty: told,
                 cause: .request(
                     WaitingRequest(
-                        server: arrival.server, source: arrival.flow, change: change, user: user, request: pool.store(request.bytes),
+                        server: arrival.server, source: arrival.flow, change: change, user: user,
+                        ownFields: UInt32(response.ownFields - start), tag: response.tag, request: pool.store(request.bytes),
                         answer: pool.store(effects.wire.bytes.bytes(from: start, count: end - start))))))
         effects.wire.bytes.truncate(to: start)
     }
@@ -106,9 +104,17 @@ extension ServingCSCF {
     /// - Parameter change: what the request has changed; nil: nothing.
     private mutating func appendRegistered(
         _ user: IdentityReference, _ proof: DigestProof?, _ change: RegistrationChange?, _ arrival: Arrival, _ request: borrowing Message,
+        at now: Now, into effects: inout Effects
+    ) -> OwnResponse {
+        let response = beginAnswer(arrival, request, 200, into: &effects)
+        appendRegisteredFields(user, proof, change, arrival, request, at: now, into: &effects.wire.bytes)
+        return response
+    }
+
+    private mutating func appendRegisteredFields(
+        _ user: IdentityReference, _ proof: DigestProof?, _ change: RegistrationChange?, _ arrival: Arrival, _ request: borrowing Message,
         at now: Now, into bytes: inout OctetBuffer
     ) {
-        bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
         appendContacts(of: user, request, at: now, into: &bytes)
         if let change {
             if change.removed > 0 { registrar.appendRemovedContacts(into: &bytes) }

@@ -32,6 +32,9 @@ struct WaitingRequest: BitwiseCopyable {
     var source: Flow
     var change: RegistrationChange
     var user: IdentityReference
+    /// Where in the answer what it takes over from its request ends, and the tag there.
+    var ownFields: UInt32
+    var tag: UInt64
     /// The REGISTER and the 200 that will answer it.
     var request: PacketID
     var answer: PacketID
@@ -168,7 +171,8 @@ extension ServingCSCF {
             let start = effects.wire.bytes.count
             effects.wire.bytes.append(pool.bytes(waiter.answer))
             release(waiter)
-            transactions.respond(waiter.server, 200, from: start, at: now.monotonic, into: &effects.wire)
+            let response = OwnResponse(start: start, ownFields: start + Int(waiter.ownFields), tag: waiter.tag)
+            transactions.respond(waiter.server, 200, response, at: now.monotonic, into: &effects.wire)
         }
         sendThirdParty(told, at: now, into: &effects)
         registrationStateChanged(of: waiter.user.subscriber, .request, named: waiter.user, at: now, into: &effects)

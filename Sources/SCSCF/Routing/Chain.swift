@@ -39,11 +39,10 @@ extension ServingCSCF {
         case .refused(let status, let reason):
             answer(arrival, request, status, warning: reason, at: now, into: &effects)
         case .challenge(let isStale):
-            let start = effects.wire.bytes.count
-            effects.wire.bytes.appendResponse(407, to: request, arrival.essentials, from: arrival.flow.remote, toTag: random.next())
+            let response = beginAnswer(arrival, request, 407, into: &effects)
             digest.appendChallenge(.proxyAuthenticate, isStale: isStale, at: now.monotonic, into: &effects.wire.bytes)
             effects.wire.bytes.appendEmptyBody()
-            transactions.respond(arrival.server, 407, from: start, at: now.monotonic, into: &effects.wire)
+            transactions.respond(arrival.server, 407, response, at: now.monotonic, into: &effects.wire)
         case .elsewhere(let shard):
             relay(nil, .belief, Sender(reason: .foreignNetwork), arrival, request, to: shard, at: now, into: &effects)
         case .undecided:

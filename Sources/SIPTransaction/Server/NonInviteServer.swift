@@ -34,6 +34,7 @@ extension TransactionLayer {
         setDeadline(id, now + timers.delayBefore100)
     }
 
+    /// - Parameter start: where begins what is kept of the response.
     mutating func nonInviteServerResponded(_ id: SlotID, _ status: UInt16, from start: Int, _ now: Instant, _ wire: borrowing Wire) {
         guard status >= 200 else {
             slab[id.index].state = .proceeding

@@ -13,7 +13,7 @@ extension TransactionLayer {
         let key = serverKey(request, essentials, as: request.method == .ack ? .invite : request.method)
         if let index = serverKeys[key] {
             let id = slab.id(of: index)
-            return request.method == .ack ? acknowledgementReceived(id, now) : retransmissionReceived(id, &wire)
+            return request.method == .ack ? acknowledgementReceived(id, now) : retransmissionReceived(id, request, essentials, flow, &wire)
         }
         if request.method == .ack { return .acknowledgement }
         let cancelled = request.method == .cancel ? cancelledTransaction(request, essentials) : nil
@@ -46,6 +46,23 @@ extension TransactionLayer {
     ///
     /// - Parameter start: where the response begins in `wire.bytes`; it is the last thing written there.
     public mutating func respond(_ id: SlotID, _ status: UInt16, from start: Int, at now: Instant, into wire: inout Wire) {
+        respond(id, status, from: start, keeping: start, at: now, into: &wire)
+    }
+
+    /// The same for a response of ours, which begins with what it takes over from its request. To a request other than INVITE
+    /// only what follows is kept: the rest is written anew when the request comes again, for it has it with it. A transaction
+    /// that lingers holds half as much so, and nearly all its cost is that memory which was never touched before.
+    ///
+    /// - Parameter response: as it stands in `wire.bytes`; it is the last thing written there.
+    public mutating func respond(_ id: SlotID, _ status: UInt16, _ response: OwnResponse, at now: Instant, into wire: inout Wire) {
+        // Of a tag of another making nobody would know any more what it was.
+        let isShort = slab.contains(id) && slab[id.index].kind == .nonInviteServer && response.tag == tag(of: id) && status >= 200
+        respond(id, status, from: response.start, keeping: isShort ? response.ownFields : response.start, at: now, into: &wire)
+    }
+
+    private mutating func respond(
+        _ id: SlotID, _ status: UInt16, from start: Int, keeping keptStart: Int, at now: Instant, into wire: inout Wire
+    ) {
         guard slab.contains(id) else { return respondForeign(id, status, from: start, into: &wire) }
         let transaction = slab[id.index]
         guard acceptsResponse(transaction, status) else { return wire.bytes.truncate(to: start) }
@@ -56,7 +73,8 @@ extension TransactionLayer {
         if transaction.kind == .inviteServer {
             inviteServerResponded(id, status, from: start, now, wire)
         } else {
-            nonInviteServerResponded(id, status, from: start, now, wire)
+            slab[id.index].keepsOwnFields = keptStart > start
+            nonInviteServerResponded(id, status, from: keptStart, now, wire)
         }
     }
 
@@ -70,6 +88,11 @@ extension TransactionLayer {
     /// The To tag of the last response that a server transaction has sent and keeps; empty: there is none.
     public func lastTag(of id: SlotID) -> [UInt8] {
         guard slab.contains(id), slab[id.index].lastStatus > 100, !slab[id.index].packet.isNone else { return [] }
+        if slab[id.index].keepsOwnFields, let tag = tag(of: id) {
+            var text = OctetBuffer(capacity: 16)
+            text.appendHex(tag)
+            return [UInt8](text.bytes)
+        }
         let octets = pool.bytes(slab[id.index].packet)
         var scanner = MessageScanner()
         guard case .message = scanner.scan(octets) else { return [] }
@@ -123,12 +146,24 @@ extension TransactionLayer {
         return hasher.finish()
     }
 
-    private mutating func retransmissionReceived(_ id: SlotID, _ wire: inout Wire) -> RequestOutcome {
+    private mutating func retransmissionReceived(
+        _ id: SlotID, _ request: borrowing Message, _ essentials: Essentials, _ flow: Flow, _ wire: inout Wire
+    ) -> RequestOutcome {
         let transaction = slab[id.index]
         switch (transaction.kind, transaction.state) {
         case (_, .proceeding), (_, .completed):
             // Before a first response there is nothing to send again.
-            if transaction.lastStatus != 0 { sendAgain(id, status: transaction.lastStatus, &wire) }
+            guard transaction.lastStatus != 0 else { break }
+            guard transaction.keepsOwnFields, let tag = tag(of: id) else {
+                sendAgain(id, status: transaction.lastStatus, &wire)
+                break
+            }
+            let start = wire.bytes.count
+            wire.bytes.appendResponse(transaction.lastStatus, to: request, essentials, from: flow.remote, toTag: tag)
+            wire.bytes.append(pool.bytes(transaction.packet))
+            wire.transmit(
+                from: start, over: transaction.flow, transaction: id.rawValue, method: transaction.method.rawValue,
+                status: transaction.lastStatus, mayOvertake: true)
         case (_, .trying), (_, .confirmed), (_, .accepted), (_, .reserved):
             break
         }
