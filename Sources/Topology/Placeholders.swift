@@ -11,10 +11,12 @@ public struct PlaceholderValues: Sendable, Equatable {
     ///   - tcp: the same for `${core.tcp}`, and so on.
     ///   - http: the URL of the control interface, for `${core.http}`.
     ///   - applicationServers: URIs by name, for `${application_servers.NAME.uri}`.
+    ///   - executable: the path of this program, for `${sipcore}`.
     public init(
         udp: String?, tcp: String?, tls: String? = nil, ws: String? = nil, wss: String? = nil, http: String?,
-        applicationServers: [String: String] = [:]
+        applicationServers: [String: String] = [:], executable: String? = nil
     ) {
+        values["sipcore"] = executable
         values["core.udp"] = udp
         values["core.tcp"] = tcp
         values["core.tls"] = tls

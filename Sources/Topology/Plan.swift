@@ -461,6 +461,11 @@ public struct Network: Sendable, Equatable {
     public var domain: String
     public var uri: String
     public var isTrusted: Bool
+    /// What the lab starts in its place; nothing of it is built in.
+    public var launch: Launch = .external
+    public var environment: [String: String] = [:]
+    /// Regular expression on the output that tells readiness of the command.
+    public var readyPattern: String?
     public init(domain: String, uri: String, isTrusted: Bool) {
         self.domain = domain
         self.uri = uri

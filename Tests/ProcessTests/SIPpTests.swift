@@ -21,7 +21,8 @@ import Testing
     ) throws -> Child {
         let remote = "127.0.0.1:\(link?.port ?? (tcp ? core.tcp : core.udp))"
         let command = [
-            try Peer.sipp.path, remote, "-sf", scenarioPath(scenario), "-i", "127.0.0.1", "-p", "\(port)", "-t", tcp ? "t1" : "u1",
+            try Peer.sipp.path, remote, "-sf", scenario.hasPrefix("/") ? scenario : scenarioPath(scenario), "-i", "127.0.0.1", "-p",
+            "\(port)", "-t", tcp ? "t1" : "u1",
             "-m", "\(count)", "-r", "100", "-nostdin", "-timeout", "30s", "-timeout_error", "-trace_err", "-error_file",
             "\(folder.path)/\(name).faults",
         ]
@@ -137,6 +138,49 @@ import Testing
         try await expectSuccess(of: alice, named: "alice")
         try await expectSuccess(of: bob, named: "bob")
         try await core.stop()
+    }
+
+    /// The scenario with other words in it.
+    private func scenario(_ name: String, _ changes: [(String, String)]) throws -> String {
+        var text = try scenarioText(name)
+        for (old, new) in changes {
+            #expect(text.contains(old))
+            text = text.replacing(old, with: new)
+        }
+        return try folder.write("changed-\(name)", text)
+    }
+
+    @Test(arguments: [1, 3])
+    func `calls go from one network to another`(shards: Int) async throws {
+        let ports = try freePorts(5)
+        func core(_ domain: String, at port: UInt16, beside other: String, at otherPort: UInt16, _ subscribers: String) async throws
+            -> RunningCore
+        {
+            try await RunningCore(
+                in: folder, named: domain, port: port, authentication: "digest", domain: domain, settings: "  shards: \(shards)",
+                subscribers: subscribers, sections: "networks: {\(other): {uri: \"sip:127.0.0.1:\(otherPort)\", trusted: true}}")
+        }
+        let home1 = try await core("home1.test", at: ports[0], beside: "home2.test", at: ports[1], "      alice: {password: wonderland}")
+        let home2 = try await core("home2.test", at: ports[1], beside: "home1.test", at: ports[0], "      bob: {password: builder}")
+        try await register([("alice", "wonderland")], contact: ports[2], from: ports[2], at: home1)
+        let registration = try scenario("register.xml", [("home1.test", "home2.test")])
+        let fields = try folder.write(
+            "bob.csv", "SEQUENTIAL\nbob;[authentication username=bob@home2.test password=builder]\n")
+        let registered = try sipp(
+            registration, named: "register-bob", port: ports[3], core: home2, count: 1,
+            ["-inf", fields, "-key", "contact_port", "\(ports[3])"])
+        try await expectSuccess(of: registered, named: "register-bob")
+        let bob = try sipp("call-at-bob.xml", named: "bob", port: ports[3], core: home2, count: 20)
+        #expect(await eventually { isBound(ports[3]) })
+        let calls = try scenario("call-from-alice.xml", [("bob@home1.test", "bob@home2.test")])
+        let alice = try sipp(calls, named: "alice", port: ports[4], core: home1, count: 20)
+        try await expectSuccess(of: alice, named: "alice")
+        try await expectSuccess(of: bob, named: "bob")
+        // Both stay in the path: what belongs to the call goes by both.
+        let messages = try await http("GET", "/api/messages?method=BYE", port: home2.http)
+        #expect(messages.status == 200 && messages.body.contains("BYE"))
+        try await home1.stop()
+        try await home2.stop()
     }
 
     /// SIPp believes itself in a trusted network: it registers nobody and names the address of the other SIPp.

@@ -6,7 +6,10 @@ import Testing
 @Suite struct TopologyTests {
     @Test func `the files as they are pass the check`() async throws {
         let folder = try TemporaryFolder()
-        let files = ["im-settings.yaml", "im-offline.yaml", "minimal.yaml", "sim.yaml"].map(shippedTopologyPath)
+        let files = [
+            "im-settings.yaml", "im-offline.yaml", "minimal.yaml", "sim.yaml", "two-servers.yaml", "hss-profile.yaml", "two-networks.yaml",
+            "two-networks-home2.yaml",
+        ].map(shippedTopologyPath)
         let (status, check) = try await run([sipcore, "check", "--strict"] + files, named: "check", in: folder)
         #expect(status == 0)
         #expect(check.output == "")
@@ -44,6 +47,23 @@ import Testing
         #expect(text.contains("shards: \(shards)"))
         let (status, lab) = try await run([sipcore, "lab", try folder.write(name, text), "--scenarios"], named: "lab", in: folder)
         #expect(status == 0, "\(lab.output)\n\(lab.errors)")
+    }
+
+    /// Files that name one another's ports get the same ones.
+    @Test(arguments: [["two-servers.yaml"], ["hss-profile.yaml", "hss-profile.xml"], ["two-networks.yaml", "two-networks-home2.yaml"]])
+    func `the scenarios of what belongs together pass`(names: [String]) async throws {
+        let folder = try TemporaryFolder()
+        let texts = try names.map(shippedTopology)
+        let written = Set(texts.flatMap { $0.matches(of: /127\.0\.0\.1:\d+/).map { String($0.output) } }).sorted()
+        let ports = try freePorts(written.count)
+        for (name, text) in zip(names, texts) {
+            let changed = text.replacing(/127\.0\.0\.1:\d+/) { "127.0.0.1:\(ports[written.firstIndex(of: String($0.output))!])" }
+            _ = try folder.write(name, changed)
+        }
+        let (status, lab) = try await run([sipcore, "lab", "\(folder.path)/\(names[0])", "--scenarios"], named: "lab", in: folder)
+        #expect(status == 0, "\(lab.output)\n\(lab.errors)")
+        let scenarios = texts[0].matches(of: /(?m)^  ([^ #\n][^\n]*):$/).map(\.1).filter { lab.output.contains("passed: \($0)") }
+        #expect(!scenarios.isEmpty && lab.output.contains("\(scenarios.count) of \(scenarios.count) scenarios passed"))
     }
 
     @Test func `the least topology serves until it is told to end`() async throws {

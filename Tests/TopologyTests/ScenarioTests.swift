@@ -125,6 +125,24 @@ import Topology
             ])
     }
 
+    @Test func aNetworkMayBeStartedByTheLab() throws {
+        func network(_ section: String) -> String { withBase("networks:\n  home2.test: {uri: 'sip:127.0.0.1:6060'\(section)}\n") }
+        let text = network(", command: ['${sipcore}', core, b.yaml], env: {A: '${core.http}'}, ready: 'x+'")
+        let started = try #require(read(text + "scenarios: {s: [{stop: home2.test}, {start: home2.test}]}\n").topology?.networks.first)
+        #expect(started.launch == .command(["${sipcore}", "core", "b.yaml"]) && started.environment == ["A": "${core.http}"])
+        #expect(started.readyPattern == "x+")
+        #expect(read(network("")).topology?.networks.first?.launch == .external)
+        #expect(
+            faults(network(", ready: x")) == [
+                "12:43: error: 'ready' belongs to a program of your own; write 'command: [PROGRAM, ARGUMENT, ...]' too, or leave it out"
+            ])
+        #expect(faults(network(", command: ['${sipcor}']")).first?.contains("write '${sipcore}'") == true)
+        #expect(
+            faults(network("") + "scenarios: {s: [{stop: home2.test}]}\n") == [
+                "13:24: error: the lab does not start 'home2.test'; write 'run' or 'command' for it, or another node"
+            ])
+    }
+
     @Test func placeholdersAreCheckedAndFilledIn() throws {
         func command(_ arguments: String) -> String {
             withBase("").replacing("{command: [./client]}", with: "{command: [x, \(arguments)], env: {A: \"${core.tcp}\"}}")
@@ -132,7 +150,9 @@ import Topology
         let right = command(#""${core.udp}", "${core.http}", "${application_servers.im.uri}", "${subscriber.private_identity}", "${x""#)
         let topology = try #require(read(right).topology)
         guard case .command(let arguments) = topology.clients[1].launch else { return #expect(Bool(false)) }
-        let values = PlaceholderValues(udp: "127.0.0.1:5060", tcp: nil, http: "http://127.0.0.1:1", applicationServers: ["im": "sip:im"])
+        let values = PlaceholderValues(
+            udp: "127.0.0.1:5060", tcp: nil, http: "http://127.0.0.1:1", applicationServers: ["im": "sip:im"], executable: "/bin/sipcore")
+        #expect(try values.fill("${sipcore} x") == "/bin/sipcore x")
         let filled = try arguments.map { try values.with(topology.subscribers[1], named: "bob").fill($0) }
         #expect(filled == ["x", "127.0.0.1:5060", "http://127.0.0.1:1", "sip:im", "bob@home1.test", "${x"])
         #expect(throws: UnknownPlaceholder(name: "core.tcp")) { try values.fill("a ${core.tcp}") }
@@ -144,7 +164,7 @@ import Topology
                     "10:37: error: no application server is called 'mi'; write 'im'",
                     "10:70: error: of an application server '${application_servers.im}' gives nothing; write ${application_servers.im.uri}",
                     "10:99: error: a subscriber has no 'nam' to fill in; write '${subscriber.name}'",
-                    "10:120: error: nothing is known as '${nothing}'; write one of ${core.udp}, ${core.tcp}, ${core.tls}, ${core.ws}, ${core.wss}, ${core.http}, ${application_servers.NAME.uri}, ${subscriber.name}, ${subscriber.private_identity}, ${subscriber.public_identity}, ${subscriber.password}",
+                    "10:120: error: nothing is known as '${nothing}'; write one of ${core.udp}, ${core.tcp}, ${core.tls}, ${core.ws}, ${core.wss}, ${core.http}, ${application_servers.NAME.uri}, ${sipcore}, ${subscriber.name}, ${subscriber.private_identity}, ${subscriber.public_identity}, ${subscriber.password}",
                 ])
         let server =
             "domain: a.test\ncore: {listen: ['udp://127.0.0.1:1']}\napplication_servers: {a: {uri: 'sip:127.0.0.1:2', command: [x, '${subscriber.name}', '${core.tcp}']}}"

@@ -56,10 +56,12 @@ import Topology
         #expect(choices.first?["enum"] as? [String] == ["ims", "rfc3261"])
     }
 
-    @Test(arguments: ["im-settings", "im-offline", "minimal", "sim"]) func topologiesThatComeAlongAreRight(name: String) throws {
+    @Test(arguments: ["im-settings", "im-offline", "minimal", "sim", "two-servers", "two-networks", "two-networks-home2"])
+    func topologiesThatComeAlongAreRight(name: String) throws {
         let folder = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "../../topologies")
         let text = try String(contentsOf: folder.appending(path: "\(name).yaml"), encoding: .utf8)
         let result = Topology.load(file: "topologies/\(name).yaml", text: text, in: surroundings())
-        #expect(result.faults.map(\.description) == [] && result.topology?.domain == "home1.test")
+        #expect(
+            result.faults.map(\.description) == [] && result.topology?.domain == (name.hasSuffix("home2") ? "home2.test" : "home1.test"))
     }
 }

@@ -60,6 +60,9 @@ extension ResolvedTopology {
         for server in topology.applicationServers {
             if let plan = try serverPlan(server, options) { plans.append(plan) }
         }
+        for network in topology.networks {
+            if let plan = try networkPlan(network, options) { plans.append(plan) }
+        }
         for client in topology.clients {
             if let plan = try clientPlan(client, options) { plans.append(plan) }
         }
@@ -102,8 +105,14 @@ extension ResolvedTopology {
             return builtIn(server.name, .server, arguments, options)
         case .command(let command):
             let readiness = server.readyPattern.map(Readiness.output) ?? .readyLineOrAnswer(uri: server.uri)
-            return try own(server.name, .server, command, server.environment, readiness)
+            return try own(server.name, .server, command, server.environment, readiness, options)
         }
+    }
+
+    private func networkPlan(_ network: Network, _ options: BuiltInOptions) throws(PlanFailure) -> NodePlan? {
+        guard case .command(let command) = network.launch else { return nil }
+        let readiness = network.readyPattern.map(Readiness.output) ?? .readyLineOrAnswer(uri: network.uri)
+        return try own(network.domain, .server, command, network.environment, readiness, options)
     }
 
     private func clientPlan(_ client: Client, _ options: BuiltInOptions) throws(PlanFailure) -> NodePlan? {
@@ -128,7 +137,7 @@ extension ResolvedTopology {
             return builtIn(client.name, .client, arguments, options)
         case .command(let command):
             let readiness = client.readyPattern.map(Readiness.output) ?? .running
-            return try own(client.name, .client, command, client.environment, readiness)
+            return try own(client.name, .client, command, client.environment, readiness, options)
         }
     }
 
@@ -139,9 +148,10 @@ extension ResolvedTopology {
     }
 
     private func own(
-        _ name: String, _ role: NodeRole, _ command: [String], _ environment: [String: String], _ readiness: Readiness
+        _ name: String, _ role: NodeRole, _ command: [String], _ environment: [String: String], _ readiness: Readiness,
+        _ options: BuiltInOptions
     ) throws(PlanFailure) -> NodePlan {
-        let values = placeholders(forClient: role == .client ? name : nil)
+        let values = placeholders(forClient: role == .client ? name : nil, options)
         var process = ProcessSpec(node: name, arguments: [], folder: topology.folder)
         do throws(UnknownPlaceholder) {
             for argument in command { process.arguments.append(try values.fill(argument)) }
@@ -154,11 +164,12 @@ extension ResolvedTopology {
     }
 
     /// What `${...}` stands for; `subscriber.*` is known to clients alone.
-    private func placeholders(forClient client: String?) -> PlaceholderValues {
+    private func placeholders(forClient client: String?, _ options: BuiltInOptions) -> PlaceholderValues {
         let values = PlaceholderValues(
             udp: coreAddress(.udp)?.description, tcp: coreAddress(.tcp)?.description, tls: coreAddress(.tls)?.description,
             ws: coreAddress(.ws)?.description, wss: coreAddress(.wss)?.description, http: "http://\(coreHTTP)",
-            applicationServers: Dictionary(topology.applicationServers.map { ($0.name, $0.uri) }) { first, _ in first })
+            applicationServers: Dictionary(topology.applicationServers.map { ($0.name, $0.uri) }) { first, _ in first },
+            executable: options.executable)
         guard let client, let subscriber = subscriber(named: client) else { return values }
         return values.with(subscriber, named: client)
     }

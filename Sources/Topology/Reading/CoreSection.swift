@@ -153,11 +153,16 @@ extension Reader {
             if domain == topology.domain {
                 error(entry.position, "'\(entry.key)' is the home network itself; write another domain, or leave it out")
             }
-            guard let network = Codec<Node>.object(NetworkKeys.shape).read(entry.value) else { continue }
-            if let uri = network[NetworkKeys.uri], let value = network[node: NetworkKeys.uri] {
+            guard let section = Codec<Node>.object(NetworkKeys.shape).read(entry.value) else { continue }
+            if let uri = section[NetworkKeys.uri], let value = section[node: NetworkKeys.uri] {
                 checkServer(uri, at: value.position, isStartedByLab: false)
-                topology.networks.append(Network(domain: domain, uri: uri.text, isTrusted: network[NetworkKeys.trusted] ?? false))
+                var network = Network(domain: domain, uri: uri.text, isTrusted: section[NetworkKeys.trusted] ?? false)
+                network.launch = launch(section, run: nil)
+                network.environment = environment(section)
+                network.readyPattern = expression(LaunchKeys.ready, in: section)
+                topology.networks.append(network)
             }
+            checkPlaceholders(in: section, client: nil)
         }
     }
 

@@ -1,4 +1,4 @@
-// The sections `application_servers` and `clients`: the nodes of a lab and how each is started.
+// The sections `application_servers` and `clients`, and what they share with `networks`: the nodes of a lab and how each is started.
 
 extension Reader {
     mutating func readServers(_ node: Node?) {
@@ -49,7 +49,7 @@ extension Reader {
     /// Names of subscribers to suggest: of a range, its first.
     var subscriberNames: [String] { topology.subscribers.map { $0.name.name($0.name.range?.lowerBound ?? 0) } }
 
-    private mutating func launch(_ section: Node, run: String?) -> Launch {
+    mutating func launch(_ section: Node, run: String?) -> Launch {
         if let entry = section.entry(LaunchKeys.command.name), section.entry(ServerKeys.run.name) != nil {
             error(entry.position, "'command' and 'run' exclude each other; write one of them")
         }
@@ -66,13 +66,13 @@ extension Reader {
         return section[LaunchKeys.command].map(Launch.command) ?? .external
     }
 
-    private func environment(_ section: Node) -> [String: String] {
+    func environment(_ section: Node) -> [String: String] {
         var environment: [String: String] = [:]
         for entry in section[LaunchKeys.environment]?.entries ?? [] { environment[entry.key] = Codec<String>.text.read(entry.value) }
         return environment
     }
 
-    private mutating func checkPlaceholders(in section: Node, client: String?) {
+    mutating func checkPlaceholders(in section: Node, client: String?) {
         let values = (section[node: LaunchKeys.command]?.elements ?? []) + (section[LaunchKeys.environment]?.entries.map(\.value) ?? [])
         for value in values {
             guard let text = value.text else { continue }
@@ -90,7 +90,7 @@ extension Reader {
             return isThere
                 ? nil : "the core has no listener for \(written); add one such as \(transport.rawValue)://127.0.0.1:\(port) to core.listen"
         }
-        if name == "core.http" { return nil }
+        if name == "core.http" || name == "sipcore" { return nil }
         let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         if parts[0] == "application_servers", parts.count >= 2 {
             let server = parts[1...].dropLast(parts.last == "uri" && parts.count > 2 ? 1 : 0).joined(separator: ".")
@@ -108,7 +108,7 @@ extension Reader {
             return nil
         }
         let known =
-            TransportName.allCases.map { "core.\($0.rawValue)" } + ["core.http", "application_servers.NAME.uri"]
+            TransportName.allCases.map { "core.\($0.rawValue)" } + ["core.http", "application_servers.NAME.uri", "sipcore"]
             + Placeholders.subscriberFields.map { "subscriber.\($0)" }
         return "nothing is known as '\(written)'; \(Suggestion.advice(for: written, among: known.map { "${\($0)}" }, otherwise: ""))"
     }

@@ -67,11 +67,13 @@ extension Reader {
     private mutating func startedNode(_ node: Node) -> String? {
         guard let name = node.text else { return nil }
         if name == "core" { return name }
-        let launches = topology.applicationServers.map { ($0.name, $0.launch) } + topology.clients.map { ($0.name, $0.launch) }
+        let launches =
+            topology.applicationServers.map { ($0.name, $0.launch) } + topology.networks.map { ($0.domain, $0.launch) }
+            + topology.clients.map { ($0.name, $0.launch) }
         guard let launch = launches.first(where: { $0.0 == name })?.1 else {
             error(
                 node.position,
-                unknown("node of the lab", name, among: ["core"] + launches.map(\.0), section: "application_servers or clients"))
+                unknown("node of the lab", name, among: ["core"] + launches.map(\.0), section: "application_servers, networks or clients"))
             return nil
         }
         if launch == .external {

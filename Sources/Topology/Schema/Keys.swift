@@ -336,7 +336,8 @@ enum NetworkKeys {
     static let uri = Key("uri", .serverURI, required: true, "Where requests for the domain go, such as sip:127.0.0.1:6060.")
     static let trusted = Key("trusted", .bool, "Its identity headers are believed.")
 
-    static let shape = ObjectShape(what: "a network", keys: [uri.any, trusted.any])
+    static let shape = ObjectShape(
+        what: "a network", keys: [uri.any, trusted.any, LaunchKeys.command.any, LaunchKeys.environment.any, LaunchKeys.ready.any])
 }
 
 enum ClientKeys {

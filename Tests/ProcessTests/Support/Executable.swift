@@ -53,6 +53,8 @@ func shippedTopologyPath(_ name: String) -> String {
     tests.deletingLastPathComponent().deletingLastPathComponent().appending(path: "topologies/\(name)").path
 }
 
+func scenarioText(_ name: String) throws -> String { try String(contentsOfFile: scenarioPath(name), encoding: .utf8) }
+
 func scenarioPath(_ name: String) -> String { tests.appending(path: "Scenarios/\(name)").path }
 
 /// Polls until it holds. The bound is for failures alone: no test passes for having waited.

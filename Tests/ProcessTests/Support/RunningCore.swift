@@ -17,14 +17,16 @@ final class RunningCore: Sendable {
     ///   - port: its port of UDP and TCP; 0: any.
     ///   - tls: whether it listens with TLS too.
     ///   - settings: further lines of `core:`, each with its indentation.
+    ///   - sections: further sections.
     init(
         in folder: TemporaryFolder, named name: String = "core", port: UInt16 = 0, authentication: String = "none",
-        tls isSecure: Bool = false, settings: String = "", subscribers: String = twoSubscribers
+        tls isSecure: Bool = false, domain: String = "home1.test", settings: String = "", subscribers: String = twoSubscribers,
+        sections: String = ""
     ) async throws {
         let topology = try folder.write(
             "\(name).yaml",
             """
-            domain: home1.test
+            domain: \(domain)
             core:
               listen: [udp://127.0.0.1:\(port), tcp://127.0.0.1:\(port)\(isSecure ? ", tls://127.0.0.1:0" : "")]
               http: 127.0.0.1:0
@@ -32,7 +34,7 @@ final class RunningCore: Sendable {
             \(settings)
             subscribers:
             \(subscribers)
-
+            \(sections)
             """)
         process = try Child([sipcore, "core", topology, "--ready-file", "\(folder.path)/\(name).ready"], named: name, in: folder)
         let ready = try await process.ready()
