@@ -56,6 +56,9 @@ public struct ServingCSCFConfiguration: Sendable {
     public var chargingFunctions: [UInt8] = []
     /// How often UEs shall keep their flows alive, in seconds (RFC 5626 §4.4); 0: they are not told.
     public var flowTimer: UInt32 = 120
+    /// How long a flow may be silent whose UE was told to keep it alive: Flow-Timer and half of it again (RFC 5626 §4.4); nil:
+    /// UEs are not told.
+    public var patienceWithFlows: TimeSpan? { flowTimer > 0 ? .milliseconds(Int(flowTimer) * 1500) : nil }
     /// How subscriptions to registration state are served.
     public var registrationEvents = RegistrationEventSettings()
     /// Whether changes of registrations are stored, so that what depends on one waits for its commit.

@@ -151,7 +151,11 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         swap(&scanner, &self.scanner)
     }
 
-    public func needs(_ flow: Flow) -> Bool { registrar.subscriberCount(on: flow) > 0 }
+    public func patience(with flow: Flow) -> TimeSpan? {
+        guard registrar.subscriberCount(on: flow) > 0 else { return nil }
+        guard let patience = configuration.patienceWithFlows, registrar.isKeptAliveByUser(flow) else { return .forever }
+        return patience
+    }
 
     public mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects) {
         // Bindings outlive their connection: the user may come back, and others are reached by their Contact.

@@ -168,8 +168,8 @@ public protocol SansIONode: ~Copyable {
     mutating func receive(_ octets: RawSpan, over flow: Flow, at now: Now, into effects: inout Effects)
     /// A stream ended, whoever closed it.
     mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects)
-    /// Whether a stream that has been silent for long is still of use, as to reach whoever registered on it.
-    func needs(_ flow: Flow) -> Bool
+    /// How long a stream may be silent that is of use here, as to reach whoever registered on it; nil: it is of none.
+    func patience(with flow: Flow) -> TimeSpan?
     /// A message of this transaction could not be sent over this flow: refused, unreachable or over the transport's limit.
     mutating func transmissionFailed(_ transaction: UInt64, over flow: Flow, at now: Now, into effects: inout Effects)
     /// The changes up to and with this ticket are durable, or, if not, all changes not yet reported are lost.
@@ -186,7 +186,7 @@ public protocol SansIONode: ~Copyable {
 
 extension SansIONode where Self: ~Copyable {
     /// Whoever is to be reached listens, or opens a stream anew.
-    public func needs(_ flow: Flow) -> Bool { false }
+    public func patience(with flow: Flow) -> TimeSpan? { nil }
 
     /// A node that is never parted has nobody to hand anything over.
     public mutating func handedOver(_ handOver: HandOver, _ octets: RawSpan, at now: Now, into effects: inout Effects) {

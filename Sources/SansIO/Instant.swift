@@ -29,6 +29,8 @@ public struct TimeSpan: BitwiseCopyable, Hashable, Comparable, Sendable {
     @inlinable public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
     public static let zero = TimeSpan(nanoseconds: 0)
+    /// Longer than anything takes.
+    public static let forever = TimeSpan(nanoseconds: .max)
     @inlinable public static func milliseconds(_ n: Int) -> TimeSpan {
         let (product, overflow) = Int64(n).multipliedReportingOverflow(by: 1_000_000)
         return TimeSpan(nanoseconds: overflow ? .max : product)

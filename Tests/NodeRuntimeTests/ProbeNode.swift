@@ -5,7 +5,7 @@ import SansIO
 
 /// A core that does what its messages say, and remembers what happened to it. A message is a header, a blank line and
 /// words: `echo TEXT` is answered with TEXT, `close` closes the stream, `alias PORT HOST` has the peer reached by it, `stay` keeps it
-/// though it is silent, other words are only remembered.
+/// though it is silent, `stay a while` does so for a second, other words are only remembered.
 struct ProbeNode: SansIONode, ~Copyable {
     enum Event: Hashable, Sendable {
         case received(String, Flow)
@@ -20,6 +20,8 @@ struct ProbeNode: SansIONode, ~Copyable {
     var events: [Event] = []
     var deadline: Instant?
     var needed: Set<UInt32> = []
+    /// Streams that may be silent for a second.
+    var limited: Set<UInt32> = []
 
     mutating func receive(_ octets: RawSpan, over flow: Flow, at now: Now, into effects: inout Effects) {
         let text = String(octets: octets)
@@ -28,6 +30,7 @@ struct ProbeNode: SansIONode, ~Copyable {
         if command.hasPrefix("echo ") { send(String(command.dropFirst(5)), over: flow, into: &effects) }
         if command == "close" { effects.wire.close(connection: flow.connection) }
         if command == "stay" { needed.insert(flow.connection) }
+        if command == "stay a while" { limited.insert(flow.connection) }
         let words = command.split(separator: " ")
         if words.count == 3, words[0] == "alias", let port = UInt16(words[1]) {
             effects.wire.alias(flow, port: port, host: Array(words[2].utf8).span.bytes)
@@ -41,7 +44,10 @@ struct ProbeNode: SansIONode, ~Copyable {
         effects.wire.transmit(from: start, over: flow, transaction: transaction, method: 3)
     }
 
-    func needs(_ flow: Flow) -> Bool { needed.contains(flow.connection) }
+    func patience(with flow: Flow) -> TimeSpan? {
+        if needed.contains(flow.connection) { return .forever }
+        return limited.contains(flow.connection) ? .seconds(1) : nil
+    }
 
     mutating func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects) { events.append(.closed(flow)) }
 

@@ -100,6 +100,28 @@ import Testing
         await shard.stop()
     }
 
+    /// The node's patience with a stream may be over later, or sooner, than that with one that is of no use.
+    @Test(arguments: [20, 100_000])
+    func aSilentStreamStaysAsLongAsTheNodeHasPatience(idle: Int) async throws {
+        let shard = try startProbe(
+            [.tcp],
+            configuration {
+                $0.idle = .milliseconds(idle)
+                $0.question = .milliseconds(50)
+            })
+        let limited = try #require(TestSocket.stream(to: shard.listeners[0].local))
+        limited.write(request("stay a while"))
+        // What keeps a stream alive is worth as much as a message: all in all this takes longer than the patience lasts.
+        for _ in 0..<4 {
+            try await Task.sleep(for: .milliseconds(300))
+            limited.write("\r\n\r\n")
+            #expect(limited.read(2) == "\r\n")
+        }
+        #expect(limited.read() == "")
+        _ = try await shard.until { $1.ended(.idle) == 1 && $1.streamsOpen == 0 }
+        await shard.stop()
+    }
+
     @Test func thereAreOnlySoManyStreams() async throws {
         let shard = try startProbe([.tcp], configuration { $0.connections = 2 })
         let first = try #require(TestSocket.stream(to: shard.listeners[0].local))

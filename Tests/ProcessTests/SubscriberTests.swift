@@ -165,6 +165,41 @@ import Testing
         try await core.stop()
     }
 
+    @Test func `a user is told not to come back for a while`() async throws {
+        let core = try await core()
+        let peer = try DatagramPeer(to: port)
+        let (alice, contact) = ("<sip:alice@home1.test>", "<sip:alice@127.0.0.1:\(peer.port)>")
+        let register = SIPRequest(
+            method: "REGISTER", uri: "sip:home1.test", from: alice, to: alice, contact: contact, port: peer.port)
+        #expect(try await peer.answer(to: register).status == 200)
+        #expect(try await hears(of: "alice", expires: 3600))
+        let subscribe = SIPRequest(
+            method: "SUBSCRIBE", uri: "sip:alice@home1.test", from: alice, contact: contact, port: peer.port,
+            headers: ["Event: reg", "Expires: 600"])
+        #expect(try await peer.answer(to: subscribe).status == 200)
+        let path = "/api/registrations/sip:alice@home1.test?event=probation"
+        let refused = try await http("DELETE", path, port: core.http)
+        #expect(refused.status == 400 && refused.body.contains(#""field":"retry_after""#), "\(refused.body)")
+        #expect(try await http("DELETE", path + "&retry_after=300", port: core.http).status == 204)
+        #expect(try await hears(of: "alice", expires: 0))
+        var last = ""
+        let isTold = await eventually {
+            while let text = peer.received() {
+                guard text.hasPrefix("NOTIFY") else { continue }
+                last = text
+                let fields = text.split(separator: "\r\n").filter { line in
+                    ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].contains { line.hasPrefix($0) }
+                }
+                peer.send(Array(("SIP/2.0 200 OK\r\n" + fields.joined(separator: "\r\n") + "\r\nContent-Length: 0\r\n\r\n").utf8))
+            }
+            return last.contains("\r\nSubscription-State: terminated;reason=probation;retry-after=300\r\n")
+        }
+        #expect(isTold && last.contains("event=\"probation\" retry-after=\"300\""), "\(last)")
+        let counter = "sipcore_third_party_registers_by_type_total{application_server=\"im\",registration_type=\"deregistration\""
+        #expect(try await metric(counter + ",result=\"accepted\"}", port: core.http) == 1)
+        try await core.stop()
+    }
+
     private struct Shortened: Decodable {
         let contacts: [Contact]
         struct Contact: Decodable { let expires: Int }

@@ -42,7 +42,7 @@ extension ShardLoop where Node: ~Copyable {
                 counters.count(reason)
                 dropLog.note(reason, flow.remote, at: now.monotonic)
             case .silent(let flow):
-                judgeSilence(of: flow)
+                judgeSilence(of: flow, nil)
             case .ended(let flow, let reason):
                 end(flow, reason)
             case .failed(let failure):
@@ -62,12 +62,12 @@ extension ShardLoop where Node: ~Copyable {
         node.receive(message, over: flow, at: now, into: &effects)
     }
 
-    /// A stream that any of the shards needs stays: each is asked in turn.
-    private mutating func judgeSilence(of flow: Flow) {
-        let isNeeded = node.needs(flow)
-        let others = wiring.hub.mailboxes.dropFirst(wiring.number + 1)
-        if !isNeeded, let next = others.first, next.post({ $0.judgeSilence(of: flow) }) { return }
-        streamBatch.verdicts.append(SilenceVerdict(connection: flow.connection, isNeeded: isNeeded))
+    /// Each shard is asked in turn; the most patient one decides.
+    private mutating func judgeSilence(of flow: Flow, _ others: TimeSpan?) {
+        let patience = [others, node.patience(with: flow)].compactMap { $0 }.max()
+        let next = wiring.hub.mailboxes.dropFirst(wiring.number + 1).first
+        if let next, next.post({ $0.judgeSilence(of: flow, patience) }) { return }
+        streamBatch.verdicts.append(SilenceVerdict(connection: flow.connection, patience: patience))
     }
 
     private mutating func end(_ flow: Flow, _ reason: StreamEnding) {

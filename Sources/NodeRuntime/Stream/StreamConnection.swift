@@ -37,8 +37,9 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
     private let begin = NIODeadline.now()
     private var closeDeadline = NIODeadline.distantFuture
     private var lastActivity = NIODeadline.now()
-    /// Whether the node was asked if it needs the stream, which has been silent for long.
+    /// Whether the node is being asked how long the stream may be silent, and when it was asked last.
     private var isJudged = false
+    private var lastQuestion = NIODeadline.now()
     private var partSince: NIODeadline?
 
     init(_ flow: Flow, isOpenedByUs: Bool, driver: StreamDriver) {
@@ -234,19 +235,18 @@ final class StreamConnection: ChannelDuplexHandler, @unchecked Sendable {
         }
         if let partSince, now - partSince >= .nanoseconds(driver.limits.messageCompletion.nanoseconds) {
             end(.messageTimeout)
-        } else if isSilent(at: now), !isJudged {
+        } else if !isJudged, now - max(lastActivity, lastQuestion) >= .nanoseconds(driver.limits.silenceBeforeQuestion.nanoseconds) {
             isJudged = true
+            lastQuestion = now
             driver.tell(.silent(flow))
         }
     }
 
-    private func isSilent(at now: NIODeadline) -> Bool { now - lastActivity >= .nanoseconds(driver.limits.idle.nanoseconds) }
-
-    /// The node has said whether it needs the stream.
-    func silenceJudged(isNeeded: Bool) {
+    /// The node has said how long the stream may be silent; nil: it is of no use.
+    func silenceJudged(patience: TimeSpan?) {
         isJudged = false
-        guard ending == nil, isSilent(at: .now()) else { return }
-        if isNeeded { lastActivity = .now() } else { end(.idle) }
+        let patience = patience ?? driver.limits.idle
+        if ending == nil, NIODeadline.now() - lastActivity >= .nanoseconds(patience.nanoseconds) { end(.idle) }
     }
 
     /// Whether the peer showed a certificate of this host, a name or an address. That it is believed TLS has seen to.

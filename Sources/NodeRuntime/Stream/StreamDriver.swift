@@ -253,7 +253,7 @@ extension StreamDriver {
         for connection in touched { connection.flush() }
         for number in batch.closings { connections[number]?.end(.closedByCore) }
         for alias in batch.aliases { take(alias, batch.octets.span.bytes.part(alias.start, alias.count)) }
-        for verdict in batch.verdicts { connections[verdict.connection]?.silenceJudged(isNeeded: verdict.isNeeded) }
+        for verdict in batch.verdicts { connections[verdict.connection]?.silenceJudged(patience: verdict.patience) }
     }
 
     /// Has a peer's address reached by its stream from now on, if it is the peer's: with TLS its certificate says so (RFC
@@ -446,7 +446,7 @@ extension StreamDriver {
     private func scheduleSweep() {
         guard !isSweepScheduled, !(connections.isEmpty && leaving.isEmpty) else { return }
         isSweepScheduled = true
-        let shortest = min(limits.idle, limits.messageCompletion, limits.handshake)
+        let shortest = min(limits.silenceBeforeQuestion, limits.messageCompletion, limits.handshake)
         let interval = min(max(shortest / 4, .milliseconds(1)), .seconds(1))
         loop.scheduleTask(in: .nanoseconds(interval.nanoseconds)) {
             self.isSweepScheduled = false

@@ -40,10 +40,11 @@ struct StreamBatch: Sendable {
     var isEmpty: Bool { transmissions.isEmpty && closings.isEmpty && aliases.isEmpty && verdicts.isEmpty }
 }
 
-/// Whether a node needs a stream on which nothing came or went for long.
+/// How long a stream may be silent on which nothing came or went for long.
 struct SilenceVerdict: Sendable {
     var connection: UInt32
-    var isNeeded: Bool
+    /// nil: as one that is of no use.
+    var patience: TimeSpan?
 }
 
 /// What happened on streams, in order.
@@ -56,7 +57,7 @@ struct StreamReport: Sendable {
         case receivedUnframed(Flow, start: Int, count: Int)
         /// A peer's stream was closed before anything was read.
         case refused(Flow, StreamEnding)
-        /// A stream has been silent for so long that it is to be closed, unless the node needs it.
+        /// A stream has been silent for so long that it is to be closed, unless the node has more patience.
         case silent(Flow)
         /// A stream ended.
         case ended(Flow, StreamEnding)

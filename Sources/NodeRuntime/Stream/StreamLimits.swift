@@ -6,9 +6,11 @@ public struct StreamLimits: Hashable, Sendable {
     public var connections = 10_000
     /// The same for those from one address.
     public var connectionsPerPeer = 5_000
-    /// How long a stream may be silent both ways. One that the node needs then, as for a registration, stays for as long
-    /// again; that its peer is still there the system finds out (TCP keep-alive).
+    /// How long a stream may be silent both ways that is of no use to the node. One that is, as for a registration, stays for
+    /// as long as the node has patience; that its peer is still there the system finds out (TCP keep-alive).
     public var idle = TimeSpan.seconds(180)
+    /// After how long a silence the node is asked for its patience, and again while the silence lasts; nil: as `idle`.
+    public var question: TimeSpan?
     /// How long a message may take from its first octet to its last.
     public var messageCompletion = TimeSpan.seconds(30)
     /// How long opening a stream may take.
@@ -23,4 +25,6 @@ public struct StreamLimits: Hashable, Sendable {
     public var outboundOctets = 1 << 20
 
     public init() {}
+
+    var silenceBeforeQuestion: TimeSpan { min(question ?? idle, idle) }
 }

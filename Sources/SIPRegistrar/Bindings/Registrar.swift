@@ -73,6 +73,19 @@ public struct Registrar: ~Copyable {
         return use.subscribers == 1 ? use.combined : nil
     }
 
+    /// Whether the flow is one subscriber's who has to keep it alive: each contact on it is a flow of RFC 5626, and no proxy
+    /// stands in between.
+    public func isKeptAliveByUser(_ flow: Flow) -> Bool {
+        guard let subscriber = soleSubscriber(on: flow) else { return false }
+        var index = first[subscriber]
+        while index != .max {
+            let binding = bindings[index]
+            if binding.flow.isSame(as: flow), binding.text.regID == 0 || binding.text.path > 0 { return false }
+            index = binding.next
+        }
+        return true
+    }
+
     /// Calls `body` with each binding of a subscriber, in the order in which they were first made.
     public func forEachBinding(of subscriber: UInt32, _ body: (BindingView) -> Void) {
         var index = first[subscriber]

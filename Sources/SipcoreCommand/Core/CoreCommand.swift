@@ -134,6 +134,7 @@ struct CoreProcess {
         settings.webSocketOrigins = topology.core.webSocketOrigins
         settings.segmentsDatagrams = topology.core.udpSegmentation
         settings.names = NameService(topology.core.dns)
+        settings.streamLimits.question = planned.patienceWithFlows
         do throws(SystemFailure) {
             shards = try ShardGroup(topology.core.shards, on: bound, settings) { place in
                 var mine = planned

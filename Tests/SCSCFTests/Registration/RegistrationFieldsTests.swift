@@ -30,6 +30,26 @@ import Testing
         #expect(silent.register(.carol, contact: Self.flow, [("Supported", "outbound")]).has("Flow-Timer") == false)
     }
 
+    /// Flow-Timer and half of it again is the patience with a stream (RFC 5626 §4.4); with others it has no end.
+    @Test(arguments: [0, 10, 120] as [UInt32])
+    func aFlowThatItsUserHasToKeepIsGivenUpInTime(flowTimer: UInt32) {
+        let rig = CoreRig { $0.flowTimer = flowTimer }
+        func patience() -> TimeSpan? {
+            rig.onEachShard { core, _, _ in core.patience(with: Peer.aliceStream.flow) }.compactMap { $0 }.max()
+        }
+        let outbound = [("Supported", "outbound, path")]
+        let contact = "<sip:alice@127.0.0.1:40001;transport=tcp>;+sip.instance=\"<urn:uuid:1>\";reg-id=1"
+        #expect(patience() == nil)
+        #expect(rig.register(.aliceStream, contact: contact, outbound)["Require"] == "outbound")
+        #expect(patience() == (flowTimer == 0 ? .forever : .seconds(Int(flowTimer) * 3 / 2)))
+        rig.register(.aliceStream, contact: contact, outbound + [("Path", "<sip:edge.home1.test;lr;ob>")])
+        #expect(patience() == .forever)
+        rig.register(.aliceStream, expires: 0, contact: "*")
+        #expect(patience() == nil)
+        rig.register(.aliceStream)
+        #expect(patience() == .forever)
+    }
+
     @Test func theChargingVectorComesBackWithUsAsItsEnd() {
         let rig = CoreRig()
         let vector = "icid-value=\"abc\";icid-generated-at=192.0.2.1;orig-ioi=\"Type 1visited.test\""

@@ -26,6 +26,22 @@ import Testing
         #expect(rig.soleSubscriber(on: .tcp(2)) == 7)
     }
 
+    @Test func `knows which flows their users keep alive`() {
+        let contact = "Contact: <sip:a@h.test>;+sip.instance=\"<urn:1>\";reg-id=1"
+        let rig = RegistrarRig()
+        #expect(!rig.isKeptAliveByUser(.tcp(1)))
+        rig.register([contact, "Supported: outbound"], over: .tcp(1))
+        #expect(rig.isKeptAliveByUser(.tcp(1)))
+        rig.register([contact, "Supported: outbound"], subscriber: 8, over: .tcp(1))
+        #expect(!rig.isKeptAliveByUser(.tcp(1)))
+        // Not one that a proxy keeps, and not one on which a contact knows nothing of flows.
+        rig.register([contact, "Supported: outbound, path", "Path: <sip:edge.test;lr;ob>"], subscriber: 9, over: .tcp(2))
+        rig.register(["Contact: <sip:a@h.test>"], subscriber: 10, over: .tcp(3))
+        #expect(!rig.isKeptAliveByUser(.tcp(2)) && !rig.isKeptAliveByUser(.tcp(3)))
+        rig.register([contact, "Supported: outbound"], cseq: 2, subscriber: 10, over: .tcp(4))
+        #expect(rig.isKeptAliveByUser(.tcp(4)) && !rig.isKeptAliveByUser(.tcp(3)))
+    }
+
     @Test func `does not take two streams yet to be opened for the same`() {
         let rig = RegistrarRig()
         rig.register(["Contact: <sip:a@h.test>"], over: .tcp(0))

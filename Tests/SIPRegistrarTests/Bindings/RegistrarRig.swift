@@ -54,6 +54,7 @@ final class RegistrarRig {
 
     func isRegistered(_ subscriber: UInt32 = 7) -> Bool { registrar.isRegistered(subscriber) }
     func soleSubscriber(on flow: Flow) -> UInt32? { registrar.soleSubscriber(on: flow) }
+    func isKeptAliveByUser(_ flow: Flow) -> Bool { registrar.isKeptAliveByUser(flow) }
     func subscriberCount(on flow: Flow) -> Int { registrar.subscriberCount(on: flow) }
     func hasBinding(of subscriber: UInt32 = 7, on flow: Flow) -> Bool { registrar.hasBinding(of: subscriber, on: flow) }
     func longestExpires(of subscriber: UInt32 = 7) -> UInt32 { registrar.longestExpires(of: subscriber, at: now.monotonic) }
