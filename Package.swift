@@ -81,7 +81,9 @@ let package = Package(
                 "CNameService", "CNodeIO", "SansIO", "SIPTrace", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
                 nioWebSocket,
             ]),
-        module("ControlHTTP", ["SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
+        module(
+            "ControlHTTP",
+            ["IMSProfile", "SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
         module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore]),
@@ -140,7 +142,7 @@ let package = Package(
                 "NodeRuntime", "CNodeIO", "SIPTrace", "SansIO", "TortureMessages", logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
                 nioWebSocket,
             ]),
-        tests("ControlHTTPTests", ["ControlHTTP", "SIPTrace", "SIPMessage", "SansIO", logging]),
+        tests("ControlHTTPTests", ["ControlHTTP", "IMSProfile", "SIPTrace", "SIPMessage", "SansIO", logging]),
         tests("LabTests", ["Lab", "SIPTrace", "Topology"]),
     ]
 )

@@ -63,6 +63,10 @@ public struct ServingCSCFConfiguration: Sendable {
     public var registrationEvents = RegistrationEventSettings()
     /// Whether changes of registrations are stored, so that what depends on one waits for its commit.
     public var isPersistent = false
+    /// How many decisions about requests are remembered, so that they can be explained; 0: none. A request may take several.
+    public var decisionsKept = 0
+    /// Whether each decision is told in a notice at debug; then some must be kept.
+    public var logsDecisions = false
     /// The same for all shards of a node.
     public var seed: UInt64 = 0
     /// Which of the node's shards this core is.

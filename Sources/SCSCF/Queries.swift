@@ -82,6 +82,7 @@ extension ServingCSCF {
         thirdPartyKeys.removeAll()
         for index in 0..<heldAnswers.endIndex where heldAnswers.isInUse(index) { forgetHeldAnswer(heldAnswers.id(of: index)) }
         forgetSubscriptions(at: now)
+        decisions.removeAll()
         relays = Relays()
         alternatives = [:]
         transactions.removeAll()

@@ -64,6 +64,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var gruuSecret: (UInt64, UInt64)
     var isGRUUSecretStored = false
     var date = DateField()
+    var decisions: DecisionLog
     /// A run of octets for what is compared and thrown away: canonical identities, passwords.
     var scratch = OctetBuffer(capacity: 512)
     public internal(set) var counters: CoreCounters
@@ -111,6 +112,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             if let location = network.location { locations.addPeer(location, server: -1, isTrusted: network.isTrusted) }
         }
         answered = AnsweredRequests(secret: secret)
+        decisions = DecisionLog(limit: configuration.decisionsKept)
         counters = CoreCounters(applicationServers: configuration.applicationServers.count)
         thirdPartyNumbers = ThirdPartyNumbers(session: random.next())
         aka = AKAAuthenticator(

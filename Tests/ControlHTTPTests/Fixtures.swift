@@ -1,6 +1,7 @@
 import ControlHTTP
 import Dispatch
 import Glibc
+import IMSProfile
 import Logging
 import SIPTrace
 import SansIO
@@ -149,6 +150,19 @@ final class FakeCore: CoreBacking {
             group.addTask { try? await Task.sleep(for: .nanoseconds(patience.nanoseconds)) }
             await group.next()
             group.cancelAll()
+        }
+    }
+
+    func why(_ sequence: UInt64) async throws(WhyFailure) -> Why {
+        switch sequence {
+        case 1:
+            return Why(
+                believedBecause: "it comes on the flow of a registration",
+                served: Why.Part(servedUser: "sip:alice@home1.test", sessionCase: .originatingCDIV, isRegistered: true),
+                others: [], criteria: [], contacts: [Why.Contact(uri: "sip:bob@127.0.0.1:5072", q: 700, score: 250, verdict: "tried")],
+                nextHop: "im", nearestMiss: nil, sentence: "it is \"so\"")
+        case 2: throw .isResponse
+        default: throw .notKept
         }
     }
 

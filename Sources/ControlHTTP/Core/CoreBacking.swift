@@ -18,6 +18,8 @@ public protocol CoreBacking: Sendable {
     /// Returns when there is a message with a number over `sequence`, at once if there is one, or after `patience`; early
     /// too if the task is cancelled.
     func waitForMessages(after sequence: UInt64, for patience: TimeSpan) async
+    /// Why a recorded request went where it went.
+    func why(_ sequence: UInt64) async throws(WhyFailure) -> Why
     /// The name in the topology of the node at the other end; nil: none is known there.
     func nodeName(of message: RecordedMessage) -> String?
     func metrics() async -> [MetricFamily]

@@ -28,6 +28,21 @@ struct CoreInterface: Sendable {
             Route(.get, "/api/messages", parameters: MessageQuery.parameters) { call in
                 try await MessageQuery(call.query).answer(from: backing, for: call)
             },
+            Route(.get, "/api/messages/*/why") { call in
+                guard let sequence = UInt64(call.arguments[0]) else {
+                    throw APIError(.badRequest, "\(call.arguments[0]) is no sequence number; write one of a message", field: "sequence")
+                }
+                do throws(WhyFailure) {
+                    return try await backing.why(sequence).answer
+                } catch {
+                    switch error {
+                    case .notKept:
+                        throw APIError(.notFound, "no message \(sequence) is recorded (any more); see /api/messages for those that are")
+                    case .isResponse:
+                        throw APIError(.conflict, "message \(sequence) is a response; ask why of its request")
+                    }
+                }
+            },
             Route(.get, "/metrics") { _ in
                 Answer(contentType: MetricsText.contentType, body: Array(MetricsText.text(await backing.metrics()).utf8))
             },

@@ -103,7 +103,7 @@ struct CriterionCompiler {
     /// Accept-Contact.
     private mutating func header(_ name: String, _ content: String?) throws(ConditionFault) -> Step {
         var step = Step(test: content == nil ? .header : .headerContent)
-        if name.utf8.contains(where: { CriterionCompiler.metacharacters.contains($0) }) {
+        if CriterionCompiler.isPattern(name) {
             step.test = .headerPattern
             step.nameExpression = try expression(name, ignoringCase: true)
             markKnownNames(&step)
@@ -116,6 +116,9 @@ struct CriterionCompiler {
         if let content { step.expression = try expression(content, ignoringCase: options.headerContentIgnoresCase) }
         return step
     }
+
+    /// Whether a header's name is an expression.
+    static func isPattern(_ name: String) -> Bool { name.utf8.contains { metacharacters.contains($0) } }
 
     private static let metacharacters = Array(#"^.[]$()|*+?{}\"#.utf8)
 

@@ -45,7 +45,7 @@ public struct ServiceProfile: Sendable {
     private let steps: ContiguousArray<Step>
     private let expressions: ContiguousArray<RegularExpression>
     private let texts: [UInt8]
-    private let scopeIsFull: Bool
+    let options: Options
 
     /// Compiles criteria. A broken one is left out and its fault appended; the others are not affected.
     public init(_ declared: [InitialFilterCriterion], options: Options = Options(), faults: inout [CriterionFault]) {
@@ -66,7 +66,7 @@ public struct ServiceProfile: Sendable {
         steps = compiler.steps
         expressions = compiler.expressions
         texts = compiler.texts
-        scopeIsFull = options.requestURIScopeIsFull
+        self.options = options
     }
 
     /// The number of criteria.
@@ -118,10 +118,10 @@ extension ServiceProfile {
 
     /// Host and port of a SIP URI, the number of a tel URI; of other schemes, which have neither, the whole.
     @_lifetime(copy message)
-    private func requestURISubject(_ message: borrowing Message) -> RawSpan {
+    func requestURISubject(_ message: borrowing Message) -> RawSpan {
         let bytes = message.bytes
         let slice = message.shape.requestURI
-        guard !scopeIsFull, let uri = bytes.uri(slice) else { return bytes[slice] }
+        guard !options.requestURIScopeIsFull, let uri = bytes.uri(slice) else { return bytes[slice] }
         switch uri.scheme {
         case .tel: return bytes[uri.user]
         case .sip, .sips:
@@ -185,7 +185,7 @@ extension ServiceProfile {
 
 extension RawSpan {
     /// A copy in which each fold, with the white space around it, is one space (RFC 3261 §7.3.1).
-    fileprivate func unfolded() -> [UInt8] {
+    func unfolded() -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(byteCount)
         var offset = 0

@@ -18,7 +18,11 @@ public struct HTTPCall: Sendable {
     }
 
     /// That no answer came, and why.
-    public struct Failure: Error, CustomStringConvertible { public let description: String }
+    public struct Failure: Error, CustomStringConvertible {
+        public let description: String
+        /// Whether an answer came, but another than was hoped for.
+        public var isRefusal = false
+    }
 
     /// - Parameters:
     ///   - base: of the node, as its ready line has it: `http://127.0.0.1:8080`.

@@ -16,6 +16,11 @@ struct CoreInterface: Sendable {
         return messages.compactMap(RecordedMessage.init)
     }
 
+    /// The decision about a request.
+    func why(_ sequence: Int) async throws(HTTPCall.Failure) -> JSON {
+        try await json("/api/messages/\(sequence)/why", timeoutMilliseconds: 10_000)
+    }
+
     func registrations() async throws(HTTPCall.Failure) -> JSON {
         try await json("/api/registrations", timeoutMilliseconds: 5000)
     }
@@ -38,7 +43,7 @@ private func jsonAnswer(to call: HTTPCall) async throws(HTTPCall.Failure) -> JSO
     let answer = try await call.answer()
     guard answer.status == 200, let json = JSON(answer.body) else {
         let reason = JSON(answer.body)?["error"]?.string.map { ": \($0)" } ?? ""
-        throw HTTPCall.Failure(description: "\(call.base)\(call.target) answered \(answer.status)\(reason)")
+        throw HTTPCall.Failure(description: "\(call.base)\(call.target) answered \(answer.status)\(reason)", isRefusal: true)
     }
     return json
 }

@@ -37,6 +37,7 @@ extension ServingCSCF {
         case .refused(_, _) where watchesOwnAbsence(arrival, request, routes):
             answer(arrival, request, 480, warning: "the user is not registered", at: now, into: &effects)
         case .refused(let status, let reason):
+            logRefusal(request, status, reason, at: now, into: &effects)
             answer(arrival, request, status, warning: reason, at: now, into: &effects)
         case .challenge(let isStale):
             let response = beginAnswer(arrival, request, 407, into: &effects)
@@ -108,7 +109,10 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         let context = contexts[id.index]
-        guard context.profile >= 0 else { return criteriaExhausted(id, arrival, request, routes, at: now, into: &effects) }
+        guard context.profile >= 0 else {
+            noteCriteria(id, arrival, request, from: start, taken: -1, at: now, into: &effects)
+            return criteriaExhausted(id, arrival, request, routes, at: now, into: &effects)
+        }
         let number = Int(context.profile)
         let evaluation = EvaluationContext(sessionCase: context.sessionCase, isRegistered: context.isRegistered)
         var index = start
@@ -130,8 +134,10 @@ extension ServingCSCF {
                 }
             }
             contexts[id.index].criterion = Int16(match)
+            noteCriteria(id, arrival, request, from: start, taken: match, at: now, into: &effects)
             return forwardToServer(route, id, arrival, request, routes, at: now, into: &effects)
         }
+        noteCriteria(id, arrival, request, from: start, taken: -1, at: now, into: &effects)
         criteriaExhausted(id, arrival, request, routes, at: now, into: &effects)
     }
 

@@ -118,6 +118,7 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         close(id)
+        logRefusal(request, status, warning, at: now, into: &effects)
         answer(arrival, request, status, warning: warning, at: now, into: &effects)
     }
 

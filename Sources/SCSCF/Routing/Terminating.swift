@@ -29,6 +29,7 @@ extension ServingCSCF {
             return refuse(id, arrival, request, 404, warning: "the recipient is not provisioned", at: now, into: &effects)
         }
         guard !directory.isBarred(target) else {
+            noteBarred(target, id, arrival, request, at: now)
             return refuse(id, arrival, request, 404, warning: "the recipient is barred", at: now, into: &effects)
         }
         if let shard = otherShard(of: target.subscriber) {
@@ -57,6 +58,7 @@ extension ServingCSCF {
         guard contexts[id.index].isRegistered else {
             return refuse(id, arrival, request, 480, warning: "the recipient is not registered", at: now, into: &effects)
         }
+        noteContacts(id, arrival, request, at: now)
         var instance: [UInt8] = []
         if let uri = arrival.essentials.requestURI, isGRUU(uri, in: request.bytes) {
             guard let named = self.instance(of: uri, in: request.bytes, contexts[id.index].served.subscriber) else {
@@ -85,6 +87,7 @@ extension ServingCSCF {
             branches[branch.index].group = target.group
         }
         contexts[id.index].waitingBranches = Int16(targets.count)
+        logDecision(request, at: now, into: &effects)
         sendWaitingBranches(id, arrival, request, routes, at: now, into: &effects)
     }
 

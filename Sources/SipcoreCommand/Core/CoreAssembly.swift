@@ -223,9 +223,8 @@ struct CoreAssembly {
         options.requestURIScopeIsFull = topology.core.requestURIScopeIsFull
         options.headerContentIgnoresCase = topology.core.headerContentIgnoresCase
         var declared: [InitialFilterCriterion] = []
-        for (place, criterion) in criteria.enumerated() {
-            declared.append(try InitialFilterCriterion(criterion, priority: place, server: server(of: criterion)))
-        }
+        // They are in their order already, which the sort by priority keeps.
+        for criterion in criteria { declared.append(try InitialFilterCriterion(criterion, server: server(of: criterion))) }
         profiles.append(IMSProfile::ServiceProfile(declared, options: options, faults: &faults))
         compiled[criteria] = profiles.count - 1
         return profiles.count - 1
@@ -261,15 +260,15 @@ extension Topology {
 }
 
 extension InitialFilterCriterion {
-    /// From the topology's words. `priority` is the place in the order that the topology has already settled.
-    fileprivate init(_ plan: Topology::FilterCriterion, priority: Int, server: Int) {
+    /// From the topology's words.
+    fileprivate init(_ plan: Topology::FilterCriterion, server: Int) {
         var application = IMSProfile::ApplicationServer(uri: plan.serverURI, index: server)
         application.defaultHandling = plan.sessionTerminatedOnFailure ? .sessionTerminated : .sessionContinued
         application.serviceInfo = plan.serviceInfo
         application.includesRegisterRequest = plan.includeRegisterRequest
         application.includesRegisterResponse = plan.includeRegisterResponse
         self.init(
-            priority: priority, profilePart: plan.profilePart.map { $0 == .registered ? .registered : .unregistered },
+            priority: plan.priority, profilePart: plan.profilePart.map { $0 == .registered ? .registered : .unregistered },
             trigger: plan.trigger.map { trigger in
                 TriggerPoint(
                     isConjunctive: trigger.isConjunctive,

@@ -119,6 +119,9 @@ struct CoreProcess {
         var assembly = CoreAssembly(topology)
         var generator = SystemRandomNumberGenerator()
         var configuration = try assembly.configuration(listeners: bound.listeners, seed: topology.core.seed ?? generator.next())
+        configuration.logsDecisions = logger.logLevel <= .debug
+        // A decision belongs to a message that is recorded; for the log the last ones do.
+        configuration.decisionsKept = max(topology.core.trace, configuration.logsDecisions ? 1024 : 0)
         for fault in assembly.faults { logger.warning("left out: \(fault)") }
         tls = try CoreTLS(topology, listeners: bound.listeners)
         store = try CoreProcess.openStore(topology, logger)

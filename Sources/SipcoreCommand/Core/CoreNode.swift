@@ -12,7 +12,7 @@ import Store
 import Topology
 
 struct CoreNode: CoreBacking {
-    private let shards: ShardGroup<ServingCSCF>
+    let shards: ShardGroup<ServingCSCF>
     private let started = SystemClock.now.monotonic
     /// Names of application servers and networks by their address.
     let names: [Endpoint: String]

@@ -27,6 +27,8 @@ final class CoreRig {
     private(set) var questions: [(shard: Int, question: NameQuestion)] = []
     private(set) var findings: [NameFinding] = []
     private var sent: [Sent] = []
+    /// All messages in and out, where decisions are kept.
+    private(set) var traced: [TracedMessage] = []
     private(set) var notices: [Notice] = []
     /// Addresses that are to be reached by streams of peers: `9 5071 proxy.test`.
     private(set) var aliases: [String] = []
@@ -95,6 +97,7 @@ final class CoreRig {
     func receive(_ text: String, from peer: Peer) { receive(Array(text.utf8), from: peer) }
 
     func receive(_ octets: [UInt8], from peer: Peer) {
+        record(octets, isIncoming: true, peer.name)
         run(on: core.reader()) { $0.receive(octets.span.bytes, over: peer.flow, at: now, into: &$1) }
     }
 
@@ -206,6 +209,7 @@ final class CoreRig {
                 Sent(
                     message: SIPText(String(decoding: octets, as: UTF8.self)), flow: transmission.flow,
                     transaction: transmission.transaction, shard: shard, octets: octets))
+            record(octets, isIncoming: false, fresh.last?.destination ?? "")
         }
         for change in effects.store.changes {
             let key = [UInt8](effects.store.bytes.bytes(from: change.keyStart, count: change.keyCount))
@@ -256,6 +260,31 @@ final class CoreRig {
 
     /// The first of what was sent since the last look, which is all seen.
     func first() -> SIPText { taken().first?.message ?? SIPText("NOTHING was sent\n\n") }
+
+    // MARK: Why
+
+    private func record(_ octets: [UInt8], isIncoming: Bool, _ peer: String) {
+        guard configuration.decisionsKept > 0 else { return }
+        traced.append(
+            TracedMessage(sequence: UInt64(traced.count + 1), time: now.wall, isIncoming: isIncoming, peer: peer, octets: octets))
+    }
+
+    /// Why a message went where it went.
+    ///
+    /// - Parameter sequence: its number in the trace, from 1.
+    func why(_ sequence: Int) throws -> Explanation {
+        let story = try RequestStory(of: UInt64(sequence), in: traced)
+        return Explanation(story, onEachShard { core, _, _ in core.account(of: story) })
+    }
+
+    /// The same of the last request with this method, that came in from a peer or went out to it.
+    func why(_ method: String, from sender: Peer? = nil, to receiver: Peer? = nil) throws -> Explanation {
+        let found = traced.last { message in
+            message.octets.starts(with: (method + " ").utf8) && (sender == nil || message.isIncoming && message.peer == sender?.name)
+                && (receiver == nil || !message.isIncoming && message.peer == receiver?.name)
+        }
+        return try why(Int(found?.sequence ?? 0))
+    }
 
     // MARK: Requests
 

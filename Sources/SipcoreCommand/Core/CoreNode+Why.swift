@@ -1,0 +1,64 @@
+// Why a request went where it went: the trace tells the story, each shard what it decided, and both are put together here.
+
+import ControlHTTP
+import NodeRuntime
+import SCSCF
+import SIPTrace
+import SansIO
+
+extension CoreNode {
+    func why(_ sequence: UInt64) async throws(WhyFailure) -> Why {
+        let story: RequestStory
+        do throws(RequestStory.Failure) {
+            story = try RequestStory(of: sequence, in: await wholeTrace())
+        } catch {
+            switch error {
+            case .notKept: throw .notKept
+            case .isResponse: throw .isResponse
+            }
+        }
+        let accounts = await shards.perform { node, _, _ in node.account(of: story) }
+        return Why(Explanation(story, accounts))
+    }
+
+    /// Messages that are copied on the thread of the core in one go.
+    private static var page: Int { 256 }
+
+    private func wholeTrace() async -> [TracedMessage] {
+        var found: [TracedMessage] = []
+        var newest: UInt64?
+        while true {
+            let page = await recordedMessages(after: found.last?.sequence ?? 0, limit: CoreNode.page)
+            for message in page.messages {
+                found.append(
+                    TracedMessage(
+                        sequence: message.sequence, time: message.time, isIncoming: message.direction == .incoming,
+                        peer: nodeName(of: message) ?? "\(message.transport.name)://\(message.remote.text)", octets: message.octets))
+            }
+            // What arrives meanwhile is passed over, or this would never end.
+            if newest == nil { newest = page.newest }
+            guard !page.messages.isEmpty, let last = found.last, last.sequence < newest ?? 0 else { return found }
+        }
+    }
+}
+
+extension Why {
+    fileprivate init(_ explanation: Explanation) {
+        self.init(
+            believedBecause: explanation.believedBecause, served: explanation.served.map { Part($0) },
+            others: explanation.others.map { Part($0) },
+            criteria: explanation.parts.flatMap { part in
+                part.criteria.map { Criterion(of: Part(part), server: $0.server, verdict: $0.use.rawValue, conditions: $0.verdict) }
+            },
+            contacts: explanation.contacts.map {
+                Contact(uri: $0.uri, q: $0.q, score: Int(($0.score * 1000).rounded()), verdict: $0.use.rawValue)
+            },
+            nextHop: explanation.nextHop, nearestMiss: explanation.nearestMiss, sentence: explanation.sentence)
+    }
+}
+
+extension Why.Part {
+    fileprivate init(_ part: Explanation.Part) {
+        self.init(servedUser: part.servedUser, sessionCase: part.sessionCase, isRegistered: part.isRegistered)
+    }
+}
