@@ -42,7 +42,7 @@ extension SubscriberDirectory {
     /// - Returns: the number that stands for the subscriber from now on, and what is different.
     mutating func replace(_ subscriber: UInt32, by plan: SubscriberPlan) -> (number: UInt32, difference: SubscriberDifference) {
         precondition(plan.range == nil, "ranges are laid out at start")
-        let marks = (templates: templates.count, pieces: pieces.count, text: text.count)
+        let marks = marks
         var layout = layOut(plan)
         layout.base = subscriber
         let old = self.plan(of: subscriber)
@@ -55,9 +55,7 @@ extension SubscriberDirectory {
             compactIfWorthwhile()
             return (subscriber, difference)
         }
-        templates.removeSubrange(marks.templates...)
-        pieces.removeSubrange(marks.pieces...)
-        text.truncate(to: marks.text)
+        takeBack(to: marks)
         guard difference.identities else { return (subscriber, difference) }
         retire(subscriber)
         return (append(plan), difference)
@@ -65,14 +63,30 @@ extension SubscriberDirectory {
 
     /// Whether a plan says that a number has other identities: then `replace` gives it another number.
     mutating func hasOtherIdentities(_ plan: SubscriberPlan, than subscriber: UInt32) -> Bool {
-        let marks = (templates: templates.count, pieces: pieces.count, text: text.count)
+        let marks = marks
         var layout = layOut(plan)
         layout.base = subscriber
         let difference = self.difference(of: layout, from: self.plan(of: subscriber), subscriber)
+        takeBack(to: marks)
+        return difference.identities || specials.identities(of: subscriber) != plan.specialIdentities
+    }
+
+    /// How much is laid out.
+    private struct Marks {
+        var templates: Int
+        var pieces: Int
+        var sims: Int
+        var text: Int
+    }
+
+    private var marks: Marks { Marks(templates: templates.count, pieces: pieces.count, sims: sims.count, text: text.count) }
+
+    /// Forgets what was laid out since.
+    private mutating func takeBack(to marks: Marks) {
         templates.removeSubrange(marks.templates...)
         pieces.removeSubrange(marks.pieces...)
+        sims.removeSubrange(marks.sims...)
         text.truncate(to: marks.text)
-        return difference.identities || specials.identities(of: subscriber) != plan.specialIdentities
     }
 
     /// Lets the identities of a number be found.
