@@ -62,7 +62,7 @@ import Topology
               \(line)
             core: {authentication: none}
             application_servers: {im: {uri: 'sip:127.0.0.1:5080', feature_tags: [+a]}, plain: {uri: 'sip:127.0.0.1:5081'}}
-            service_profiles: {p: {filter_criteria: []}}
+            service_profiles: {p: {filter_criteria: [{priority: 0, application_server: im}]}}
             """
         #expect(faults(text) == [fault])
     }

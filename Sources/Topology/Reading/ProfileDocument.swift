@@ -146,13 +146,16 @@ struct ProfileDocumentReader {
     /// The profile's own criteria and those of shared sets, by priority.
     private mutating func criteria(of profile: XMLElement) -> [FilterCriterion] {
         var criteria: [FilterCriterion] = []
+        var places: [XMLPosition] = []
         for element in children("InitialFilterCriteria", of: profile) {
             do throws(Broken) {
                 criteria.append(try criterion(element))
+                places.append(element.position)
             } catch {
                 warn(error.position, "a criterion is skipped, for \(error.text)")
             }
         }
+        for complaint in CriterionCheck.complaints(criteria) { warn(places[complaint.criterion], complaint.text) }
         for container in children("Extension", of: profile) {
             for set in children("SharedIFCSetID", of: container) {
                 if let number = integer(set), let shared = profiles.first(where: { $0.sharedSet == number }) {

@@ -6,9 +6,13 @@ extension Reader {
         for entry in node?.entries ?? [] {
             guard let section = Codec<Node>.object(ProfileKeys.shape).read(entry.value) else { continue }
             var criteria: [FilterCriterion] = []
+            var nodes: [Node] = []
             for element in section[node: ProfileKeys.filterCriteria]?.elements ?? [] {
-                if let criterion = criterion(element) { criteria.append(criterion) }
+                guard let criterion = criterion(element) else { continue }
+                criteria.append(criterion)
+                nodes.append(element)
             }
+            warn(of: criteria, at: nodes)
             var profile = ServiceProfile(name: entry.key, filterCriteria: FilterCriterion.ordered(criteria))
             profile.sharedSet = section[ProfileKeys.sharedSet]
             if let set = profile.sharedSet, let value = section[node: ProfileKeys.sharedSet],
@@ -17,6 +21,42 @@ extension Reader {
                 error(value.position, "'\(other)' is the shared set \(set) already; write another number")
             }
             topology.serviceProfiles.append(profile)
+        }
+    }
+
+    /// What is odd about criteria that are each in order, at the place of the group or of the criterion.
+    private mutating func warn(of criteria: [FilterCriterion], at nodes: [Node]) {
+        guard !hasErrors else { return }
+        for complaint in CriterionCheck.complaints(criteria) {
+            let node = nodes[complaint.criterion]
+            let trigger = node.entry(CriterionKeys.trigger.name) ?? node.entry(CriterionKeys.triggerDNF.name)
+            let group = complaint.group.flatMap { group in trigger.map { $0.value.elements[group] } }
+            warn((group ?? node).position, complaint.text)
+        }
+    }
+
+    /// Servers that no criterion names: the core sends them nothing. One that is not built in and has no feature tags may be
+    /// there to send requests itself; a profile that nobody has yet may be given to somebody later.
+    mutating func warnOfIdleServers(_ node: Node?) {
+        guard !topology.subscribers.isEmpty, !hasErrors else { return }
+        var idle = Set(topology.applicationServers.map(\.name))
+        for profile in topology.serviceProfiles {
+            for criterion in profile.filterCriteria { criterion.applicationServer.map { _ = idle.remove($0) } }
+        }
+        for subscriber in topology.subscribers {
+            if idle.isEmpty { return }
+            for criterion in subscriber.filterCriteria { criterion.applicationServer.map { _ = idle.remove($0) } }
+            for identity in subscriber.publicIdentities {
+                for criterion in identity.filterCriteria ?? [] { criterion.applicationServer.map { _ = idle.remove($0) } }
+            }
+        }
+        for server in topology.applicationServers where idle.contains(server.name) {
+            if case .builtIn = server.launch {} else if server.featureTags.isEmpty { continue }
+            guard let entry = node?.entry(server.name) else { continue }
+            warn(
+                entry.position,
+                "no criterion names '\(server.name)', so the core sends it nothing; write it under application_servers of those "
+                    + "that it serves, or in their service_profile")
         }
     }
 

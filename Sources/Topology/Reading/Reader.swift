@@ -33,6 +33,9 @@ struct Reader {
 
     mutating func add(_ faults: [Fault]) { documentFaults += faults }
 
+    /// Whether something is wrong already: what then is odd may come of it, and is not looked for.
+    var hasErrors: Bool { faults.contains { $0.severity == .error } || documentFaults.contains { $0.severity == .error } }
+
     /// By line and column; what stands at one place keeps its order.
     var sortedFaults: [Fault] {
         let own = faults.enumerated().sorted { a, b in
@@ -86,6 +89,7 @@ struct Reader {
         readNetworks(root[RootKeys.networks])
         readProfiles(root[RootKeys.profiles])
         if let subscribers { subscribers(&self) } else { readSubscribers(root[RootKeys.subscribers]) }
+        warnOfIdleServers(root[RootKeys.servers])
         readClients(root[RootKeys.clients])
         checkNodeNames(root)
         readLab(root[RootKeys.lab])
