@@ -86,12 +86,25 @@ extension RawSpan {
             _ = body(.isTrue)
             return
         }
-        // Commas in a string's angle brackets separate nothing.
         var rest = unquoted(value)
         while !rest.isEmpty {
-            let item = nextListValue(&rest)
+            let item = nextFeatureValue(&rest)
             if !item.isEmpty && !body(FeatureValue(self, item)) { return }
         }
+    }
+
+    /// Takes a value off the front of a list. Commas in the angle brackets of a string separate nothing; the `<` in a number is
+    /// no bracket.
+    private func nextFeatureValue(_ rest: inout Slice) -> Slice {
+        var end = rest.lower
+        while end < rest.upper, self[end].isLinearWhiteSpace || self[end] == UInt8(ascii: "!") { end += 1 }
+        if end < rest.upper, self[end] == UInt8(ascii: "<") {
+            while end < rest.upper, self[end] != UInt8(ascii: ">") { end += 1 }
+        }
+        while end < rest.upper, self[end] != UInt8(ascii: ",") { end += 1 }
+        let value = trimmed(Slice(rest.lower, end))
+        rest = Slice(min(end + 1, rest.upper), rest.upper)
+        return value
     }
 }
 

@@ -75,6 +75,8 @@ struct CallerPreferencesTests {
         #expect(try rating(";mobility=\"!fixed\"", ["Accept-Contact: *;mobility=\"mobile\";require"]) == kept(1))
         #expect(try rating(";+g.power=\"#>=3\"", ["Accept-Contact: *;+g.power=\"#1:2\";require"]) == discarded)
         #expect(try rating(";+g.power=\"#>=3\"", ["Accept-Contact: *;+g.power=\"#1:2,#=7\";require"]) == kept(1))
+        // The `<` of a number opens no string.
+        #expect(try rating(";+g.power=\"#<=3,#=7\"", ["Accept-Contact: *;+g.power=\"#=7\";require"]) == kept(1))
         let instance = "+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\""
         #expect(try rating(";" + instance, ["Accept-Contact: *;" + instance + ";require;explicit"]) == kept(1))
         #expect(try rating(";" + instance, ["Accept-Contact: *;+sip.instance=\"<urn:uuid:other>\";require"]) == discarded)
