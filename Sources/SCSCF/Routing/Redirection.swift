@@ -23,9 +23,11 @@ extension ServingCSCF {
     /// The most branches of one request, those that redirections add included.
     private static let branchLimit = 20
 
-    /// Whether a redirection may be followed: it came from a contact, or from what one redirected to, and the search is not over.
+    /// Whether a redirection may be followed: it came from a contact, or from what one redirected to, the caller does not forbid
+    /// it (`no-recurse`, RFC 3841 §9.1), and the search is not over.
     func mayFollow(_ id: SlotID, from kind: Branch.Kind) -> Bool {
         guard configuration.followsRedirections, kind == .contact || kind == .redirection else { return false }
+        guard !contexts[id.index].disposition.contains(.noRecurse) else { return false }
         return !contexts[id.index].isCancelled && contexts[id.index].bestStatus < 600
     }
 

@@ -45,6 +45,8 @@ struct RequestContext: BitwiseCopyable {
     /// may be made into at once (RFC 5393 §4.2, §5.3); else 0.
     var loopToken: UInt64 = 0
     var breadth: UInt16 = 0
+    /// What the caller asks of the search for a contact.
+    var disposition: RequestDisposition = []
     /// The best final response so far, and what gave it.
     var best = PacketID.none
     var bestStatus: UInt16 = 0

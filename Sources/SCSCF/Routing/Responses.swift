@@ -101,7 +101,8 @@ extension ServingCSCF {
         guard !contexts[id.index].isSettled else { return }
         contexts[id.index].isSettled = true
         contexts[id.index].waitingBranches = 0
-        if contexts[id.index].pendingBranches > 0 {
+        // Who asks for `no-cancel` ends the others by itself (RFC 3841 §9.1).
+        if contexts[id.index].pendingBranches > 0, !contexts[id.index].disposition.contains(.noCancel) {
             var reason = OctetBuffer(capacity: 64)
             reason.appendReason(200, "Call completed elsewhere")
             cancelPendingBranches(of: id, reason: reason.bytes, at: now, into: &effects)

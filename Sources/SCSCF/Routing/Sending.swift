@@ -89,8 +89,8 @@ extension ServingCSCF {
     enum NextHop {
         /// An application server, with the context whose dialog identifier it sends back.
         case applicationServer(CriterionRoute, SlotID)
-        /// A contact of the served user.
-        case contact
+        /// A contact of the served user, the first to be tried or which of them.
+        case contact(fork: Int)
         /// The next Route value, or the Request-URI.
         case onward(isTrusted: Bool)
     }
@@ -112,6 +112,11 @@ extension ServingCSCF {
         bytes.appendMaxForwards(essentials.maxForwards)
         bytes.appendField(.maxBreadth, decimal: UInt64(context.breadth > 0 ? context.breadth : ForwardedRequest.breadth(of: request)))
         appendIdentities(request, essentials, context, hop, &leftOut, into: &bytes)
+        switch hop {
+        case .contact(let fork): appendHistory(request, essentials, fork: fork, contact: uri, &leftOut, into: &bytes)
+        case .onward(isTrusted: false) where request.has(.historyInfo) && asksToHideHistory(request): leftOut.insert(.historyInfo)
+        case .onward, .applicationServer: break
+        }
         if context.sender.reason == .credentials { leftOut.insert(.proxyAuthorization) }
         bytes.appendFields(of: request, except: leftOut)
         bytes.appendBody(request.body)

@@ -58,6 +58,7 @@ extension ServingCSCF {
         guard contexts[id.index].isRegistered else {
             return refuse(id, arrival, request, 480, warning: "the recipient is not registered", at: now, into: &effects)
         }
+        contexts[id.index].disposition = request.requestDisposition
         noteContacts(id, arrival, request, at: now)
         var instance: [UInt8] = []
         if let uri = arrival.essentials.requestURI, isGRUU(uri, in: request.bytes) {
@@ -134,8 +135,20 @@ extension ServingCSCF {
         }
         guard let flow = found else { return }
         _ = sendBranch(
-            .contact, id, arrival, request, routes, to: .contact, uri: hop.uri.span.bytes, extraRoutes: hop.routes.span.bytes,
+            .contact, id, arrival, request, routes, to: .contact(fork: contactsSentTo(id) + 1), uri: hop.uri.span.bytes,
+            extraRoutes: hop.routes.span.bytes,
             reusing: branch, over: flow, at: now, into: &effects)
+    }
+
+    /// How many of the user's contacts have been sent the request.
+    private func contactsSentTo(_ id: SlotID) -> Int {
+        var count = 0
+        var branch = contexts[id.index].firstBranch
+        while !branch.isNone {
+            if branches[branch.index].kind == .contact, !branches[branch.index].client.isNone { count += 1 }
+            branch = branches[branch.index].next
+        }
+        return count
     }
 
     struct ContactHop {

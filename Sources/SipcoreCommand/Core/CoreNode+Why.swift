@@ -10,7 +10,7 @@ extension CoreNode {
     func why(_ sequence: UInt64) async throws(WhyFailure) -> Why {
         let story: RequestStory
         do throws(RequestStory.Failure) {
-            story = try RequestStory(of: sequence, in: await wholeTrace())
+            story = try RequestStory(of: sequence, in: await digestedTrace())
         } catch {
             switch error {
             case .notKept: throw .notKept
@@ -23,6 +23,14 @@ extension CoreNode {
 
     /// Messages that are copied on the thread of the core in one go.
     private static var page: Int { 256 }
+
+    private func digestedTrace() async -> TraceDigest {
+        let newest = await recordedMessages(after: .max, limit: 0).newest
+        if let known = await lastTrace.digest(newest: newest) { return known }
+        let digest = TraceDigest(await wholeTrace())
+        await lastTrace.keep(digest, newest: newest)
+        return digest
+    }
 
     private func wholeTrace() async -> [TracedMessage] {
         var found: [TracedMessage] = []
@@ -38,6 +46,40 @@ extension CoreNode {
             // What arrives meanwhile is passed over, or this would never end.
             if newest == nil { newest = page.newest }
             guard !page.messages.isEmpty, let last = found.last, last.sequence < newest ?? 0 else { return found }
+        }
+    }
+}
+
+/// A trace that was read a moment ago: `sipcore trace --why` asks for each of its requests.
+actor LastTrace {
+    private static let time = Duration.seconds(5)
+    private var digest: TraceDigest?
+    private var newest: UInt64?
+    private var uses = 0
+
+    /// The trace, if nothing was recorded since it was read.
+    func digest(newest: UInt64?) -> TraceDigest? {
+        guard let digest, newest == self.newest else { return nil }
+        forgetLater()
+        return digest
+    }
+
+    func keep(_ digest: TraceDigest, newest: UInt64?) {
+        self.digest = digest
+        self.newest = newest
+        forgetLater()
+    }
+
+    /// The numbers of messages begin anew.
+    func forget() { digest = nil }
+
+    /// A trace may be 64 MiB: it is not kept for somebody who asks no more.
+    private func forgetLater() {
+        uses += 1
+        let uses = uses
+        Task {
+            try await Task.sleep(for: LastTrace.time)
+            if uses == self.uses { self.digest = nil }
         }
     }
 }

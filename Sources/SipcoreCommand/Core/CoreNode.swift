@@ -16,6 +16,8 @@ struct CoreNode: CoreBacking {
     private let started = SystemClock.now.monotonic
     /// Names of application servers and networks by their address.
     let names: [Endpoint: String]
+    /// The trace as `why` last read it.
+    let lastTrace = LastTrace()
     private let store: Store?
     private let provisioner: Provisioner
     /// The control interfaces of application servers that forget what the core forgets, by name.
@@ -106,6 +108,7 @@ struct CoreNode: CoreBacking {
             _ = await shards.perform { node, now, effects in node.persistAll(at: now, into: &effects) }
         }
         await shards.withTrace { $0.reset() }
+        await lastTrace.forget()
         for (name, address) in builtInServers.sorted(by: { $0.key < $1.key }) { try await ServerControl.reset(name, at: address) }
     }
 

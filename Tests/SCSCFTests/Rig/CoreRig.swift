@@ -273,7 +273,7 @@ final class CoreRig {
     ///
     /// - Parameter sequence: its number in the trace, from 1.
     func why(_ sequence: Int) throws -> Explanation {
-        let story = try RequestStory(of: UInt64(sequence), in: traced)
+        let story = try RequestStory(of: UInt64(sequence), in: TraceDigest(traced))
         return Explanation(story, onEachShard { core, _, _ in core.account(of: story) })
     }
 

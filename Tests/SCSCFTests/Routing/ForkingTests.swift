@@ -65,6 +65,20 @@ import Testing
         #expect(rig.trace() == ["bobDesk ACK"])
     }
 
+    @Test func theOthersAreLeftToWhoAsksForThat() throws {
+        let rig = rig()
+        rig.send("INVITE", toBob, from: .alice, [("Request-Disposition", "no-cancel")])
+        let sent = forked(rig)
+        let (one, other) = (try #require(sent["bob"]), try #require(sent["bobDesk"]))
+        rig.receive(other.response(180), from: .bobDesk)
+        rig.receive(one.response(200, tag: "one"), from: .bob)
+        #expect(rig.trace() == ["alice 180 INVITE", "alice 200 INVITE"])
+        rig.advance(.seconds(5))
+        _ = rig.taken()
+        rig.receive(other.response(200, tag: "two"), from: .bobDesk)
+        #expect(rig.trace() == ["alice 200 INVITE"])
+    }
+
     @Test func eachSuccessOfAnInviteIsPassedOn() throws {
         let rig = rig()
         rig.send("INVITE", toBob, from: .alice)

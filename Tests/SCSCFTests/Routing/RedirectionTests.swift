@@ -40,6 +40,13 @@ import Testing
         #expect(rig.trace() == ["alice 200 MESSAGE"])
     }
 
+    @Test func itIsPassedOnIfTheCallerWantsThat() {
+        let rig = rig()
+        rig.send("MESSAGE", toBob, from: .alice, [("Request-Disposition", "proxy, no-recurse")])
+        rig.receive(rig.next(to: .bob).response(302, [("Contact", elsewhere)]), from: .bob)
+        #expect(rig.next(to: .alice).status == 302)
+    }
+
     @Test func anotherNetworkIsReachedByItsDomain() {
         let rig = rig()
         redirect(rig, 301, "<sip:bob@home2.test>")
