@@ -199,8 +199,8 @@ extension ServingCSCF {
                 uri: request[arrival.essentials.requestURI?.all ?? request.shape.requestURI], reusing: waiting, over: flow, at: now,
                 into: &effects)
         else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
-        // Timer F or B ends the wait at the latest; a shorter patience needs a timer of its own.
-        if contexts[id.index].timer.isNone, route.answerWithin < configuration.timers.patience {
+        // Timer F ends the wait at the latest, but not that for an answer to INVITE: a 100 is enough to stop timer B.
+        if contexts[id.index].timer.isNone, request.method == .invite || route.answerWithin < configuration.timers.patience {
             contexts[id.index].timer = wheel.schedule(at: now.monotonic + route.answerWithin, payload: id.rawValue)
         }
     }
@@ -219,7 +219,8 @@ extension ServingCSCF {
 
     // MARK: The original dialog identifier
 
-    /// `odi_` with the context's slot, its shard's number in it, and a proof that it is ours: nobody can make one up.
+    /// `odi_` with the context's slot, its shard's number in it, and a proof that it is ours: nobody can make one up. It is of one
+    /// criterion: when default handling has gone on without a server, what that server still sends is no part of the chain.
     func appendDialogIdentifier(_ id: SlotID, into bytes: inout OctetBuffer) {
         bytes.append("odi_")
         bytes.appendHex(id.marked(with: place.number).rawValue)
@@ -229,6 +230,7 @@ extension ServingCSCF {
     private func dialogProof(_ id: SlotID) -> UInt64 {
         var hasher = KeyHasher(secret)
         hasher.combine(id.rawValue)
+        hasher.combine(UInt64(truncatingIfNeeded: Int(contexts[id.index].criterion)))
         return hasher.finish().low
     }
 
@@ -236,7 +238,7 @@ extension ServingCSCF {
     private func context(of mark: SIPURI, in bytes: RawSpan) -> SlotID? {
         guard let (marked, proof) = bytes[mark.user].dialogIdentifier, marked.shardMark == place.number else { return nil }
         let id = marked.unmarked
-        return dialogProof(id) == proof && contexts.contains(id) ? id : nil
+        return contexts.contains(id) && dialogProof(id) == proof ? id : nil
     }
 }
 

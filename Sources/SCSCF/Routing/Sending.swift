@@ -166,6 +166,11 @@ extension ServingCSCF {
         case .applicationServer:
             appendServedUser(context, into: &bytes)
             if appendProfileKey(of: context.served, into: &bytes) { leftOut.insert(.pProfileKey) }
+            // §5.4.3.2, §5.4.3.3: those of the home network, in place of what another one has.
+            if !configuration.chargingFunctions.isEmpty {
+                leftOut.insert(.pChargingFunctionAddresses)
+                appendChargingFunctions(into: &bytes)
+            }
         case .contact:
             leftOut = leftOut.union(ServingCSCF.inside)
             leftOut.insert(.pCalledPartyID)

@@ -78,6 +78,21 @@ import Testing
         #expect(rig.thirdParty(0, .accepted) == 5)
     }
 
+    /// TS 24.229 §5.4.3.2: with each request, those of the home network alone.
+    @Test func requestsHaveTheChargingFunctionsToo() {
+        let rig = CoreRig { $0.chargingFunctions = Array("ccf=192.0.2.9".utf8) }.registered(.alice, .bob)
+        rig.send(
+            "MESSAGE", "sip:bob@home1.test", from: .alice,
+            [("Accept-Contact", "*;+g.oma.sip-im"), ("P-Charging-Function-Addresses", "ccf=192.0.2.66")])
+        let request = rig.next(to: .im)
+        #expect(request.all("P-Charging-Function-Addresses") == ["ccf=192.0.2.9"])
+        rig.receive(request.forwarded(by: .im, branch: "i1"), from: .im)
+        let atIM = rig.next(to: .im)
+        #expect(atIM.all("P-Charging-Function-Addresses") == ["ccf=192.0.2.9"])
+        rig.receive(atIM.forwarded(by: .im, branch: "i2"), from: .im)
+        #expect(!rig.next(to: .bob).has("P-Charging-Function-Addresses"))
+    }
+
     @Test func applicationServersHearOfTheChargingFunctions() {
         let rig = CoreRig {
             $0.chargingFunctions = Array("ccf=192.0.2.9".utf8)

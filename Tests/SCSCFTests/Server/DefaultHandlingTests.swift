@@ -68,6 +68,39 @@ import Testing
         #expect(rig.trace() == [])
     }
 
+    /// A 100 says only that the request has come (§5.4.3.2), also where nothing else limits the wait.
+    @Test func a100DoesNotProlongTheWait() {
+        let rig = rig(.sessionContinued, "INVITE")
+        rig.send("INVITE", toBob, from: .alice)
+        rig.receive(rig.next(to: .im).response(100), from: .im)
+        rig.advance(.milliseconds(31_900))
+        #expect(!rig.trace().contains("bob INVITE"))
+        rig.advance(.milliseconds(200))
+        #expect(rig.trace().contains("bob INVITE"))
+    }
+
+    @Test func aServerThatWasGivenUpDoesNotGoOnWithTheChain() throws {
+        let rig = CoreRig {
+            $0.applicationServers[0].answerWithin = .seconds(2)
+            $0.profiles = [
+                L.profile([
+                    L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0),
+                    L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1),
+                ])
+            ]
+        }.registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice)
+        let late = rig.next(to: .im)
+        rig.advance(.seconds(3))
+        let second = try #require(rig.taken().last { $0.destination == "second" && $0.message.isRequest }).message
+        #expect(second.all("Route").last != late.all("Route").last)
+        // What the first one sends now is not taken for what the second one sends back.
+        rig.receive(late.forwarded(by: .im, branch: "i1"), from: .im)
+        #expect(!rig.taken().contains { $0.destination == "bob" })
+        rig.receive(second.forwarded(by: .second, branch: "s1"), from: .second)
+        #expect(rig.trace().contains("bob MESSAGE"))
+    }
+
     @Test func silenceEndsTheSessionIfTheCriterionSaysSo() {
         let invite = rig(.sessionTerminated, within: .seconds(4), "INVITE")
         invite.send("INVITE", toBob, from: .alice)
