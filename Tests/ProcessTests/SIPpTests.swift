@@ -90,17 +90,36 @@ import Testing
     /// SIPp reads the octets of the keys through its template parser, which takes 5B for an opening bracket and 00 for an end.
     @Test(arguments: [false, true])
     func `SIPp registers with AKA`(persistent: Bool) async throws {
+        // It reads on behind the keys in its memory: where a bracket happens to lie there, it says that its scenario is wrong.
+        var attempts = 1
+        while try await !registersWithAKA(persistent: persistent, database: "core\(attempts).sqlite") {
+            try #require(attempts < 4, "SIPp finds fault with its own scenario again and again")
+            attempts += 1
+        }
+    }
+
+    /// - Returns: false if SIPp gave up over its own scenario.
+    private func registersWithAKA(persistent: Bool, database: String) async throws -> Bool {
         let (k, op, amf) = ("8182838485868788898a8b8c8d8e8f91", "c1c2c3c4c5c6c7c8c9cacbcccdcecfd1", "b9b9")
         let core = try await RunningCore(
             // SIPp takes RES for a text that ends at its first octet of zeros: with this seed none of the challenges leads to one.
-            in: folder, authentication: "aka", settings: "  seed: 3" + (persistent ? "\n  database: core.sqlite" : ""),
+            in: folder, authentication: "aka", settings: "  seed: 3" + (persistent ? "\n  database: \(database)" : ""),
             subscribers: "      \"u{0000..0009}\": {aka: {k: \(k), op: \(op), amf: \(amf), sqn: \"0000000000a0\"}}")
         let lines = (0..<10).map { number in
             "u000\(number);[authentication username=u000\(number)@home1.test aka_OP=0x\(op) aka_K=0x\(k) aka_AMF=0x\(amf)]"
         }
         let ports = try freePorts(2)
+        let all = try folder.write("sims.csv", (["SEQUENTIAL"] + lines).joined(separator: "\n") + "\n")
         for _ in 0..<2 {
-            try await register(lines, named: "sims", count: 10, contact: ports[0], from: ports[1], at: core, tcp: false)
+            let sims = try sipp(
+                "register.xml", named: "sims", port: ports[1], core: core, count: 10, ["-inf", all, "-key", "contact_port", "\(ports[0])"])
+            let status = try await sims.end()
+            let faults = folder.read("sims.faults") ?? ""
+            if status != 0, faults.contains("invalid [keyword] in scenario") {
+                try await core.stop()
+                return false
+            }
+            #expect(status == 0, "\(faults)")
         }
         #expect(try await metric("sipcore_registrations", port: core.http) == 10)
         let wrong = lines.map { $0.replacing("aka_K=0x81", with: "aka_K=0x82") }
@@ -109,6 +128,7 @@ import Testing
             "register.xml", named: "wrong", port: ports[1], core: core, count: 1, ["-inf", fields, "-key", "contact_port", "\(ports[0])"])
         #expect(try await stranger.end() != 0)
         try await core.stop()
+        return true
     }
 
     @Test(arguments: [1, 2, 4])

@@ -96,6 +96,12 @@ extension ServingCSCF {
         body.append("<gr:pub-gruu uri=\"")
         body.appendEscaped(octets.span.bytes)
         body.append("\"/>\n")
+        guard let temporary = temporaryGRUU(of: identity, view) else { return }
+        body.append("<gr:temp-gruu uri=\"")
+        body.appendEscaped(temporary.span.bytes)
+        body.append("\"")
+        body.appendAttribute(" first-cseq=\"", UInt64(view.firstSequence))
+        body.append("/>\n")
     }
 }
 

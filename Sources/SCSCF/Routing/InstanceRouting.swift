@@ -28,6 +28,16 @@ extension ServingCSCF {
         return String(octets: gruu.bytes)
     }
 
+    /// The temporary GRUU that a binding's last REGISTER was answered with; those since its first hold too (RFC 5628 §5.2).
+    func temporaryGRUU(of user: IdentityReference, _ binding: borrowing BindingView) -> [UInt8]? {
+        guard binding.instance.byteCount > 0, let named = identityOfGRUUs(of: user) else { return nil }
+        var addressOfRecord = OctetBuffer(capacity: 128)
+        directory.appendPublicIdentity(named, into: &addressOfRecord)
+        var gruu = OctetBuffer(capacity: 128)
+        gruu.appendTemporaryGRUU(of: addressOfRecord.bytes, identity: named.identity, binding, by: gruus)
+        return [UInt8](gruu.bytes)
+    }
+
     private func appendPublicGRUU(of user: IdentityReference, _ instance: RawSpan, into bytes: inout OctetBuffer) {
         var addressOfRecord = OctetBuffer(capacity: 128)
         directory.appendPublicIdentity(user, into: &addressOfRecord)

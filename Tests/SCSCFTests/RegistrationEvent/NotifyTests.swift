@@ -44,6 +44,22 @@ import Testing
         #expect(found.parameters == [["+sip.instance", instance], ["+g.oma.sip-im", ""], ["audio", "\"<&\u{E9}>\""]])
     }
 
+    /// RFC 5628 §5: the public GRUU, and the temporary one of the last answer with the REGISTER since which such ones hold.
+    @Test func theDocumentHasTheGRUUs() throws {
+        let rig = CoreRig.watched()
+        let contact = "<sip:alice@127.0.0.1:5071>;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-aabbccddeeff>\""
+        let answer = rig.register(.alice, contact: contact, [("Supported", "gruu")])
+        let temporary = try #require(answer.parameter("temp-gruu", of: "Contact"))
+        _ = rig.taken()
+        let notify = Watcher(rig).notified()
+        let found = try #require(try RegistrationInfo(notify).registrations.first?.contacts.first)
+        let sequence = try #require(found.attributes["cseq"])
+        #expect(notify.body.contains("<gr:pub-gruu uri=\"sip:alice@home1.test;gr=urn:uuid:00000000-0000-1000-8000-aabbccddeeff\"/>"))
+        #expect(notify.body.contains("<gr:temp-gruu uri=\"\(temporary)\" first-cseq=\"\(sequence)\"/>"))
+        rig.send("MESSAGE", temporary, from: .home2)
+        #expect(rig.trace() == ["alice MESSAGE"])
+    }
+
     @Test func theIdentityRegisteredByIsRegisteredTheOthersAreCreated() throws {
         let rig = CoreRig.watched(.alice)
         var info = try Watcher(rig).told()
