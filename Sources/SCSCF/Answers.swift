@@ -120,7 +120,6 @@ extension ServingCSCF {
         unlessMerged arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects
     ) {
         if isMerged(arrival, request) { return answerMerged(arrival, request, at: now, into: &effects) }
-        noteRegistration(arrival, request, at: now)
         register(arrival, request, at: now, into: &effects)
     }
 

@@ -50,25 +50,27 @@ import Testing
     /// Registers users, each with a contact at one port.
     private func register(
         _ users: [(name: String, password: String)], contact: UInt16, from port: UInt16, at core: RunningCore, over link: LossyLink? = nil,
-        tcp: Bool = false
+        tcp: Bool = false, domain: String = "home1.test"
     ) async throws {
-        let lines = users.map { "\($0.name);[authentication username=\($0.name)@home1.test password=\($0.password)]" }
-        try await register(
-            lines, named: users.first?.name ?? "", count: users.count, contact: contact, from: port, at: core, over: link, tcp: tcp)
+        let lines = users.map { "\($0.name);[authentication username=\($0.name)@\(domain) password=\($0.password)]" }
+        let name = "register-\(users.first?.name ?? "")"
+        let scenario = domain == "home1.test" ? "register.xml" : try scenario("register.xml", [("home1.test", domain)])
+        let client = try registering(lines, by: scenario, named: name, contact: contact, from: port, at: core, over: link, tcp: tcp)
+        try await expectSuccess(of: client, named: name)
     }
 
+    /// Starts the registration of users.
+    ///
     /// - Parameter lines: the fields of each user: its name, and SIPp's words for its credentials.
-    private func register(
-        _ lines: [String], named first: String, count: Int, contact: UInt16, from port: UInt16, at core: RunningCore,
-        over link: LossyLink? = nil, tcp: Bool
-    ) async throws {
-        let name = "register-\(first)"
+    private func registering(
+        _ lines: [String], by scenario: String = "register.xml", named name: String, contact: UInt16, from port: UInt16,
+        at core: RunningCore, over link: LossyLink? = nil, tcp: Bool = false
+    ) throws -> Child {
         let fields = try folder.write("\(name).csv", (["SEQUENTIAL"] + lines).joined(separator: "\n") + "\n")
-        let client = try sipp(
-            "register.xml", named: name, port: port, core: core, over: link, tcp: tcp, count: count,
+        return try sipp(
+            scenario, named: name, port: port, core: core, over: link, tcp: tcp, count: lines.count,
             // Credentials would name where SIPp sends to.
             ["-inf", fields, "-key", "contact_port", "\(contact)"] + (link == nil ? [] : ["-auth_uri", "home1.test"]))
-        try await expectSuccess(of: client, named: name)
     }
 
     @Test(arguments: [false, true], [1, 3])
@@ -109,10 +111,8 @@ import Testing
             "u000\(number);[authentication username=u000\(number)@home1.test aka_OP=0x\(op) aka_K=0x\(k) aka_AMF=0x\(amf)]"
         }
         let ports = try freePorts(2)
-        let all = try folder.write("sims.csv", (["SEQUENTIAL"] + lines).joined(separator: "\n") + "\n")
         for _ in 0..<2 {
-            let sims = try sipp(
-                "register.xml", named: "sims", port: ports[1], core: core, count: 10, ["-inf", all, "-key", "contact_port", "\(ports[0])"])
+            let sims = try registering(lines, named: "sims", contact: ports[0], from: ports[1], at: core)
             let status = try await sims.end()
             let faults = folder.read("sims.faults") ?? ""
             if status != 0, faults.contains("invalid [keyword] in scenario") {
@@ -123,9 +123,7 @@ import Testing
         }
         #expect(try await metric("sipcore_registrations", port: core.http) == 10)
         let wrong = lines.map { $0.replacing("aka_K=0x81", with: "aka_K=0x82") }
-        let fields = try folder.write("wrong.csv", (["SEQUENTIAL"] + wrong).joined(separator: "\n") + "\n")
-        let stranger = try sipp(
-            "register.xml", named: "wrong", port: ports[1], core: core, count: 1, ["-inf", fields, "-key", "contact_port", "\(ports[0])"])
+        let stranger = try registering([wrong[0]], named: "wrong", contact: ports[0], from: ports[1], at: core)
         #expect(try await stranger.end() != 0)
         try await core.stop()
         return true
@@ -183,13 +181,7 @@ import Testing
         let home1 = try await core("home1.test", at: ports[0], beside: "home2.test", at: ports[1], "      alice: {password: wonderland}")
         let home2 = try await core("home2.test", at: ports[1], beside: "home1.test", at: ports[0], "      bob: {password: builder}")
         try await register([("alice", "wonderland")], contact: ports[2], from: ports[2], at: home1)
-        let registration = try scenario("register.xml", [("home1.test", "home2.test")])
-        let fields = try folder.write(
-            "bob.csv", "SEQUENTIAL\nbob;[authentication username=bob@home2.test password=builder]\n")
-        let registered = try sipp(
-            registration, named: "register-bob", port: ports[3], core: home2, count: 1,
-            ["-inf", fields, "-key", "contact_port", "\(ports[3])"])
-        try await expectSuccess(of: registered, named: "register-bob")
+        try await register([("bob", "builder")], contact: ports[3], from: ports[3], at: home2, domain: "home2.test")
         let bob = try sipp("call-at-bob.xml", named: "bob", port: ports[3], core: home2, count: 20)
         #expect(await eventually { isBound(ports[3]) })
         let calls = try scenario("call-from-alice.xml", [("bob@home1.test", "bob@home2.test")])

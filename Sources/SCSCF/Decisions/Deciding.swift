@@ -49,9 +49,10 @@ extension ServingCSCF {
         note(.barred, context, arrival, request, at: now) { _, _ in }
     }
 
-    /// A REGISTER, before anything is done with it: its criteria are those of each service profile of the set.
-    mutating func noteRegistration(_ arrival: Arrival, _ request: borrowing Message, at now: Now) {
-        guard decisions.isKept, let user = identity(of: arrival.essentials.to.uri, in: request.bytes), !user.isSpecial else { return }
+    /// A REGISTER that is believed, before anything is done with it: its criteria are those of each service profile of the set.
+    /// Of others nothing is told.
+    mutating func noteRegistration(of user: IdentityReference, _ arrival: Arrival, _ request: borrowing Message, at now: Now) {
+        guard decisions.isKept else { return }
         var context = RequestContext(
             server: arrival.server, source: arrival.flow, method: request.method, original: .none,
             sender: Sender(reason: .credentials, originator: user, isOriginating: true))

@@ -44,6 +44,7 @@ extension ServingCSCF {
         _ user: IdentityReference, _ device: UInt16, _ proof: DigestProof?, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
         into effects: inout Effects
     ) {
+        noteRegistration(of: user, arrival, request, at: now)
         switch registrar.register(
             request, arrival.essentials, subscriber: user.subscriber, device: device, over: arrival.flow, at: now)
         {

@@ -27,8 +27,12 @@ extension ServingCSCF {
     /// are one group; Request-Disposition may ask for one at a time, all at once, or only the best (RFC 3841 §9.1). Of several
     /// flows of one instance there is the one refreshed last (RFC 5626 §7).
     ///
-    /// - Parameter instance: the only one that is wanted; empty: all.
-    func targets(of subscriber: UInt32, _ instance: [UInt8], for request: borrowing Message) -> [Target] {
+    /// - Parameters:
+    ///   - instance: the only one that is wanted; empty: all.
+    ///   - disposition: the request's.
+    func targets(
+        of subscriber: UInt32, _ instance: [UInt8], for request: borrowing Message, _ disposition: RequestDisposition
+    ) -> [Target] {
         var targets: [Target] = []
         let preferences = CallerPreferences(request)
         registrar.forEachBinding(of: subscriber) { view in
@@ -47,7 +51,6 @@ extension ServingCSCF {
         }
         guard targets.count > 1 else { return targets }
         targets.sort { ($0.q, $0.preference, $0.updated) > ($1.q, $1.preference, $1.updated) }
-        let disposition = request.requestDisposition
         if disposition.contains(.noFork) { return [targets[0]] }
         if targets.count > ServingCSCF.forkLimit { targets.removeLast(targets.count - ServingCSCF.forkLimit) }
         let (isSequential, isParallel) = (disposition.contains(.sequential), disposition.contains(.parallel))

@@ -83,12 +83,6 @@ extension ServingCSCF {
     /// Whether Privacy has `history`, or `header`, which means all that tells of the sender's way (RFC 7044 §10.1, RFC 3323 §4.2).
     func asksToHideHistory(_ request: borrowing Message) -> Bool {
         guard let privacy = request.value(.privacy) else { return false }
-        var found = false
-        let bytes = request.bytes
-        bytes.forEachParameter(in: privacy) { name, _ in
-            found = bytes[name].equalsIgnoringCase("history") || bytes[name].equalsIgnoringCase("header")
-            return !found
-        }
-        return found
+        return request.bytes.parameter("history", in: privacy) != nil || request.bytes.parameter("header", in: privacy) != nil
     }
 }

@@ -183,9 +183,10 @@ extension ServingCSCF {
         }
     }
 
+    /// Whether Privacy, whose words are separated as parameters are, has `id` (RFC 3325 §9.3).
     func asksToHideIdentity(_ request: borrowing Message) -> Bool {
         guard let privacy = request.value(.privacy) else { return false }
-        return request.bytes.asksToHideIdentity(privacy)
+        return request.bytes.parameter("id", in: privacy) != nil
     }
 
     /// The identity, and a second one of the other scheme if the set has one (TS 24.229 §5.4.3.2, RFC 3325 §9.1).
@@ -252,15 +253,5 @@ extension RawSpan {
     var hasLooseRouting: Bool {
         guard let uri = uri(Slice(0, byteCount)) else { return false }
         return parameter("lr", in: uri.parameters) != nil
-    }
-
-    /// Whether a Privacy value, whose parts are separated by semicolons, holds `id` (RFC 3325 §9.3).
-    func asksToHideIdentity(_ value: Slice) -> Bool {
-        var found = false
-        forEachParameter(in: value) { name, _ in
-            found = self[name].equalsIgnoringCase("id")
-            return !found
-        }
-        return found
     }
 }

@@ -58,7 +58,8 @@ extension ServingCSCF {
         guard contexts[id.index].isRegistered else {
             return refuse(id, arrival, request, 480, warning: "the recipient is not registered", at: now, into: &effects)
         }
-        contexts[id.index].disposition = request.requestDisposition
+        let disposition = request.requestDisposition
+        contexts[id.index].disposition = disposition
         noteContacts(id, arrival, request, at: now)
         var instance: [UInt8] = []
         if let uri = arrival.essentials.requestURI, isGRUU(uri, in: request.bytes) {
@@ -69,7 +70,7 @@ extension ServingCSCF {
             }
             instance = named
         }
-        var targets = targets(of: contexts[id.index].served.subscriber, instance, for: request)
+        var targets = targets(of: contexts[id.index].served.subscriber, instance, for: request, disposition)
         if contexts[id.index].isSIPS {
             keepSecure(&targets)
             if targets.isEmpty { return refuseSIPS(id, arrival, request, at: now, into: &effects) }

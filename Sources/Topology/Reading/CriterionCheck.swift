@@ -210,7 +210,7 @@ extension SessionCase {
     }
 
     /// As it is written.
-    fileprivate var word: String {
+    var word: String {
         switch self {
         case .originating: "originating"
         case .terminating: "terminating"

@@ -275,10 +275,10 @@ enum ConditionKeys {
     static let content = Key("content", .expression, "An expression that is searched in the content of the header or of the line.")
     static let sessionCase = Key(
         "session_case",
-        .words([
-            ("originating", SessionCase.originating), ("originating_unregistered", .originatingUnregistered),
-            ("originating_cdiv", .originatingCDIV), ("terminating", .terminating), ("terminating_unregistered", .terminatingUnregistered),
-        ]), "Whom the request serves, and whether that user is registered.")
+        .words(
+            [SessionCase.originating, .originatingUnregistered, .originatingCDIV, .terminating, .terminatingUnregistered].map {
+                ($0.word, $0)
+            }), "Whom the request serves, and whether that user is registered.")
     static let sessionDescription = Key("session_description", .expression, "A type of line of the session description, such as m.")
     static let registrationType = Key(
         "registration_type",
