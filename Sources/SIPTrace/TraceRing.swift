@@ -8,6 +8,39 @@ public enum TraceDirection: UInt8, BitwiseCopyable, Hashable, Sendable {
     case incoming, outgoing
 }
 
+/// What a fault rule did to a message on purpose; what was recorded is the message as it was before.
+public enum TraceMark: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable {
+    /// Nothing.
+    case none
+    /// It went no further.
+    case dropped
+    /// It was held back for a while.
+    case delayed
+    /// It went on more than once.
+    case duplicated
+    /// It was held back until others had passed it.
+    case reordered
+    /// It went no further, and an answer was given in place of the one that it was for.
+    case answered
+    /// Header fields of it were set or removed.
+    case altered
+    /// Octets of it were spoilt.
+    case corrupted
+    /// It went on without its end.
+    case cut
+    /// The stream that it was on was closed.
+    case closed
+
+    /// The word for it in a trace: `dropped`; nil for nothing.
+    public var word: String? { self == .none ? nil : "\(self)" }
+
+    /// The mark of a word.
+    public init?(word: some StringProtocol) {
+        guard let mark = TraceMark.allCases.first(where: { $0.word.map { $0 == word } ?? false }) else { return nil }
+        self = mark
+    }
+}
+
 /// What is kept of a message beside its octets.
 public struct TraceRecord: BitwiseCopyable, Hashable, Sendable {
     /// When it was handed to the core or taken from it.
@@ -23,6 +56,8 @@ public struct TraceRecord: BitwiseCopyable, Hashable, Sendable {
     fileprivate var position: UInt32
     public var direction: TraceDirection
     public var transport: Transport
+    /// What a fault rule did to it.
+    public var mark: TraceMark
 }
 
 /// The last messages of a node, numbered from 1 in the order in which they were recorded.
@@ -79,7 +114,7 @@ public struct TraceRing: ~Copyable, @unchecked Sendable {
 
     /// Records a message that goes over a flow. Octets beyond the first 64 KiB, more than a message can have, are cut off.
     public mutating func record(
-        _ message: RawSpan, _ direction: TraceDirection, over flow: Flow, local: Endpoint, at time: WallTime
+        _ message: RawSpan, _ direction: TraceDirection, over flow: Flow, local: Endpoint, at time: WallTime, mark: TraceMark = .none
     ) {
         guard isRecording else { return }
         let length = min(message.byteCount, 1 << 16)
@@ -94,7 +129,7 @@ public struct TraceRing: ~Copyable, @unchecked Sendable {
         (records + nextRecord).initialize(
             to: TraceRecord(
                 time: time, remote: flow.remote, connection: flow.connection, local: local, count: UInt32(length),
-                position: UInt32(position), direction: direction, transport: flow.transport))
+                position: UInt32(position), direction: direction, transport: flow.transport, mark: mark))
         nextRecord = nextRecord + 1 == messageLimit ? 0 : nextRecord + 1
         nextSequence += 1
     }

@@ -51,15 +51,16 @@ final class FakeCore: CoreBacking {
     static let local = Endpoint(address: .loopback, port: 5060)
 
     func record(
-        _ text: String, _ direction: TraceDirection = .incoming, _ remote: Endpoint = alice, at time: WallTime = WallTime(seconds: 0)
+        _ text: String, _ direction: TraceDirection = .incoming, _ remote: Endpoint = alice, at time: WallTime = WallTime(seconds: 0),
+        mark: TraceMark = .none
     ) {
-        record(Array(text.replacing("\n", with: "\r\n").utf8), direction, remote, at: time)
+        record(Array(text.replacing("\n", with: "\r\n").utf8), direction, remote, at: time, mark: mark)
     }
 
-    func record(_ octets: [UInt8], _ direction: TraceDirection, _ remote: Endpoint, at time: WallTime) {
+    func record(_ octets: [UInt8], _ direction: TraceDirection, _ remote: Endpoint, at time: WallTime, mark: TraceMark = .none) {
         let flow = Flow(transport: .udp, listener: 0, remote: remote)
         let woken = state.withLock { state in
-            state.trace.record(octets.span.bytes, direction, over: flow, local: FakeCore.local, at: time)
+            state.trace.record(octets.span.bytes, direction, over: flow, local: FakeCore.local, at: time, mark: mark)
             defer { state.waiters = [] }
             return state.waiters
         }

@@ -64,6 +64,14 @@ struct MessageTests {
         }
     }
 
+    @Test func aFaultThatBefellAMessageIsTold() async throws {
+        let core = FakeCore()
+        core.record(MessageTests.response(200, "1 REGISTER"), mark: .dropped)
+        try await withServer(.core(core)) { client in
+            #expect(await client.get("/api/messages").text.contains(#""status":200,"fault":"dropped","call_id":"a@b""#))
+        }
+    }
+
     @Test func octetsThatAreNoTextAreBase64() async throws {
         let core = FakeCore()
         let octets = Array("MESSAGE sip:b@h SIP/2.0\r\nQ: \u{1}\u{7f}\r\n\r\n".utf8) + [0xFF, 0x00]

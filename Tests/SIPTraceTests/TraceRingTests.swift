@@ -38,6 +38,18 @@ import Testing
         #expect(kept.records.allSatisfy { $0.connection == 7 && $0.transport == .tcp })
     }
 
+    @Test func keepsWhatAFaultDid() {
+        var ring = TraceRing()
+        for mark in TraceMark.allCases {
+            ring.record(([1] as [UInt8]).span.bytes, .incoming, over: flow, local: local, at: WallTime(microseconds: 5), mark: mark)
+        }
+        let kept = Kept(ring)
+        #expect(kept.records.map(\.mark) == TraceMark.allCases)
+        #expect(TraceMark.allCases.compactMap(\.word) == TraceMark.allCases.dropFirst().map { "\($0)" })
+        #expect(TraceMark.allCases.compactMap { $0.word.flatMap { TraceMark(word: $0) } } == TraceMark.allCases.dropFirst())
+        #expect(TraceMark(word: "none") == nil)
+    }
+
     @Test func whatIsNotKeptIsNil() {
         var ring = TraceRing(messageLimit: 1)
         for i in 1...3 as ClosedRange<UInt8> { record([i], in: &ring) }

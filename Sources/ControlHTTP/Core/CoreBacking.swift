@@ -139,11 +139,13 @@ public struct RecordedMessage: Hashable, Sendable {
     public var remote: Endpoint
     /// The stream's number; 0: a datagram, or a message that opened a stream.
     public var connection: UInt32
+    /// What a fault rule did to it.
+    public var mark: TraceMark
     public var octets: [UInt8]
 
     public init(
         sequence: UInt64, time: WallTime, direction: TraceDirection, transport: Transport, local: Endpoint, remote: Endpoint,
-        connection: UInt32 = 0, octets: [UInt8]
+        connection: UInt32 = 0, mark: TraceMark = .none, octets: [UInt8]
     ) {
         self.sequence = sequence
         self.time = time
@@ -152,6 +154,7 @@ public struct RecordedMessage: Hashable, Sendable {
         self.local = local
         self.remote = remote
         self.connection = connection
+        self.mark = mark
         self.octets = octets
     }
 
@@ -159,7 +162,7 @@ public struct RecordedMessage: Hashable, Sendable {
     public init(_ sequence: UInt64, _ record: TraceRecord, octets: [UInt8]) {
         self.init(
             sequence: sequence, time: record.time, direction: record.direction, transport: record.transport, local: record.local,
-            remote: record.remote, connection: record.connection, octets: octets)
+            remote: record.remote, connection: record.connection, mark: record.mark, octets: octets)
     }
 }
 

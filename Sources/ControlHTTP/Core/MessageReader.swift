@@ -36,6 +36,7 @@ struct MessageReader: ~Copyable {
         json.member("start_line", String(octets: message.bytes[message.startLine]))
         json.member("method", message.methodName.map { String(octets: message.bytes[$0]) })
         if !message.isRequest { json.member("status", message.status) }
+        if let fault = recorded.mark.word { json.member("fault", fault) }
         json.member("call_id", message.value(.callID).map { String(octets: message.bytes[$0]) })
         json.name("headers")
         json.beginArray()
