@@ -66,6 +66,7 @@ let package = Package(
         module("SCSCF", ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile"]),
         module("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
         module("SIPTrace", ["SansIO"]),
+        module("FaultRules", ["SansIO", "SIPMessage", "SIPTrace"]),
         module("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
 
         // Shells: files, sockets, processes, HTTP. They do not import one another.
@@ -78,12 +79,12 @@ let package = Package(
         module(
             "NodeRuntime",
             [
-                "CNameService", "CNodeIO", "SansIO", "SIPTrace", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
+                "CNameService", "CNodeIO", "FaultRules", "SansIO", "SIPTrace", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
                 nioWebSocket,
             ]),
         module(
             "ControlHTTP",
-            ["IMSProfile", "SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
+            ["FaultRules", "IMSProfile", "SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
         module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore]),
@@ -93,7 +94,8 @@ let package = Package(
         module(
             "SipcoreCommand",
             [
-                "CProcess", "ControlHTTP", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver", "LoadGenerator", "NodeRuntime", "SCSCF",
+                "CProcess", "ControlHTTP", "FaultRules", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver", "LoadGenerator",
+                "NodeRuntime", "SCSCF",
                 "SIPMessage", "SIPRegistrar",
                 "SIPTrace", "SIPTransaction", "SansIO", "Store", "Topology", argumentParser, logging,
             ]),
@@ -132,6 +134,7 @@ let package = Package(
         tests("SIPRegistrarTests", ["SansIO", "SIPMessage", "SIPRegistrar", crypto]),
         tests("InstantMessagingTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree", "InstantMessaging"]),
         tests("SIPTraceTests", ["SIPTrace", "SansIO"]),
+        tests("FaultRulesTests", ["FaultRules", "SansIO", "SIPMessage", "SIPTrace"]),
         tests("LoadGeneratorTests", ["LoadGenerator", "SansIO", "SIPMessage"]),
         tests("XMLTreeTests", ["XMLTree"]),
         tests("TopologyTests", ["Topology", "XMLTree"]),
@@ -139,7 +142,8 @@ let package = Package(
         tests(
             "NodeRuntimeTests",
             [
-                "NodeRuntime", "CNodeIO", "SIPTrace", "SansIO", "TortureMessages", logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
+                "NodeRuntime", "CNodeIO", "FaultRules", "SIPTrace", "SansIO", "TortureMessages", logging, nioCore, nioHTTP1, nioPosix,
+                nioSSL, nioTLS,
                 nioWebSocket,
             ]),
         tests("ControlHTTPTests", ["ControlHTTP", "IMSProfile", "SIPTrace", "SIPMessage", "SansIO", logging]),

@@ -251,6 +251,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         return next
     }
 
+    public var unansweredRequests: [UnansweredRequest] { transactions.unansweredRequests }
+
     // MARK: Messages
 
     private mutating func messageReceived(_ message: borrowing Message, over flow: Flow, at now: Now, into effects: inout Effects) {

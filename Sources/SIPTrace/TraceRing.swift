@@ -8,7 +8,8 @@ public enum TraceDirection: UInt8, BitwiseCopyable, Hashable, Sendable {
     case incoming, outgoing
 }
 
-/// What a fault rule did to a message on purpose; what was recorded is the message as it was before.
+/// What a fault rule did to a message on purpose. What is recorded is what went on: what the core was handed, or what was sent
+/// in the end; of a message that went no further, the message itself.
 public enum TraceMark: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable {
     /// Nothing.
     case none

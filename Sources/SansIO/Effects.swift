@@ -94,6 +94,18 @@ public struct Transmission: BitwiseCopyable, Hashable, Sendable {
     public var mayOvertake = false
     /// The shard that sends it, where a shell carries it beyond that.
     public var shard: UInt8 = 0
+
+    public init(
+        start: Int = 0, count: Int, flow: Flow, transaction: UInt64 = 0, method: UInt8 = 0, status: UInt16 = 0, mayOvertake: Bool = false
+    ) {
+        self.start = start
+        self.count = count
+        self.flow = flow
+        self.transaction = transaction
+        self.method = method
+        self.status = status
+        self.mayOvertake = mayOvertake
+    }
 }
 
 /// An address by which a stream's peer may be reached (RFC 5923): its own, at the port at which it listens.
@@ -182,11 +194,16 @@ public protocol SansIONode: ~Copyable {
     mutating func advance(to now: Now, into effects: inout Effects)
     /// When `advance` is wanted next; nil: no timer is set.
     var nextDeadline: Instant? { get }
+    /// Its requests that have no final answer yet. It is asked under a virtual clock only, and may take its time.
+    var unansweredRequests: [UnansweredRequest] { get }
 }
 
 extension SansIONode where Self: ~Copyable {
     /// Whoever is to be reached listens, or opens a stream anew.
     public func patience(with flow: Flow) -> TimeSpan? { nil }
+
+    /// A node that sends no requests waits for none.
+    public var unansweredRequests: [UnansweredRequest] { [] }
 
     /// A node that is never parted has nobody to hand anything over.
     public mutating func handedOver(_ handOver: HandOver, _ octets: RawSpan, at now: Now, into effects: inout Effects) {

@@ -72,7 +72,6 @@ extension Topology {
         guard let root = reader.document(text, of: RootKeys.shape, orElse: "write at least 'domain: home1.test'") else {
             return LoadResult(topology: nil, faults: reader.sortedFaults)
         }
-        reader.refuseUnsupported(root)
         reader.readTopology(root)
         let faults = reader.sortedFaults
         let isRight = !faults.contains { $0.severity == .error }

@@ -18,6 +18,8 @@ public struct Topology: Sendable, Equatable {
     public var clients: [Client]
     public var scenarios: [Scenario]
     public var lab: LabSettings
+    /// Rules of messages that go astray from the start on.
+    public var faults: [FaultPlan] = []
 
     public init(
         file: String, folder: String, domain: String, core: CoreSettings, applicationServers: [ApplicationServer] = [],
@@ -138,6 +140,11 @@ public struct CoreSettings: Sendable, Equatable {
     public var regEvent = RegEventSettings()
     /// Fixes all that is random; nil: from the system.
     public var seed: UInt64?
+    /// Whether time moves only when told to; when it begins, in microseconds since 1970 (1 January 2026), and how many
+    /// milliseconds of real time processes off the clock are waited for.
+    public var clockIsVirtual = false
+    public var clockStart: Int64 = 1_767_225_600_000_000
+    public var clockPatience = 500
     public init() {}
 }
 

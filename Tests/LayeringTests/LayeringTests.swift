@@ -17,6 +17,7 @@ import Testing
         ("XMLTree", []),
         ("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
         ("SIPTrace", ["SansIO"]),
+        ("FaultRules", ["SansIO", "SIPMessage", "SIPTrace"]),
         ("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
     ]
     private static let shells = ["Topology", "Store", "NodeRuntime", "ControlHTTP", "Lab", "LoadDriver"]

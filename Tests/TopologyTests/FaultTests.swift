@@ -264,19 +264,6 @@ import Topology
     }
 
     @Test(arguments: [
-        (
-            "core: {clock: virtual, clock_start: 2026-01-01T00:00:00Z, clock_patience: 500ms}",
-            [
-                "2:15: error: a virtual clock is not supported yet; write 'clock: real', or leave it out",
-                "2:24: error: 'clock_start' belongs to a virtual clock, which is not supported yet; leave it out",
-                "2:59: error: 'clock_patience' belongs to a virtual clock, which is not supported yet; leave it out",
-            ]
-        )
-    ]) func whatTheCoreCannotDoYetIsRefused(line: String, expected: [String]) {
-        #expect(faults("domain: home1.test\n\(line)\n") == expected)
-    }
-
-    @Test(arguments: [
         ("core: {digest_algorithms: [SHA-256, MD5, SHA-256]}", ["2:42: error: 'SHA-256' is offered already; write each algorithm once"]),
         ("core: {digest_qop: [auth, auth]}", ["2:27: error: 'auth' is offered already; write each qop once"]),
         ("core: {digest_qop: [int]}", ["2:21: error: 'int' is not known here; write one of auth, auth-int"]),
@@ -297,11 +284,11 @@ import Topology
         #expect(faults("domain: home1.test\n\(line)\n") == expected)
     }
 
-    @Test func whatIsRefusedIsValidatedFirst() {
+    @Test func allThatIsWrongIsTold() {
         let text = "domain: a.test\ncore: {clock_start: yesterday, tls: {certficate: a}}\nsubscribers: {a: {aka: {k: 00, amf: 80}}}"
         #expect(
             faults(text) == [
-                "2:8: error: 'clock_start' belongs to a virtual clock, which is not supported yet; leave it out",
+                "2:8: warning: 'clock_start' is of a virtual clock, and this one is real; write 'clock: virtual' too, or leave it out",
                 "2:21: error: 'yesterday' is no date and time; write one such as 2026-01-01T00:00:00Z",
                 "2:38: error: unknown key 'certficate' in tls; write 'certificate'",
                 "3:24: error: the operator's code is missing in aka; write 'opc: ...' or 'op: ...', 32 hexadecimal digits",

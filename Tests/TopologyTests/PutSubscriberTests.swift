@@ -17,12 +17,12 @@ import Testing
         try #require(Self.topology).subscriber(named: name, json: json, in: surroundings())
     }
 
-    private func fault(of name: String = "carol", _ json: String) -> SubscriberFault? {
+    private func fault(of name: String = "carol", _ json: String) -> FieldFault? {
         do {
             _ = try put(name, json)
             return nil
         } catch {
-            return error as? SubscriberFault
+            return error as? FieldFault
         }
     }
 
@@ -102,7 +102,7 @@ import Testing
 
     @Test func theEnvironmentIsNotRead() throws {
         let topology = try #require(Self.topology)
-        #expect(throws: SubscriberFault.self) {
+        #expect(throws: FieldFault.self) {
             try topology.subscriber(
                 named: "carol", json: #"{"password":"${env:HOME}"}"#, in: surroundings(environment: ["HOME": "/root"]))
         }

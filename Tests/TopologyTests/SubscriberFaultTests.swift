@@ -2,7 +2,7 @@
 import Testing
 import Topology
 
-@Suite struct SubscriberFaultTests {
+@Suite struct FieldFaultTests {
     @Test(arguments: [
         ("'u{0..9': {}", "3:3: error: the range in 'u{0..9' has no end; write one such as u{0000..0999}"),
         ("'u{9..0}': {}", "3:3: error: the range '{9..0}' runs backwards; write {0..9}"),

@@ -20,6 +20,10 @@ enum {
     NODE_IO_EVENTFD_FLAGS = EFD_CLOEXEC | EFD_NONBLOCK,
     NODE_IO_DATAGRAM = SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
     NODE_IO_STREAM = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+    /// Packets in order over a connection; calls wait.
+    NODE_IO_PACKETS = SOCK_SEQPACKET | SOCK_CLOEXEC,
+    NODE_IO_NO_SIGNAL = MSG_NOSIGNAL,
+    NODE_IO_NO_WAIT = MSG_DONTWAIT,
 };
 
 /// One datagram of a batch: the layout of Linux's struct mmsghdr.

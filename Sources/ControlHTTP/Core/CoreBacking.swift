@@ -42,11 +42,24 @@ public protocol CoreBacking: Sendable {
     func putSubscriber(_ name: String, json: String) async throws(ProvisioningFailure) -> Bool
     /// - Returns: whether there was one.
     func removeSubscriber(_ name: String) async throws(ProvisioningFailure) -> Bool
+
+    /// The fault rules, in the order in which they were added.
+    func faults() async -> [FaultState]
+    /// - Parameter json: an object with the fields of a fault.
+    func addFault(json: String) async throws(ProvisioningFailure) -> FaultState
+    /// - Returns: whether there was one.
+    func removeFault(_ id: Int) async -> Bool
+    func removeFaults() async
+
+    func clock() async -> ClockState
+    /// Moves a virtual clock, and returns when all that fell due has been sent.
+    /// - Parameter json: an object such as `{"by": "1h"}`.
+    func advanceClock(json: String) async throws(ProvisioningFailure) -> ClockState
 }
 
 /// What not every core can do.
 public enum CoreOperation: Hashable, Sendable {
-    case deregistration, reauthentication, reset, provisioning
+    case deregistration, reauthentication, reset, provisioning, faults, clock
 }
 
 /// What a user is told whom the network deregisters: the event of its contacts (RFC 3680 §4.7.1).
@@ -66,6 +79,16 @@ extension CoreBacking {
     public func subscriber(_ name: String) async -> ProvisionedSubscriber? { nil }
     public func putSubscriber(_ name: String, json: String) async throws(ProvisioningFailure) -> Bool { false }
     public func removeSubscriber(_ name: String) async throws(ProvisioningFailure) -> Bool { false }
+    public func faults() async -> [FaultState] { [] }
+    public func addFault(json: String) async throws(ProvisioningFailure) -> FaultState {
+        throw .conflict("this core has no fault rules; leave them out", field: nil)
+    }
+    public func removeFault(_ id: Int) async -> Bool { false }
+    public func removeFaults() async {}
+    public func clock() async -> ClockState { ClockState(isVirtual: false, now: WallTime(seconds: 0)) }
+    public func advanceClock(json: String) async throws(ProvisioningFailure) -> ClockState {
+        throw .conflict("this core has no clock that moves; leave it alone", field: nil)
+    }
 }
 
 /// That a node is alive, and what it is.

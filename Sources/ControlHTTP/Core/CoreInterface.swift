@@ -47,7 +47,8 @@ struct CoreInterface: Sendable {
                 Answer(contentType: MetricsText.contentType, body: Array(MetricsText.text(await backing.metrics()).utf8))
             },
         ]
-        return routes + registrationChanges + SubscriberInterface(backing: backing).routes
+        return routes + registrationChanges + SubscriberInterface(backing: backing).routes + FaultInterface(backing: backing).routes
+            + ClockInterface(backing: backing).routes
     }
 
     private var registrationChanges: [Route] {

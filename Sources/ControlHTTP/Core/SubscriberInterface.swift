@@ -84,11 +84,7 @@ private func mapped(_ change: () async throws(ProvisioningFailure) -> Bool) asyn
     do throws(ProvisioningFailure) {
         return try await change()
     } catch {
-        switch error {
-        case .invalid(let text, let field): throw APIError(.badRequest, text, field: field)
-        case .conflict(let text, let field): throw APIError(.conflict, text, field: field)
-        case .notStored(let text): throw APIError(.internalServerError, text)
-        }
+        throw APIError(error)
     }
 }
 

@@ -162,6 +162,8 @@ public struct IMClient: ~Copyable, SansIONode {
         return wheel.nextDeadline.map { min($0, next) } ?? next
     }
 
+    public var unansweredRequests: [UnansweredRequest] { transactions.unansweredRequests }
+
     // MARK: Messages
 
     private mutating func faultFound(_ fault: MessageFault, _ message: Message, over flow: Flow, into effects: inout Effects) {

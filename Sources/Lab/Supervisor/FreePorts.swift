@@ -10,11 +10,21 @@ struct FreePorts: ~Copyable {
     /// Linux), so that what starts meanwhile does not take a chosen port away.
     private static let preferred: ClosedRange<UInt16> = 16384...32000
     private static let attempts = 64
+    /// nil: any will do. Else the same seed chooses the same ports, as long as they are free.
+    private var seed: UInt64?
+
+    init(seed: UInt64?) { self.seed = seed }
+
+    private mutating func next() -> UInt16 {
+        guard let seed else { return UInt16.random(in: FreePorts.preferred) }
+        self.seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return FreePorts.preferred.lowerBound + UInt16(seed >> 33 % UInt64(FreePorts.preferred.count))
+    }
 
     /// A port that is free for UDP and TCP on this host, or nil if the host is not ours.
     mutating func choose(host: String) -> UInt16? {
         for attempt in 0...FreePorts.attempts {
-            let wanted = attempt < FreePorts.attempts ? UInt16.random(in: FreePorts.preferred) : 0
+            let wanted = attempt < FreePorts.attempts ? next() : 0
             guard let stream = boundSocket(to: HostAndPort(host: host, port: wanted), type: SOCK_STREAM) else { continue }
             held.append(stream.descriptor)
             guard let datagram = boundSocket(to: HostAndPort(host: host, port: stream.port), type: SOCK_DGRAM) else { continue }

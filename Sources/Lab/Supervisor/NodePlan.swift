@@ -49,6 +49,8 @@ struct BuiltInOptions: Sendable {
     var scratch: String
     /// nil: there is no TLS in the lab.
     var tls: TLSPaths?
+    /// Where the conductor of a virtual clock is found.
+    var clockSocket: String { "\(scratch)/clock" }
 }
 
 extension ResolvedTopology {
@@ -77,6 +79,7 @@ extension ResolvedTopology {
         let file = topology.file.split(separator: "/").last.map(String.init) ?? topology.file
         var arguments = ["core", topology.folder + "/" + file]
         for override in overrides + (options.tls?.coreSettings ?? []) { arguments += ["--set", "\(override.key)=\(override.value)"] }
+        if topology.core.clockIsVirtual { arguments += ["--set", "core.clock_socket=\(options.clockSocket)"] }
         return builtIn("core", .core, arguments, options)
     }
 
@@ -102,7 +105,7 @@ extension ResolvedTopology {
             if server.deliveryTimeoutMilliseconds != 10_000 {
                 arguments += ["--delivery-timeout", "\(server.deliveryTimeoutMilliseconds)ms"]
             }
-            return builtIn(server.name, .server, arguments, options)
+            return builtIn(server.name, .server, arguments + clockArguments(server.name, options), options)
         case .command(let command):
             let readiness = server.readyPattern.map(Readiness.output) ?? .readyLineOrAnswer(uri: server.uri)
             return try own(server.name, .server, command, server.environment, readiness, options)
@@ -132,13 +135,21 @@ extension ResolvedTopology {
                 if let password = own.password { arguments += ["--password", password.filled(with: client.name)] }
                 if let aka = own.aka { arguments += ["--aka", aka.argument] }
             }
-            arguments += ["--listen", "\(transport.rawValue)://\(HostAndPort(host: address.host, port: 0))"]
+            arguments += ["--listen", "\(transport.rawValue)://\(clientAddress[client.name] ?? HostAndPort(host: address.host, port: 0))"]
             if transport == .tls { arguments += options.tls?.nodeOptions ?? [] }
-            return builtIn(client.name, .client, arguments, options)
+            return builtIn(client.name, .client, arguments + clockArguments(client.name, options), options)
         case .command(let command):
             let readiness = client.readyPattern.map(Readiness.output) ?? .running
             return try own(client.name, .client, command, client.environment, readiness, options)
         }
+    }
+
+    /// What has a built-in node go by the core's clock, and draw what is random from the core's seed.
+    private func clockArguments(_ name: String, _ options: BuiltInOptions) -> [String] {
+        let clock = topology.core.clockIsVirtual ? ["--clock", options.clockSocket, "--clock-name", name] : []
+        // Each node has a seed of its own: the names' octets, mixed as FNV-1a does.
+        let seed = topology.core.seed.map { seed in name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 } }
+        return clock + (seed.map { ["--seed", String($0)] } ?? [])
     }
 
     private func builtIn(_ name: String, _ role: NodeRole, _ arguments: [String], _ options: BuiltInOptions) -> NodePlan {

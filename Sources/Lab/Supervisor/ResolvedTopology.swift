@@ -12,6 +12,8 @@ struct ResolvedTopology: Sendable {
     private(set) var overrides: [(key: String, value: String)] = []
     /// The control interfaces of the built-in servers, by name.
     private(set) var serverHTTP: [String: HostAndPort] = [:]
+    /// Where the built-in clients listen, by name.
+    private(set) var clientAddress: [String: HostAndPort] = [:]
 
     struct Failure: Error, CustomStringConvertible { let description: String }
 
@@ -19,7 +21,7 @@ struct ResolvedTopology: Sendable {
         self.topology = topology
         let http = topology.core.http.map { HostAndPort(host: $0.host, port: $0.port) } ?? HostAndPort(host: "127.0.0.1", port: 0)
         coreHTTP = http
-        var ports = FreePorts()
+        var ports = FreePorts(seed: topology.core.seed)
         try chooseListeners(&ports)
         if http.port == 0 {
             coreHTTP.port = try ResolvedTopology.port(on: http.host, of: "core.http", &ports)
@@ -30,6 +32,7 @@ struct ResolvedTopology: Sendable {
             try chooseServer(index, &ports)
             try chooseServerHTTP(topology.applicationServers[index], &ports)
         }
+        for client in topology.clients { try chooseClient(client, &ports) }
         ports.release()
     }
 
@@ -57,6 +60,15 @@ struct ResolvedTopology: Sendable {
         let address = HostAndPort(host: "127.0.0.1", port: port)
         serverHTTP[server.name] = address
         overrides.append(("application_servers.\(server.name).http", address.description))
+    }
+
+    /// The core is told where a client listens, so that its messages have its name.
+    private mutating func chooseClient(_ client: Client, _ ports: inout FreePorts) throws(Failure) {
+        guard case .builtIn = client.launch, let core = coreAddress(builtInTransport) else { return }
+        let port = try ResolvedTopology.port(on: core.host, of: "clients.\(client.name)", &ports)
+        let address = HostAndPort(host: core.host, port: port)
+        clientAddress[client.name] = address
+        overrides.append(("clients.\(client.name).address", address.description))
     }
 
     private static func port(on host: String, of key: String, _ ports: inout FreePorts) throws(Failure) -> UInt16 {

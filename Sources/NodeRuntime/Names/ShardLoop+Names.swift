@@ -17,7 +17,13 @@ extension ShardLoop where Node: ~Copyable {
                 nameAnswered(number, .unanswered(for: NameService.unansweredLifetime))
                 continue
             }
-            names.ask(question.query) { answer in mailbox.post { $0.nameAnswered(number, answer) } }
+            openQuestions += 1
+            names.ask(question.query) { answer in
+                mailbox.post { loop in
+                    loop.openQuestions -= 1
+                    loop.nameAnswered(number, answer)
+                }
+            }
         }
     }
 

@@ -51,6 +51,12 @@ struct Poller: ~Copyable {
         precondition(result == 0, "a descriptor that is not watched")
     }
 
+    /// Waits for a descriptor no more.
+    func forget(_ descriptor: Int32) {
+        var none = epoll_event()
+        _ = epoll_ctl(self.descriptor, EPOLL_CTL_DEL, descriptor, &none)
+    }
+
     /// Waits until a descriptor is ready or the time is over, and says how many are ready.
     /// - Parameter span: how long; nil: without end. It is rounded up to milliseconds.
     func wait(for span: TimeSpan?) -> Int {

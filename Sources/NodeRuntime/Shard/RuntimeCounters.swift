@@ -32,6 +32,8 @@ public enum DropReason: String, BitwiseCopyable, CaseIterable, Hashable, Sendabl
     case streamIncomplete = "stream_incomplete"
     /// A STUN message with a wrong length, attribute or fingerprint.
     case malformedSTUN = "stun_malformed"
+    /// A fault rule says so.
+    case fault
     /// The shard was ending.
     case stopped = "stopped"
 }

@@ -21,6 +21,12 @@ public struct ShardConfiguration: Sendable {
     public var segmentsDatagrams = true
     /// Answers what the core asks of the Domain Name System; nil: nobody does.
     public var names: NameService?
+    /// What the core takes for the time.
+    public var clock = NodeClock.system
+    /// With a virtual clock, the place at it of each shard.
+    public var memberships: [ClockMembership] = []
+    /// Stands between the core and its sockets; nil: nobody does.
+    public var interceptor: Interceptor?
     public var logger: Logger
 
     public init(logger: Logger) { self.logger = logger }

@@ -44,10 +44,23 @@ extension ShardLoop where Node: ~Copyable {
     }
 
     private mutating func transmit() {
+        if wiring.configuration.interceptor?.isActive ?? false { return send(interceptedTransmissions()) }
         // Nothing writes to the buffer before all of this batch is with the system or copied.
         guard let octets = effects.wire.bytes.start else { return }
         if trace.isRecording { recordOutgoing(octets) }
-        for transmission in effects.wire.transmissions {
+        if member != nil { noteDestinations(of: effects.wire.transmissions) }
+        send(effects.wire.transmissions, in: octets)
+    }
+
+    /// Sends all of a wire that is not the core's.
+    mutating func send(_ wire: borrowing Wire) {
+        guard let octets = wire.bytes.start else { return }
+        if member != nil { noteDestinations(of: wire.transmissions) }
+        send(wire.transmissions, in: octets)
+    }
+
+    private mutating func send(_ transmissions: [Transmission], in octets: UnsafeRawPointer) {
+        for transmission in transmissions {
             counters.countSent(transmission)
             let flow = transmission.flow
             let number = Int(flow.listener)
@@ -170,14 +183,15 @@ extension ShardLoop where Node: ~Copyable {
 
     mutating func drop(_ reason: DropReason, _ flow: Flow) {
         counters.count(reason)
-        dropLog.note(reason, flow.remote, at: now.monotonic)
+        dropLog.note(reason, flow.remote, at: systemTime)
     }
 
     private mutating func wakeWaiters() {
         let newest = trace.withRing { $0.nextSequence - 1 }
+        let systemTime = systemTime
         waiters.removeAll { waiter in
             let isMet = newest > waiter.after
-            guard isMet || waiter.deadline <= now.monotonic else { return false }
+            guard isMet || waiter.deadline <= systemTime else { return false }
             waiter.continuation.resume(returning: isMet)
             return true
         }

@@ -40,7 +40,7 @@ extension ShardLoop where Node: ~Copyable {
                 closings.append(flow.connection)
             case .refused(let flow, let reason):
                 counters.count(reason)
-                dropLog.note(reason, flow.remote, at: now.monotonic)
+                dropLog.note(reason, flow.remote, at: systemTime)
             case .silent(let flow):
                 judgeSilence(of: flow, nil)
             case .ended(let flow, let reason):
@@ -54,6 +54,7 @@ extension ShardLoop where Node: ~Copyable {
 
     private mutating func receive(_ message: RawSpan, over flow: Flow) {
         counters.countReceived(1, octets: message.byteCount, over: flow.transport)
+        if wiring.configuration.interceptor?.isActive ?? false { return receiveIntercepted(message, over: flow) }
         if trace.isRecording {
             let (local, time) = (localEndpoint(flow), now.wall)
             trace.withRing { $0.record(message, .incoming, over: flow, local: local, at: time) }
@@ -76,7 +77,7 @@ extension ShardLoop where Node: ~Copyable {
         switch reason {
         case .peerClosed, .closedByCore, .idle, .stopped:
             logger.debug("closed stream: \(reason.rawValue) (with \(flow.remote.text))")
-        default: dropLog.note(reason, flow.remote, at: now.monotonic)
+        default: dropLog.note(reason, flow.remote, at: systemTime)
         }
         closed(flow)
         for other in wiring.hub.mailboxes.dropFirst() { other.post { $0.closed(flow) } }
@@ -130,7 +131,7 @@ extension ShardLoop where Node: ~Copyable {
             return
         }
         isQuiet = true
-        ending = Ending(deadline: now.monotonic + Self.patienceOfStop, continuations: [continuation])
+        ending = Ending(deadline: systemTime + Self.patienceOfStop, continuations: [continuation])
         for socket in sockets { watch(socket) }
     }
 
@@ -145,7 +146,7 @@ extension ShardLoop where Node: ~Copyable {
     /// Whether all is done that must be before the thread ends.
     mutating func hasEnded() -> Bool {
         guard var state = ending else { return false }
-        if state.deadline <= now.monotonic {
+        if state.deadline <= systemTime {
             logger.warning("stopped before all was stored and sent")
             return true
         }

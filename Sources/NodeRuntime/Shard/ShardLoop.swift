@@ -22,6 +22,8 @@ struct ShardWiring<Node: SansIONode & SendableMetatype & ~Copyable>: Sendable {
     var streamsStopped: @Sendable () -> Void
 
     var mailbox: Mailbox<Letter> { hub.mailboxes[number] }
+    /// The shard's place at a virtual clock.
+    var membership: ClockMembership? { number < configuration.memberships.count ? configuration.memberships[number] : nil }
     var trace: TraceRecorder { hub.trace }
     var isOneOfSeveral: Bool { hub.mailboxes.count > 1 }
 }
@@ -73,7 +75,13 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
     var ending: Ending?
     /// Whether datagrams are read no more: the node is about to end.
     var isQuiet = false
-    var now = SystemClock.now
+    var now: Now
+    /// Its place at a virtual clock; nil: it goes by the system's.
+    var member: ClockMember?
+    /// Messages that a fault rule holds back.
+    var held: [HeldMessage] = []
+    /// Questions to the name service that are open.
+    var openQuestions = 0
     var counters = RuntimeCounters()
     let trace: TraceRecorder
     /// Whether something was recorded in this tick.
@@ -105,6 +113,7 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
         self.poller = poller
         self.node = node
         self.wiring = wiring
+        now = wiring.configuration.clock.now
         logger = wiring.configuration.logger
         dropLog = DropLog(logger)
         trace = wiring.trace
@@ -113,18 +122,21 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
     /// Runs until the shard was asked to stop and has carried out what it must.
     mutating func run(store: StoreSink?) {
         self.store = store
-        now = SystemClock.now
+        now = wiring.configuration.clock.now
+        joinClock()
         if !streamListeners.isEmpty { openStreams() }
-        advanceIfDue()
+        if isConducted { wishTurn() } else { advanceIfDue() }
         finishTick()
         while !hasEnded() {
             let ready = poller.wait(for: timeUntilDeadline())
-            now = SystemClock.now
+            now = wiring.configuration.clock.now
             for i in 0..<ready { serve(poller.event(i)) }
-            advanceIfDue()
+            if !isConducted { advanceIfDue() }
             finishTick()
-            if let deadline = dropLog.nextDeadline, deadline <= now.monotonic { dropLog.flush(at: now.monotonic) }
+            if member != nil { settleWithClock() }
+            if let deadline = dropLog.nextDeadline, deadline <= systemTime { dropLog.flush(at: systemTime) }
         }
+        leaveClock()
     }
 
     /// Tells everyone who waits that the shard has ended.
@@ -141,8 +153,16 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
 // MARK: Waiting and serving
 
 extension ShardLoop where Node: ~Copyable {
+    /// When a timer of the core, or a message held back, is due.
+    var deadline: Instant? {
+        guard let heldDeadline = held.map(\.deadline).min() else { return node.nextDeadline }
+        return min(heldDeadline, node.nextDeadline ?? .distantFuture)
+    }
+
     private func timeUntilDeadline() -> TimeSpan? {
-        var deadline = node.nextDeadline ?? .distantFuture
+        // By a virtual clock timers are due within turns.
+        var deadline = member == nil ? self.deadline ?? .distantFuture : .distantFuture
+        if let member, !member.isConducted { deadline = max(member.nextSearch, systemTime) }
         if let next = dropLog.nextDeadline { deadline = min(deadline, next) }
         if let ending { deadline = min(deadline, ending.deadline) }
         for waiter in waiters { deadline = min(deadline, waiter.deadline) }
@@ -152,33 +172,40 @@ extension ShardLoop where Node: ~Copyable {
     }
 
     private mutating func serve(_ event: Poller.Event) {
-        guard event.number < socketOfListener.count else { return readLetters() }
+        guard event.number < socketOfListener.count else { return event.number == clockNumber ? readConductor() : readLetters() }
         let socket = sockets[socketOfListener[event.number]]
         if event.hasFailed { takeReports(of: socket) }
         if event.isWritable, socket.isWaiting { sendPending(of: socket) }
-        if event.isReadable { receive(from: socket) }
+        guard event.isReadable else { return }
+        if isConducted { wishTurn() } else { receive(from: socket) }
     }
 
-    private mutating func receive(from socket: DatagramSocket) {
+    /// - Returns: how many datagrams there were.
+    @discardableResult
+    mutating func receive(from socket: DatagramSocket) -> Int {
+        var total = 0
         for _ in 0..<Self.batchesPerTurn {
             let count = inbox.receive(from: socket.descriptor)
             if count < 0 {
                 // EAGAIN, an interruption, or a report of ICMP that the error queue tells more about.
                 if Int32(-count) != EAGAIN, Int32(-count) != EINTR { takeReports(of: socket) }
-                return
+                return total
             }
-            now = SystemClock.now
+            total += count
+            now = wiring.configuration.clock.now
             handOver(count, from: socket)
             advanceIfDue()
             finishTick()
-            if count < DatagramInbox.capacity { return }
+            if count < DatagramInbox.capacity { return total }
         }
+        return total
     }
 
     /// Hands a batch to the core.
     private mutating func handOver(_ count: Int, from socket: DatagramSocket) {
         let inbox = inbox
-        if trace.isRecording { record(count, from: socket) }
+        let isIntercepted = wiring.configuration.interceptor?.isActive ?? false
+        if trace.isRecording, !isIntercepted { record(count, from: socket) }
         var octets = 0
         for i in 0..<count {
             let flow = Flow(transport: .udp, listener: socket.number, remote: inbox.source(i))
@@ -190,7 +217,11 @@ extension ShardLoop where Node: ~Copyable {
             }
             // Every request and response begins with a letter or another character of a token.
             if inbox.octets(i)[0] < STUN.firstOctetLimit, takeSTUN(inbox.octets(i), over: flow) { continue }
-            node.receive(inbox.octets(i), over: flow, at: now, into: &effects)
+            if isIntercepted {
+                receiveIntercepted(inbox.octets(i), over: flow)
+            } else {
+                node.receive(inbox.octets(i), over: flow, at: now, into: &effects)
+            }
         }
         if !stunAnswers.transmissions.isEmpty { answerSTUN(by: socket) }
         counters.countReceived(count, octets: octets, over: .udp)
@@ -220,11 +251,12 @@ extension ShardLoop where Node: ~Copyable {
 
     func watch(_ socket: DatagramSocket) {
         poller.change(
-            socket.descriptor, number: Int(socket.number), readable: ending == nil && !isQuiet, writable: socket.isWaiting,
+            socket.descriptor, number: Int(socket.number),
+            readable: ending == nil && !isQuiet && !(member?.hasWished ?? false), writable: socket.isWaiting,
             isShared: wiring.isOneOfSeveral)
     }
 
-    private mutating func readLetters() {
+    mutating func readLetters() {
         var batch: [ShardWiring<Node>.Letter] = []
         swap(&batch, &letters)
         wiring.mailbox.takeAll(into: &batch)
@@ -234,7 +266,8 @@ extension ShardLoop where Node: ~Copyable {
         if wiring.isOneOfSeveral { takeHandOvers() }
     }
 
-    private mutating func advanceIfDue() {
+    mutating func advanceIfDue() {
         if let deadline = node.nextDeadline, deadline <= now.monotonic { node.advance(to: now, into: &effects) }
+        if !held.isEmpty { deliverHeld() }
     }
 }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import ControlHTTP
+import FaultRules
 import Logging
 import NodeRuntime
 import SCSCF
@@ -26,15 +27,9 @@ struct CoreCommand: AsyncParsableCommand {
         let signals = try TerminationSignals()
         // A lab fills in what the file leaves open; alone there is nobody to do that.
         var topology = try TopologyFile.load(topology, isLab: !settings.isEmpty)
-        var servers: [String: Endpoint] = [:]
-        for setting in settings {
-            if let (name, address) = try ServerControl.address(in: setting) {
-                servers[name] = address
-            } else {
-                try topology.apply(setting: setting)
-            }
-        }
-        let process = try CoreProcess(topology, isLab: !settings.isEmpty, builtInServers: servers, logger)
+        var surroundings = CoreSurroundings(isLab: !settings.isEmpty)
+        for setting in settings where try !surroundings.take(setting: setting) { try topology.apply(setting: setting) }
+        let process = try CoreProcess(topology, surroundings, logger)
         try await process.run(until: signals, readyFile: shared.readyFile)
     }
 }
@@ -100,33 +95,67 @@ extension Topology {
     }
 }
 
-/// The parts of a running core.
+/// What a lab tells its core of the nodes around it.
+struct CoreSurroundings {
+    var isLab: Bool
+    /// The control interfaces of the lab's own application servers, and where its clients are, by name.
+    var builtInServers: [String: Endpoint] = [:]
+    var clients: [String: Endpoint] = [:]
+    /// Where other nodes find the conductor of a virtual clock.
+    var clockSocket: String?
+
+    /// - Returns: whether the setting is one of these.
+    mutating func take(setting: String) throws(CommandFailure) -> Bool {
+        let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
+        let path = parts[0].split(separator: ".")
+        guard parts.count == 2, path.count >= 2 else { return false }
+        let name = path.dropFirst().dropLast().joined(separator: ".")
+        switch (path[0], path[path.count - 1]) {
+        case ("application_servers", "http"): builtInServers[name] = try Endpoint(httpArgument: parts[1])
+        case ("clients", "address"): clients[name] = try Endpoint(argument: parts[1], of: "--set")
+        case ("core", "clock_socket"): clockSocket = parts[1]
+        default: return false
+        }
+        return true
+    }
+}
+
+/// A running core.
 struct CoreProcess {
-    private let topology: Topology
+    /// What it is made of.
+    struct Parts {
+        var topology: Topology
+        var shards: ShardGroup<ServingCSCF>
+        var store: Store?
+        var surroundings: Surroundings
+        var peers: NodeNames
+        var interceptor: Interceptor
+        var conductor: ClockConductor?
+        var builtInServers: [String: Endpoint]
+    }
+
+    private let parts: Parts
     private let logger: Logger
-    private let shards: ShardGroup<ServingCSCF>
-    private let store: Store?
     private let tls: CoreTLS
     private let provisioning: ProvisioningPlan
-    private let builtInServers: [String: Endpoint]
+    private var topology: Topology { parts.topology }
+    private var shards: ShardGroup<ServingCSCF> { parts.shards }
 
-    /// - Parameter builtInServers: the control interfaces of a lab's own application servers, by name.
-    init(_ topology: Topology, isLab: Bool, builtInServers: [String: Endpoint], _ logger: Logger) throws(CommandFailure) {
-        self.topology = topology
-        self.builtInServers = builtInServers
+    init(_ topology: Topology, _ surroundings: CoreSurroundings, _ logger: Logger) throws(CommandFailure) {
         self.logger = logger
         let bound = try CoreProcess.bind(topology)
         var assembly = CoreAssembly(topology)
         var generator = SystemRandomNumberGenerator()
-        var configuration = try assembly.configuration(listeners: bound.listeners, seed: topology.core.seed ?? generator.next())
+        let seed = topology.core.seed ?? generator.next()
+        var configuration = try assembly.configuration(listeners: bound.listeners, seed: seed)
         configuration.logsDecisions = logger.logLevel <= .debug
         // A decision belongs to a message that is recorded; for the log the last ones do.
         configuration.decisionsKept = max(topology.core.trace, configuration.logsDecisions ? 1024 : 0)
         for fault in assembly.faults { logger.warning("left out: \(fault)") }
         tls = try CoreTLS(topology, listeners: bound.listeners)
-        store = try CoreProcess.openStore(topology, logger)
+        let store = try CoreProcess.openStore(topology, logger)
         let entries = try CoreProcess.load(store)
-        var provisioning = ProvisioningPlan(assembly, surroundings: TopologyFile.surroundings(isLab: isLab))
+        var provisioning = ProvisioningPlan(assembly, surroundings: TopologyFile.surroundings(isLab: surroundings.isLab))
         provisioning.takeOver(entries?[StoreTable.subscribers] ?? [], into: &configuration, logger)
         self.provisioning = provisioning
         let planned = configuration
@@ -138,12 +167,22 @@ struct CoreProcess {
         settings.segmentsDatagrams = topology.core.udpSegmentation
         settings.names = NameService(topology.core.dns)
         settings.streamLimits.question = planned.patienceWithFlows
+        let peers = NodeNames(topology, clients: surroundings.clients)
+        let interceptor = Interceptor(seed: ~seed) { peers.name($0, $1, $2.transport, $2.remote) }
+        interceptor.withTable { table in for plan in topology.faults { _ = table.add(FaultRule(plan)) } }
+        settings.interceptor = interceptor
         do throws(SystemFailure) {
-            shards = try ShardGroup(topology.core.shards, on: bound, settings) { place in
+            let conductor = try CoreProcess.conductor(topology, surroundings, listeners: bound.listeners, into: &settings)
+            let clock = settings.clock
+            let shards = try ShardGroup<ServingCSCF>(topology.core.shards, on: bound, settings) { place in
                 var mine = planned
                 mine.place = place
-                return ServingCSCF(mine, at: SystemClock.now)
+                return ServingCSCF(mine, at: clock.now)
             }
+            parts = Parts(
+                topology: topology, shards: shards, store: store, surroundings: provisioning.surroundings, peers: peers,
+                interceptor: interceptor, conductor: conductor, builtInServers: surroundings.builtInServers)
+            try conductor?.start()
             // Posted before the start, so that it waits for the first tick already.
             CoreProcess.restore(entries, into: shards, logger)
             shards.post { node, now, effects in node.locatePeers(at: now, into: &effects) }
@@ -151,6 +190,21 @@ struct CoreProcess {
         } catch {
             throw CommandFailure(status: 3, text: "cannot start: \(error)")
         }
+    }
+
+    /// The conductor of a virtual clock, by which all shards go.
+    private static func conductor(
+        _ topology: Topology, _ surroundings: CoreSurroundings, listeners: [Listener], into settings: inout ShardConfiguration
+    ) throws(SystemFailure) -> ClockConductor? {
+        guard topology.core.clockIsVirtual else { return nil }
+        let conductor = try ClockConductor(
+            start: WallTime(microseconds: topology.core.clockStart), patience: .milliseconds(topology.core.clockPatience),
+            path: surroundings.clockSocket, logger: settings.logger)
+        settings.clock = .virtual(conductor.clock)
+        for shard in 0..<topology.core.shards {
+            settings.memberships.append(try conductor.membership(named: "core-\(shard)", listeners: listeners))
+        }
+        return conductor
     }
 
     private static func bind(_ topology: Topology) throws(CommandFailure) -> BoundListeners {
@@ -214,7 +268,8 @@ struct CoreProcess {
         await signals.wait()
         await control?.stop()
         await shards.stop()
-        do throws(StoreFailure) { try await store?.close() } catch {
+        parts.conductor?.stop()
+        do throws(StoreFailure) { try await parts.store?.close() } catch {
             throw CommandFailure(status: 3, text: "the database could not be closed: \(error)")
         }
     }
@@ -224,7 +279,7 @@ struct CoreProcess {
         guard let address = HostResolver.resolve(http.host, port: http.port) else {
             throw CommandFailure(status: 3, text: "core.http: the host '\(http.host)' is not known")
         }
-        let node = CoreNode(topology, shards, store, Provisioner(provisioning, shards, store, logger), builtInServers)
+        let node = CoreNode(parts, Provisioner(provisioning, shards, parts.store, logger))
         return try await .start(.core(node), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
     }
 }

@@ -14,39 +14,33 @@ import Topology
 struct CoreNode: CoreBacking {
     let shards: ShardGroup<ServingCSCF>
     private let started = SystemClock.now.monotonic
-    /// Names of application servers and networks by their address.
-    let names: [Endpoint: String]
+    private let peers: NodeNames
     /// The trace as `why` last read it.
     let lastTrace = LastTrace()
     private let store: Store?
     private let provisioner: Provisioner
+    /// What the core was started with, which objects that are sent to it are read by.
+    let topology: Topology
+    let surroundings: Surroundings
+    let interceptor: Interceptor
+    /// Of a virtual clock.
+    let conductor: ClockConductor?
     /// The control interfaces of application servers that forget what the core forgets, by name.
     private let builtInServers: [String: Endpoint]
 
-    init(
-        _ topology: Topology, _ shards: ShardGroup<ServingCSCF>, _ store: Store?, _ provisioner: Provisioner,
-        _ builtInServers: [String: Endpoint]
-    ) {
-        self.shards = shards
-        self.store = store
+    init(_ parts: CoreProcess.Parts, _ provisioner: Provisioner) {
+        shards = parts.shards
+        store = parts.store
+        topology = parts.topology
+        surroundings = parts.surroundings
+        peers = parts.peers
+        interceptor = parts.interceptor
+        conductor = parts.conductor
+        builtInServers = parts.builtInServers
         self.provisioner = provisioner
-        self.builtInServers = builtInServers
-        var names: [Endpoint: String] = [:]
-        let peers = topology.applicationServers.map { ($0.name, $0.uri) } + topology.networks.map { ($0.domain, $0.uri) }
-        for (name, uri) in peers {
-            if let endpoint = CoreNode.endpoint(of: uri, in: topology), names[endpoint] == nil { names[endpoint] = name }
-        }
-        self.names = names
     }
 
-    private static func endpoint(of text: String, in topology: Topology) -> Endpoint? {
-        let octets = Array(text.utf8)
-        let bytes = octets.span.bytes
-        guard let uri = bytes.uri(Slice(0, octets.count)), let transport = bytes.transport(of: uri) else { return nil }
-        return topology.endpoint(of: String(octets: bytes[uri.host]), port: uri.port == 0 ? transport.defaultPort : uri.port)
-    }
-
-    var operations: Set<CoreOperation> { [.deregistration, .reauthentication, .reset, .provisioning] }
+    var operations: Set<CoreOperation> { [.deregistration, .reauthentication, .reset, .provisioning, .faults, .clock] }
 
     func health() async -> Health {
         Health(
@@ -107,6 +101,7 @@ struct CoreNode: CoreBacking {
             // Who registered between the two is registered, so the database has to know it.
             _ = await shards.perform { node, now, effects in node.persistAll(at: now, into: &effects) }
         }
+        await removeFaults()
         await shards.withTrace { $0.reset() }
         await lastTrace.forget()
         for (name, address) in builtInServers.sorted(by: { $0.key < $1.key }) { try await ServerControl.reset(name, at: address) }
@@ -122,7 +117,9 @@ struct CoreNode: CoreBacking {
         _ = await shards.waitForMessages(after: sequence, until: SystemClock.now.monotonic + patience)
     }
 
-    func nodeName(of message: RecordedMessage) -> String? { names[message.remote] ?? nameBySentBy(of: message) }
+    func nodeName(of message: RecordedMessage) -> String? {
+        peers.name(message.octets.span.bytes, message.direction, message.transport, message.remote)
+    }
 
     // MARK: Metrics
 

@@ -86,7 +86,7 @@ struct ProvisioningPlan: Sendable {
     }
 
     func subscriber(named name: String, _ json: String) throws(ProvisioningFailure) -> Topology::Subscriber {
-        do throws(SubscriberFault) {
+        do throws(FieldFault) {
             return try assembly.topology.subscriber(named: name, json: json, in: surroundings)
         } catch {
             throw .invalid(error.text, field: error.field)

@@ -5,14 +5,6 @@ import Lab
 import SansIO
 
 enum ServerControl {
-    /// The name and address in `application_servers.NAME.http=127.0.0.1:8081`; nil: the setting is another.
-    static func address(in setting: String) throws(CommandFailure) -> (name: String, address: Endpoint)? {
-        let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
-        let path = parts[0].split(separator: ".")
-        guard parts.count == 2, path.count >= 3, path.first == "application_servers", path.last == "http" else { return nil }
-        return (path.dropFirst().dropLast().joined(separator: "."), try Endpoint(httpArgument: parts[1]))
-    }
-
     /// Has a server forget all.
     static func reset(_ name: String, at address: Endpoint) async throws(CommandFailure) {
         let status: Int

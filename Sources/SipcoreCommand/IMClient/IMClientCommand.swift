@@ -59,6 +59,7 @@ struct IMClientCommand: AsyncParsableCommand {
     var seed: UInt64?
 
     @OptionGroup(title: "TLS") var tls: TLSOptions
+    @OptionGroup var clock: ClockOption
     @OptionGroup var shared: SharedOptions
 
     @Argument(help: ArgumentHelp("Commands, each one argument.", valueName: "command"))
@@ -74,7 +75,8 @@ struct IMClientCommand: AsyncParsableCommand {
         let settings = try settings(core, listeners: bound.listeners)
         let tls = try NodeTLS(tls, domain: settings.domain, listeners: bound.listeners, core: core)
         defer { tls.removeFiles() }
-        let client = IMClient(settings: settings, start: SystemClock.now)
+        let membership = try clock.join(named: publicIdentity, listeners: bound.listeners)
+        let client = IMClient(settings: settings, start: NodeClock(membership).now)
         let node = ReportingClient(client) { report in
             for event in report.events { Descriptor.write(event.jsonLine + "\n", to: STDOUT_FILENO) }
             for outcome in report.outcomes.dropLast(report.hasQuit ? 1 : 0) { occur.yield(.commandEnded(outcome)) }
@@ -83,6 +85,7 @@ struct IMClientCommand: AsyncParsableCommand {
         var configuration = ShardConfiguration(logger: logger)
         configuration.traceMessages = 0
         configuration.security = tls.security
+        configuration.go(by: membership)
         let shard: Shard<ReportingClient>
         do throws(SystemFailure) {
             shard = try Shard(node, on: bound, configuration)

@@ -63,4 +63,6 @@ struct ReportingClient: ~Copyable, SansIONode {
     }
 
     var nextDeadline: Instant? { client.nextDeadline }
+
+    var unansweredRequests: [UnansweredRequest] { client.unansweredRequests }
 }

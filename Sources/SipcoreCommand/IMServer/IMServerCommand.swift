@@ -42,6 +42,7 @@ struct IMServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Fix all that is random.", valueName: "number"))
     var seed: UInt64?
 
+    @OptionGroup var clock: ClockOption
     @OptionGroup var shared: SharedOptions
 
     func run() async throws {
@@ -57,12 +58,14 @@ struct IMServerCommand: AsyncParsableCommand {
             throw CommandFailure(status: 3, text: error.description)
         }
         let address = try CoreAddress(argument: core)
+        let membership = try clock.join(named: "im-server", listeners: bound.listeners)
         let settings = settings(listeners: bound.listeners, core: address)
         let tls = try NodeTLS(tls, domain: domain, listeners: bound.listeners, core: address)
         defer { tls.removeFiles() }
         let store = try openStore(logger)
-        let server = try restoredServer(settings, from: store, logger)
-        let shard = try startedShard(server, on: bound, tls, store, logger)
+        let time = NodeClock(membership)
+        let server = try restoredServer(settings, from: store, at: time.now, logger)
+        let shard = try startedShard(server, on: bound, tls, membership, store, logger)
         let backing = RunningIMServer(shard: shard, version: Sipcore.version)
         var interface: RunningControl?
         if let control { interface = try await .start(.imServer(backing), at: control, token: httpToken, logger: logger) }
@@ -95,8 +98,9 @@ struct IMServerCommand: AsyncParsableCommand {
         }
     }
 
-    private func restoredServer(_ settings: IMServerSettings, from store: Store?, _ logger: Logger) throws(CommandFailure) -> IMServer {
-        let now = SystemClock.now
+    private func restoredServer(
+        _ settings: IMServerSettings, from store: Store?, at now: Now, _ logger: Logger
+    ) throws(CommandFailure) -> IMServer {
         var server = IMServer(settings: settings, start: now)
         guard let store else { return server }
         var unknown = 0
@@ -114,11 +118,13 @@ struct IMServerCommand: AsyncParsableCommand {
     }
 
     private func startedShard(
-        _ server: consuming sending IMServer, on bound: consuming BoundListeners, _ tls: NodeTLS, _ store: Store?, _ logger: Logger
+        _ server: consuming sending IMServer, on bound: consuming BoundListeners, _ tls: NodeTLS, _ membership: ClockMembership?,
+        _ store: Store?, _ logger: Logger
     ) throws(CommandFailure) -> Shard<IMServer> {
         var configuration = ShardConfiguration(logger: logger)
         configuration.traceMessages = 0
         configuration.security = tls.security
+        configuration.go(by: membership)
         do throws(SystemFailure) {
             let shard = try Shard(server, on: bound, configuration)
             try shard.start(name: "im-server", committingTo: store)

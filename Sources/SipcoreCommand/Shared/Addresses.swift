@@ -10,16 +10,9 @@ extension NodeRuntime.ListenAddress {
     /// - Returns: nil for a host that is no literal address, which the reader of topologies does not let through.
     init?(_ address: Topology::ListenAddress, advertised: String? = nil) {
         guard let host = IPAddress(address.host) else { return nil }
-        let transport: Transport =
-            switch address.transport {
-            case .udp: .udp
-            case .tcp: .tcp
-            case .tls: .tls
-            case .ws: .ws
-            case .wss: .wss
-            }
         self.init(
-            transport: transport, endpoint: Endpoint(address: host, port: address.port), advertised: advertised.flatMap { IPAddress($0) })
+            transport: Transport(address.transport), endpoint: Endpoint(address: host, port: address.port),
+            advertised: advertised.flatMap { IPAddress($0) })
     }
 
     /// Reads `udp://127.0.0.1:5060`; a host name is resolved, port 0 asks for any free one.
@@ -36,6 +29,19 @@ extension NodeRuntime.ListenAddress {
         guard let (host, port) = splitHostAndPort(text[separator.upperBound...]), let port else { throw wrong("there is no port") }
         guard let endpoint = HostResolver.resolve(host, port: port) else { throw wrong("the host '\(host)' is not known") }
         self.init(transport: transport, endpoint: endpoint)
+    }
+}
+
+extension Transport {
+    init(_ name: TransportName) {
+        self =
+            switch name {
+            case .udp: .udp
+            case .tcp: .tcp
+            case .tls: .tls
+            case .ws: .ws
+            case .wss: .wss
+            }
     }
 }
 

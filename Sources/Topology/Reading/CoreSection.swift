@@ -41,6 +41,7 @@ extension Reader {
         }
         if let limits = node[CoreKeys.limits] { readLimits(limits, into: &core) }
         core.seed = node[CoreKeys.seed]
+        readClock(node, into: &core)
         for entry in node[CoreKeys.hosts]?.entries ?? [] {
             core.hosts[entry.key.lowercased()] = Codec<HostPort>.hostPort.read(entry.value)
         }
@@ -73,6 +74,18 @@ extension Reader {
                 "default \(granted) is not between min \(core.minExpires) and max \(core.maxExpires); write min <= default <= max")
         }
         core.defaultExpires = granted
+    }
+
+    private mutating func readClock(_ node: Node, into core: inout CoreSettings) {
+        core.clockIsVirtual = node[CoreKeys.clock] ?? false
+        core.clockStart = node[CoreKeys.clockStart] ?? core.clockStart
+        core.clockPatience = node[CoreKeys.clockPatience] ?? core.clockPatience
+        guard !core.clockIsVirtual else { return }
+        for name in [CoreKeys.clockStart.name, CoreKeys.clockPatience.name] {
+            if let entry = node.entry(name) {
+                warn(entry.position, "'\(name)' is of a virtual clock, and this one is real; write 'clock: virtual' too, or leave it out")
+            }
+        }
     }
 
     private mutating func readFlowTimer(_ milliseconds: Int, _ node: Node, into core: inout CoreSettings) {

@@ -93,6 +93,7 @@ struct Reader {
         readClients(root[RootKeys.clients])
         checkNodeNames(root)
         readLab(root[RootKeys.lab])
+        readFaults(root[node: RootKeys.faults]?.elements ?? [])
         topology.scenarios = scenarios(root[node: RootKeys.scenarios])
     }
 

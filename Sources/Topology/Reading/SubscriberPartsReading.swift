@@ -13,7 +13,6 @@ extension Reader {
             let section = root.entry(RootKeys.subscribers.name), section.position == Position(line: parts.line, column: 1),
             section.value.isEmpty
         else { return nil }
-        reader.refuseUnsupported(root)
         var isRead = false
         reader.readTopology(root) { reader in isRead = reader.readSubscribers(of: parts.parts) }
         return isRead && reader.sortedFaults.isEmpty ? reader.topology : nil

@@ -358,39 +358,64 @@ extension Codec where Value == ServerURI {
     }
 }
 
-extension Codec where Value == String {
-    /// A time of day on a date, RFC 3339.
+extension Codec where Value == Int64 {
+    /// A time of day on a date (RFC 3339), in microseconds since 1970.
     static var dateTime: Codec {
-        pattern(#"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"#) { text in
-            isDateTime(text) ? nil : "'\(text)' is no date and time; write one such as 2026-01-01T00:00:00Z"
+        let pattern = #"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"#
+        return .scalar([.init("type", .text("string")), .init("pattern", .text(pattern))]) { text throws(Wrong) in
+            guard let time = DateTimeText.microseconds(text) else {
+                throw Wrong("'\(text)' is no date and time; write one such as 2026-01-01T00:00:00Z")
+            }
+            return time
         }
     }
+}
 
-    private static func isDateTime(_ text: String) -> Bool {
+enum DateTimeText {
+    private static let shape = Array("0000-00-00T00:00:00".utf8)
+    private static let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+
+    /// Microseconds since 1970; nil: it is none.
+    static func microseconds(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
-        let shape = Array("0000-00-00T00:00:00".utf8)
-        guard bytes.count > shape.count else { return false }
+        guard bytes.count > shape.count else { return nil }
         for (byte, wanted) in zip(bytes, shape) {
-            guard wanted == UInt8(ascii: "0") ? UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte : byte == wanted else { return false }
+            guard wanted == UInt8(ascii: "0") ? digits ~= byte : byte == wanted else { return nil }
         }
         func number(_ range: Range<Int>) -> Int { bytes[range].reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } }
         let (year, month, day) = (number(0..<4), number(5..<7), number(8..<10))
         let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
         let days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
         guard 1...12 ~= month, 1...days[month - 1] ~= day, number(11..<13) < 24, number(14..<16) < 60, number(17..<19) < 60 else {
-            return false
+            return nil
         }
         var zone = bytes[shape.count...]
+        var fraction = 0
         if zone.first == UInt8(ascii: ".") {
-            let fraction = zone.dropFirst().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
-            guard 1...9 ~= fraction.count else { return false }
-            zone = zone[fraction.endIndex...]
+            let written = zone.dropFirst().prefix { digits ~= $0 }
+            guard 1...9 ~= written.count else { return nil }
+            let padded = Array(written) + Array(repeating: UInt8(ascii: "0"), count: 9 - written.count)
+            fraction = padded.prefix(6).reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
+            zone = zone[written.endIndex...]
         }
-        if Array(zone) == Array("Z".utf8) { return true }
-        let offset = String(decoding: zone, as: UTF8.self)
-        guard offset.utf8.count == 6, let sign = offset.first, "+-".contains(sign) else { return false }
-        let parts = offset.dropFirst().split(separator: ":")
-        return parts.count == 2 && parts.allSatisfy { $0.count == 2 && HostText.isDigits($0) } && Int(parts[0]) ?? 99 < 24
-            && Int(parts[1]) ?? 99 < 60
+        guard let offset = offsetMinutes(zone) else { return nil }
+        // Leap days of the years before this one, since the year 0.
+        let before = year - 1
+        let daysBefore = 365 * year + (year > 0 ? before / 4 - before / 100 + before / 400 + 1 : 0)
+        let date = daysBefore - 719_528 + days.prefix(month - 1).reduce(0, +) + day - 1
+        let seconds = date * 86_400 + number(11..<13) * 3600 + (number(14..<16) - offset) * 60 + number(17..<19)
+        return Int64(seconds) * 1_000_000 + Int64(fraction)
+    }
+
+    /// How far a zone is ahead of UTC.
+    private static func offsetMinutes(_ zone: ArraySlice<UInt8>) -> Int? {
+        if zone.elementsEqual("Z".utf8) { return 0 }
+        let text = String(decoding: zone, as: UTF8.self)
+        guard text.utf8.count == 6, let sign = text.first, "+-".contains(sign) else { return nil }
+        let parts = text.dropFirst().split(separator: ":")
+        guard parts.count == 2, parts.allSatisfy({ $0.count == 2 && HostText.isDigits($0) }), let hours = Int(parts[0]), hours < 24,
+            let minutes = Int(parts[1]), minutes < 60
+        else { return nil }
+        return (sign == "-" ? -1 : 1) * (hours * 60 + minutes)
     }
 }

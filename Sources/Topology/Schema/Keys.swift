@@ -19,11 +19,14 @@ enum RootKeys {
         "clients", .names("client", .name("a client"), .object(ClientKeys.shape)), "Clients of the lab; each name is a subscriber's.")
     static let scenarios = Key("scenarios", ScenarioKeys.scenarios, "Lists of steps, by name.")
     static let lab = Key("lab", .object(LabKeys.shape), "The lab itself.")
+    static let faults = Key(
+        "faults", .list(.object(FaultKeys.shape)), "Rules of messages that go astray on purpose, from the start until a reset.")
 
     static let shape = ObjectShape(
         what: "the topology",
         keys: [
             domain.any, core.any, servers.any, profiles.any, subscribers.any, networks.any, clients.any, scenarios.any, lab.any,
+            faults.any,
         ])
 }
 

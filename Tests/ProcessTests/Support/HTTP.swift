@@ -67,6 +67,10 @@ struct Messages: Decodable {
         let start_line: String
         let method: String
         let status: Int?
+        /// The name of the node at the other end.
+        let peer: String?
+        /// What a fault rule did to it.
+        let fault: String?
         let body: String?
     }
 }

@@ -1,0 +1,100 @@
+// Messages that go astray because a rule says so.
+
+import Glibc
+import Testing
+
+@Suite struct FaultTests {
+    private struct Faults: Decodable {
+        let faults: [Fault]
+    }
+
+    private struct Fault: Decodable {
+        let id: Int
+        let hits: Int
+        let action: String
+        let method: String?
+    }
+
+    private func add(_ rule: String, to core: RunningCore) async throws -> Fault {
+        let answer = try await http("POST", "/api/faults", port: core.http, body: rule)
+        #expect(answer.status == 201, "\(answer.body)")
+        return try answer.decoded(Fault.self)
+    }
+
+    private func hits(_ id: Int, _ core: RunningCore) async throws -> Int? {
+        try await http("/api/faults", port: core.http).decoded(Faults.self).faults.first { $0.id == id }?.hits
+    }
+
+    @Test func `a request is lost once, and comes through when it is sent again`() async throws {
+        let core = try await RunningCore(in: try TemporaryFolder())
+        let fault = try await add(#"{"method":"OPTIONS","action":"drop","times":1}"#, to: core)
+        #expect(fault.hits == 0 && fault.method == "OPTIONS")
+        let peer = try DatagramPeer(to: core.udp)
+        // It asks again until it is answered.
+        #expect(try await peer.answer(to: .options(from: peer.port)).status == 200)
+        #expect(try await hits(fault.id, core) == 1)
+        let messages = try await http("/api/messages?method=OPTIONS", port: core.http).decoded(Messages.self).messages
+        #expect(messages.map(\.fault).prefix(2) == ["dropped", nil])
+        #expect(try await metric(#"sipcore_messages_dropped_total{reason="fault"}"#, port: core.http) == 1)
+        try await core.stop()
+    }
+
+    @Test func `a request is answered in the core's stead, and the core's answer altered`() async throws {
+        let core = try await RunningCore(in: try TemporaryFolder())
+        let peer = try DatagramPeer(to: core.udp)
+        let answering = try await add(
+            #"{"method":"OPTIONS","action":"answer","answer_status":503,"answer_headers":{"Retry-After":"7"}}"#, to: core)
+        let refused = try await peer.answer(to: .options(from: peer.port))
+        #expect(refused.status == 503 && refused["Retry-After"] == "7")
+        #expect(try await http("DELETE", "/api/faults/\(answering.id)", port: core.http).status == 204)
+        #expect(try await http("DELETE", "/api/faults/\(answering.id)", port: core.http).status == 404)
+        _ = try await add(#"{"direction":"out","status":200,"action":"header","set":{"X-Lab":"1"},"remove":["Allow"]}"#, to: core)
+        let altered = try await peer.answer(to: .options(from: peer.port))
+        #expect(altered.status == 200 && altered["X-Lab"] == "1" && altered["Allow"] == nil)
+        #expect(try await http("DELETE", "/api/faults", port: core.http).status == 204)
+        let plain = try await peer.answer(to: .options(from: peer.port))
+        #expect(plain["X-Lab"] == nil && plain["Allow"] != nil)
+        try await core.stop()
+    }
+
+    @Test func `a stream is closed on a message`() async throws {
+        let core = try await RunningCore(in: try TemporaryFolder())
+        _ = try await add(#"{"method":"OPTIONS","transport":"tcp","action":"close"}"#, to: core)
+        let stream = try StreamPeer(to: core.tcp)
+        try await stream.sendAll(SIPRequest(method: "OPTIONS", uri: "sip:home1.test", via: "SIP/2.0/TCP", port: 5099).text)
+        #expect(try await stream.receivedUntilClosed().isEmpty)
+        try await core.stop()
+    }
+
+    @Test func `rules stand in a topology too, and a reset removes them`() async throws {
+        let core = try await RunningCore(
+            in: try TemporaryFolder(), sections: "faults: [{method: OPTIONS, action: answer, answer_status: 486}]")
+        let peer = try DatagramPeer(to: core.udp)
+        #expect(try await peer.answer(to: .options(from: peer.port)).status == 486)
+        #expect(try await http("POST", "/api/reset", port: core.http).status == 204)
+        #expect(try await peer.answer(to: .options(from: peer.port)).status == 200)
+        #expect(try await http("/api/faults", port: core.http).decoded(Faults.self).faults.isEmpty)
+        try await core.stop()
+    }
+
+    @Test func `a delayed answer comes when its time has come`() async throws {
+        let core = try await RunningCore(in: try TemporaryFolder(), settings: "  clock: virtual\n  clock_patience: 20ms")
+        _ = try await add(#"{"direction":"out","status":200,"action":"delay","delay":"1h","times":1}"#, to: core)
+        let peer = try DatagramPeer(to: core.udp)
+        let request = SIPRequest.options(from: peer.port)
+        try peer.send(request.text)
+        #expect(try await http("/api/messages?method=OPTIONS&wait=5s", port: core.http).decoded(Messages.self).messages.count == 1)
+        #expect(try await http("POST", "/api/clock/advance", port: core.http, body: #"{"by":"1h"}"#).status == 200)
+        let messages = try await http("/api/messages?method=OPTIONS", port: core.http).decoded(Messages.self).messages
+        #expect(messages.map(\.status) == [nil, 200] && messages.last?.fault == "delayed")
+        try await core.stop()
+    }
+
+    @Test(arguments: ["{}", #"{"action":"explode"}"#, #"{"action":"close","transport":"udp"}"#, "drop"])
+    func `what is no rule is refused`(body: String) async throws {
+        let core = try await RunningCore(in: try TemporaryFolder())
+        let answer = try await http("POST", "/api/faults", port: core.http, body: body)
+        #expect(answer.status == 400 && answer.body.contains("error"), "\(answer.body)")
+        try await core.stop()
+    }
+}
