@@ -33,6 +33,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     let commonSecret: HashSecret
     /// The Route field that leads to each application server.
     let serverRoutes: TextList
+    let chargingOrigins: ChargingOrigins
 
     var transactions: TransactionLayer
     var registrar: Registrar
@@ -88,6 +89,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         for step in configuration.provisioning { _ = directory.perform(step) }
         criteria = ContiguousArray(configuration.profiles.map { CriterionRoute.routes(of: $0, configuration.applicationServers) })
         serverRoutes = ServingCSCF.routes(to: configuration.applicationServers)
+        chargingOrigins = ChargingOrigins(domain: configuration.domain, listeners: configuration.listeners)
         // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
         transactions = TransactionLayer(
             listeners: configuration.listeners, timers: configuration.timers,

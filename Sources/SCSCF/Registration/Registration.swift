@@ -24,7 +24,7 @@ extension ServingCSCF {
         if user.isSpecial {
             return answer(arrival, request, 403, warning: "a service or a wildcard is never registered itself", at: now, into: &effects)
         }
-        if !configuration.visitedNetworks.isEmpty, comesFromStrangeNetwork(request) {
+        if !configuration.visitedNetworks.isEmpty, comesFromStrangeNetwork(arrival, request) {
             return answer(arrival, request, 403, warning: "no roaming from the visited network", at: now, into: &effects)
         }
         switch authenticate(user, credentials(.authorization, in: request), arrival, ProtectedRequest(request), at: now) {
@@ -69,7 +69,7 @@ extension ServingCSCF {
             digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic)
         }
         let (start, end) = (response.start, effects.wire.bytes.count)
-        let told = planThirdParty(change, user, request, answer: Slice(start, end), in: effects.wire.bytes)
+        let told = planThirdParty(change, user, arrival, request, answer: Slice(start, end), in: effects.wire.bytes)
         guard configuration.isPersistent else {
             if isHeld(by: told) {
                 hold(
@@ -131,7 +131,7 @@ extension ServingCSCF {
         if let proof {
             digest.appendAuthenticationInfo(for: proof.credentials, in: request.bytes, ha1: proof.ha1, at: now.monotonic, into: &bytes)
         }
-        appendCharging(request, into: &bytes)
+        appendCharging(arrival, request, into: &bytes)
         date.append(now.wall, into: &bytes)
         bytes.appendEmptyBody()
     }

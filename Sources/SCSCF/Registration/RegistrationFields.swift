@@ -13,8 +13,8 @@ extension ServingCSCF {
 
     /// Whether P-Visited-Network-ID names a network from which our users do not roam (TS 24.229 §5.4.1.2.1). Without one the
     /// user is at home.
-    func comesFromStrangeNetwork(_ request: borrowing Message) -> Bool {
-        guard let network = visitedNetwork(request) else { return false }
+    func comesFromStrangeNetwork(_ arrival: Arrival, _ request: borrowing Message) -> Bool {
+        guard let network = visitedNetwork(request), believesEdgeFields(of: arrival) else { return false }
         let name = request[network]
         if name.equalsIgnoringCase(configuration.domain.span.bytes) { return false }
         for known in configuration.visitedNetworks where name.equalsIgnoringCase(known.span.bytes) { return false }
@@ -34,9 +34,9 @@ extension ServingCSCF {
 
     /// P-Charging-Vector as received, with us as the one that ends the registration, in the form of type 1 (TS 24.229
     /// §7.2A.5); P-Charging-Function-Addresses only for an edge of our own network.
-    func appendCharging(_ request: borrowing Message, into bytes: inout OctetBuffer) {
-        appendChargingVector(request, into: &bytes)
-        guard !configuration.chargingFunctions.isEmpty, request.has(.path) else { return }
+    func appendCharging(_ arrival: Arrival, _ request: borrowing Message, into bytes: inout OctetBuffer) {
+        if request.has(.pChargingVector), believesEdgeFields(of: arrival) { appendChargingVector(request, into: &bytes) }
+        guard !configuration.chargingFunctions.isEmpty, request.has(.path), believesEdgeFields(of: arrival) else { return }
         if let network = visitedNetwork(request), !request[network].equalsIgnoringCase(configuration.domain.span.bytes) { return }
         appendChargingFunctions(into: &bytes)
     }

@@ -84,18 +84,3 @@ extension RawSpan {
         return false
     }
 }
-
-extension OctetBuffer {
-    /// P-Charging-Vector with the identity of the charging and, as the one who asks, ourselves in the form of type 3
-    /// (TS 24.229 §7.2A.5): `orig-ioi="Type 3home1.test"`.
-    mutating func appendThirdPartyChargingVector(of request: borrowing Message, domain: [UInt8]) {
-        guard let value = request.value(.pChargingVector) else { return }
-        let bytes = request.bytes
-        guard let identity = bytes.parameter("icid-value", in: value) else { return }
-        append("P-Charging-Vector: icid-value=")
-        append(bytes[identity])
-        append(";orig-ioi=\"Type 3")
-        append(domain)
-        append("\"\r\n")
-    }
-}

@@ -15,7 +15,7 @@ extension ServingCSCF {
     ///   - request: the user's REGISTER as received: the criteria are held against it.
     ///   - answer: where the 200 to it stands in `wire`.
     mutating func planThirdParty(
-        _ change: RegistrationChange, _ user: IdentityReference, _ request: borrowing Message, answer: Slice,
+        _ change: RegistrationChange, _ user: IdentityReference, _ arrival: Arrival, _ request: borrowing Message, answer: Slice,
         in wire: borrowing OctetBuffer
     ) -> ThirdPartyList {
         let context = EvaluationContext.registration(change.kind.inCriteria)
@@ -29,8 +29,9 @@ extension ServingCSCF {
                 let route = criteria[number][i]
                 guard isTold(i, in: number), configuration.profiles[number].matches(at: i, request, context) else { continue }
                 let id = plan(route, named, change.kind, expires, into: &list)
-                guard hasFields || route.hasBody else { continue }
-                thirdParty[id.index].rest = storeRest(route, number, i, change.kind, request, answer, wire)
+                thirdParty[id.index].charging = fields.charging
+                guard fields.hasRest || route.hasBody else { continue }
+                thirdParty[id.index].rest = storeRest(route, number, i, change.kind, fields, request, answer, wire)
             }
         }
         return list
@@ -92,6 +93,7 @@ extension ServingCSCF {
         let request = scanner.message(text)
         var list = ThirdPartyList()
         var walk = ProfileWalk()
+        let charging = newChargingIdentifier()
         while let (number, named) = directory.nextProfile(of: user, &walk) {
             for i in 0..<criteria[number].count where isTold(i, in: number) {
                 var fulfilled: RegistrationChange.Kind?
@@ -100,6 +102,7 @@ extension ServingCSCF {
                 }
                 guard let fulfilled, isWanted(criteria[number][i].server) else { continue }
                 let id = plan(criteria[number][i], named, fulfilled, expires, into: &list)
+                thirdParty[id.index].charging = charging
                 guard !configuration.chargingFunctions.isEmpty else { continue }
                 var rest = OctetBuffer(capacity: 256)
                 appendChargingFunctions(into: &rest)
@@ -162,22 +165,36 @@ extension ServingCSCF {
 
     // MARK: Header fields and body
 
-    /// Whether the request has a header field that is passed on, or there is one of our own to add.
-    private func hasPassedOnFields(_ request: borrowing Message) -> Bool {
-        if request.has(.pAccessNetworkInfo) { return true }
-        if request.has(.pVisitedNetworkID) { return true }
-        if request.has(.pChargingVector) { return true }
-        return !configuration.chargingFunctions.isEmpty
+    /// What of a REGISTER's header fields is told on.
+    private struct PassedOnFields: BitwiseCopyable {
+        /// Whether there is any, or one of our own to add.
+        var hasRest: Bool
+        /// Whether those are among them which only an edge may write.
+        var areBelieved = false
+        /// None: the request's own.
+        var charging = ChargingIdentifier.none
+    }
+
+    private func passedOnFields(_ arrival: Arrival, _ request: borrowing Message) -> PassedOnFields {
+        var fields = PassedOnFields(hasRest: !configuration.chargingFunctions.isEmpty || request.has(.pAccessNetworkInfo))
+        if request.has(.pVisitedNetworkID) || request.has(.pChargingVector) { fields.areBelieved = believesEdgeFields(of: arrival) }
+        if fields.areBelieved { fields.hasRest = true }
+        if !fields.areBelieved || !hasChargingIdentifier(request) {
+            fields.charging = chargingIdentifier(of: arrival.essentials, in: request)
+        }
+        return fields
     }
 
     private mutating func storeRest(
-        _ route: CriterionRoute, _ profile: Int, _ index: Int, _ kind: RegistrationChange.Kind, _ request: borrowing Message,
-        _ answer: Slice, _ wire: borrowing OctetBuffer
+        _ route: CriterionRoute, _ profile: Int, _ index: Int, _ kind: RegistrationChange.Kind, _ fields: PassedOnFields,
+        _ request: borrowing Message, _ answer: Slice, _ wire: borrowing OctetBuffer
     ) -> PacketID {
         var rest = OctetBuffer(capacity: 1024)
         rest.appendFields(of: request, .pAccessNetworkInfo)
-        rest.appendFields(of: request, .pVisitedNetworkID)
-        rest.appendThirdPartyChargingVector(of: request, domain: configuration.domain)
+        if fields.areBelieved {
+            rest.appendFields(of: request, .pVisitedNetworkID)
+            _ = appendChargingVector(of: request, for: .applicationServer, into: &rest)
+        }
         appendChargingFunctions(into: &rest)
         var body = ThirdPartyBody()
         if route.hasBody {

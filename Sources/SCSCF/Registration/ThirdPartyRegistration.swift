@@ -25,6 +25,8 @@ struct ThirdPartyRegistration: BitwiseCopyable {
     var endsRegistration: Bool
     /// Whether a 423 is tried again with a longer interval; once.
     var mayRetry = true
+    /// What ties it to the charging of what it tells of; none: P-Charging-Vector is among what follows.
+    var charging = ChargingIdentifier.none
     /// What stands behind Expires, header fields and body. None: an empty body and nothing else.
     var rest = PacketID.none
     /// The next one of the same change.
@@ -73,6 +75,7 @@ extension ServingCSCF {
         keep(targets.dropFirst(), forThirdParty: id)
         let start = effects.wire.bytes.count
         appendThirdPartyRegister(record, client, flow, into: &effects)
+        if !record.charging.isNone { appendChargingVector(record.charging, for: .applicationServer, into: &effects.wire.bytes) }
         if record.rest.isNone {
             effects.wire.bytes.appendEmptyBody()
         } else {
@@ -101,9 +104,11 @@ extension ServingCSCF {
         effects.wire.bytes.appendHex(random.next())
         effects.wire.bytes.append("\r\nTo: <")
         directory.appendPublicIdentity(record.user, into: &effects.wire.bytes)
-        // One Call-ID for a user and a server, with a rising CSeq (RFC 3261 §10.2).
+        // One Call-ID for an identity and a server, with a rising CSeq (RFC 3261 §10.2).
         effects.wire.bytes.append(">\r\nCall-ID: tpr-")
         effects.wire.bytes.appendDecimal(UInt64(record.user.subscriber))
+        effects.wire.bytes.append("-")
+        effects.wire.bytes.appendDecimal(UInt64(record.user.identity))
         effects.wire.bytes.append("-")
         effects.wire.bytes.appendDecimal(UInt64(record.route.server))
         effects.wire.bytes.append("-")

@@ -3,7 +3,7 @@
 //
 //   key     identity in To | space | URI of the application server: the latest request of the two
 //   value   version (1) | checksum (8) | registration type, twice, and whether failure ends the registration (1) | Expires (4) |
-//           what stands behind Expires
+//           what stands behind Expires, P-Charging-Vector included
 //
 // A request is stored in the commit of the change that it tells of, and taken out once it has a final answer or default
 // handling is done. After a restart it is sent with a CSeq that is higher than any before, and with the interval that the
@@ -72,11 +72,17 @@ extension ServingCSCF {
         value.append(word: 0)
         value.append(byte: record.kind.rawValue << 1 | (record.endsRegistration ? 1 : 0))
         for shift in [24, 16, 8, 0] { value.append(byte: UInt8(truncatingIfNeeded: record.expires >> UInt32(shift))) }
-        if !record.rest.isNone { value.append(pool.bytes(record.rest)) }
+        appendRest(of: record, into: &value)
         let checksum = ServingCSCF.checksum(value.bytes(from: 9, count: value.count - 9))
         var octets = InlineArray<8, UInt8>(repeating: 0)
         for i in 0..<8 { octets[i] = UInt8(truncatingIfNeeded: checksum >> UInt64(8 * i)) }
         value.overwrite(at: 1, with: octets.span.bytes)
+    }
+
+    private func appendRest(of record: ThirdPartyRegistration, into value: inout OctetBuffer) {
+        guard !record.charging.isNone else { return value.append(pool.bytes(record.rest)) }
+        appendChargingVector(record.charging, for: .applicationServer, into: &value)
+        if record.rest.isNone { value.appendEmptyBody() } else { value.append(pool.bytes(record.rest)) }
     }
 
     /// Finds damage, not malice: the key is no secret.

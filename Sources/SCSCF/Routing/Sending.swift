@@ -166,6 +166,9 @@ extension ServingCSCF {
         case .applicationServer:
             appendServedUser(context, into: &bytes)
             if appendProfileKey(of: context.served, into: &bytes) { leftOut.insert(.pProfileKey) }
+            leftOut.insert(.pChargingVector)
+            appendChargingVector(
+                of: request, essentials, isBelieved: context.sender.isTrusted, for: .applicationServer, into: &bytes)
             // §5.4.3.2, §5.4.3.3: those of the home network, in place of what another one has.
             if !configuration.chargingFunctions.isEmpty {
                 leftOut.insert(.pChargingFunctionAddresses)
@@ -179,7 +182,13 @@ extension ServingCSCF {
             appendCalledParty(context, essentials.requestURI, in: request.bytes, into: &bytes)
             bytes.append(">\r\n")
         case .onward(let isTrusted):
-            if !isTrusted { leftOut = leftOut.union(ServingCSCF.inside) }
+            guard isTrusted else {
+                leftOut = leftOut.union(ServingCSCF.inside)
+                return
+            }
+            guard essentials.to.tag.isEmpty else { return }
+            leftOut.insert(.pChargingVector)
+            appendChargingVector(of: request, essentials, isBelieved: context.sender.isTrusted, for: .network, into: &bytes)
         }
     }
 

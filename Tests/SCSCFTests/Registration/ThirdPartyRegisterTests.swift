@@ -66,6 +66,9 @@ import Testing
         let second = rig.next(to: .im)
         #expect(first["Call-ID"] == second["Call-ID"])
         #expect(first["From"] != second["From"])
+        // An identity of the same set has one of its own.
+        rig.receive(rig.registerRequest(.alice).with("To", "<tel:+15550100>"), from: .alice)
+        #expect(rig.next(to: .im)["Call-ID"] != second["Call-ID"])
         func sequence(_ text: SIPText) -> Int { Int(text["CSeq"]?.split(separator: " ")[0] ?? "") ?? 0 }
         #expect(sequence(second) > sequence(first))
     }

@@ -10,7 +10,7 @@ struct PassThroughTests {
     private static let rewritten: Set<String> = ["via", "max-forwards", "route", "record-route", "content-length"]
     /// RFC 7315 §4.2: the terminating S-CSCF says for whom the request is. RFC 5393 §5.3.3: a proxy bounds how many may be made
     /// of it.
-    private static let added: Set<String> = ["p-called-party-id", "max-breadth"]
+    private static let added: Set<String> = ["p-called-party-id", "p-charging-vector", "max-breadth"]
 
     static let requests: [String] = [
         // Compact forms, white space round every separator, a list over lines and commas.
