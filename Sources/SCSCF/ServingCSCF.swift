@@ -39,6 +39,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var registrar: Registrar
     var digest: DigestAuthenticator
     var aka: AKAAuthenticator
+    /// Devices whose word the network wants proved at their next REGISTER, by their keys.
+    var demandedProofs: Set<UInt64> = []
     var contexts = Slab<RequestContext>()
     var branches = Slab<Branch>()
     var thirdParty = Slab<ThirdPartyRegistration>()

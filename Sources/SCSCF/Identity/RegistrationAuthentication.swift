@@ -27,7 +27,9 @@ extension ServingCSCF {
                 return checkSIM(given, claimed, keys, arrival, request, at: now)
             }
         }
-        return checkPassword(given, of: user.subscriber, arrival, request, at: now)
+        let verdict = checkPassword(given, of: user.subscriber, arrival, request, at: now)
+        if case .accepted(let device, _) = verdict { noteProof(of: IdentityReference(subscriber: user.subscriber, identity: device)) }
+        return verdict
     }
 
     /// Writes a new challenge to a REGISTER, for the SIM of a private identity or else for a password.
@@ -70,17 +72,40 @@ extension ServingCSCF {
         guard let device = privateIdentity(given.username, in: bytes), device.subscriber == user.subscriber else {
             return .refused(403, "the private identity does not belong to the user")
         }
-        if protection == .securityAssociation {
-            if directory.sim(of: device) == nil {
-                if !given.response.isEmpty { return nil }
-            } else {
-                // While an answer is awaited, only one in the same call can be it (TS 24.229 §5.4.1.2.2).
-                let (isAwaiting, isSameCall) = aka.isAwaiting(
-                    deviceKey(device), callID: bytes[arrival.essentials.callID], at: now.monotonic)
-                if isAwaiting { return isSameCall ? nil : .refused(403, "a challenge in another call waits for its answer") }
-            }
+        if protection == .securityAssociation, directory.sim(of: device) != nil {
+            return believeAssociation(of: device, arrival, in: bytes, at: now)
+        }
+        if protection == .securityAssociation, !given.response.isEmpty { return nil }
+        if protection != .elsewhere, isToProveItself(device) { return nil }
+        return .accepted(device: device.identity, proof: nil)
+    }
+
+    /// A REGISTER through the security association of a SIM (TS 24.229 §5.4.1.2.2): one that refreshes what there is needs no
+    /// challenge, unless the network asks for one (§5.4.1.6).
+    private func believeAssociation(
+        of device: IdentityReference, _ arrival: Arrival, in bytes: RawSpan, at now: Now
+    ) -> CredentialCheck? {
+        // While an answer is awaited, only one in the same call can be it.
+        let (isAwaiting, isSameCall) = aka.isAwaiting(deviceKey(device), callID: bytes[arrival.essentials.callID], at: now.monotonic)
+        if isAwaiting { return isSameCall ? nil : .refused(403, "a challenge in another call waits for its answer") }
+        if isToProveItself(device) { return .challenge(isStale: false, sim: device) }
+        guard registrar.hasBinding(of: device.subscriber, device: device.identity) else {
+            // The UE begins anew then, without protection.
+            return .refused(500, "the association is of a registration that is not known here; register without one")
         }
         return .accepted(device: device.identity, proof: nil)
+    }
+
+    // MARK: A proof that is asked for
+
+    /// Whether the network wants to see a proof of its own, whatever an edge says (TS 24.229 §5.4.1.6).
+    private func isToProveItself(_ device: IdentityReference) -> Bool {
+        !demandedProofs.isEmpty && demandedProofs.contains(deviceKey(device))
+    }
+
+    private mutating func noteProof(of device: IdentityReference) {
+        guard !demandedProofs.isEmpty else { return }
+        demandedProofs.remove(deviceKey(device))
     }
 
     // MARK: The SIM
@@ -98,7 +123,9 @@ extension ServingCSCF {
             given, in: request.bytes, method: request.method, body: request.body, device: deviceKey(device), keys: keys,
             at: now.monotonic)
         {
-        case .accepted: return .accepted(device: device.identity, proof: nil)
+        case .accepted:
+            noteProof(of: device)
+            return .accepted(device: device.identity, proof: nil)
         case .absent, .resynchronised: return .challenge(isStale: false, sim: device)
         case .stale: return .challenge(isStale: true, sim: device)
         case .refused(let reason): return .refused(403, "\(reason.text)")
@@ -148,14 +175,18 @@ extension ServingCSCF {
 private enum EdgeProtection {
     /// `yes`: the REGISTER came through the security association of a SIM.
     case securityAssociation
-    /// The edge or somebody before it has authenticated the user: by the session of TLS, by the address, or otherwise.
-    case authenticated
+    /// `tls-yes`, `ip-assoc-yes`: the session of TLS or the address is bound to the user.
+    case session
+    /// `auth-done`: somebody before the edge has authenticated the user.
+    case elsewhere
 
     init?(_ word: RawSpan) {
         if word.equalsIgnoringCase("yes") {
             self = .securityAssociation
-        } else if word.equalsIgnoringCase("tls-yes") || word.equalsIgnoringCase("ip-assoc-yes") || word.equalsIgnoringCase("auth-done") {
-            self = .authenticated
+        } else if word.equalsIgnoringCase("tls-yes") || word.equalsIgnoringCase("ip-assoc-yes") {
+            self = .session
+        } else if word.equalsIgnoringCase("auth-done") {
+            self = .elsewhere
         } else {
             return nil
         }

@@ -109,7 +109,10 @@ extension ServingCSCF {
             } else if difference.profiles {
                 profileChanged(of: subscriber, toldBefore: told, at: now, into: &effects)
             }
-            if difference.credentials { voidNonces(of: subscriber, at: now) }
+            if difference.credentials {
+                voidNonces(of: subscriber, at: now)
+                demandProofs(of: subscriber)
+            }
             if isNew || difference.identities { clearStore(of: number, at: now, into: &effects) }
             return number
         case .remove(let subscriber):
@@ -153,10 +156,18 @@ extension ServingCSCF {
     public mutating func reauthenticate(_ uri: String, at now: Now, into effects: inout Effects) -> Bool {
         guard let user = reference(to: uri), registrar.isRegistered(user.subscriber) else { return false }
         voidNonces(of: user.subscriber, at: now)
+        demandProofs(of: user.subscriber)
         registrar.shorten(user.subscriber, to: ServingCSCF.reauthenticationTime, at: now.monotonic)
         if configuration.isPersistent { persist(user.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
         registrationStateChanged(of: user.subscriber, .network(.deactivated), at: now, into: &effects)
         return true
+    }
+
+    /// Each device with a contact is to prove itself at its next REGISTER, also where an edge vouches for it.
+    private mutating func demandProofs(of subscriber: UInt32) {
+        var devices: [UInt16] = []
+        registrar.forEachBinding(of: subscriber) { devices.append($0.device) }
+        for device in devices { demandedProofs.insert(deviceKey(IdentityReference(subscriber: subscriber, identity: device))) }
     }
 
     /// The nonces that the user's devices have answered may not be used again.

@@ -145,7 +145,7 @@ import Testing
         let rig = rig()
         var sim = USIM(AKATests.keys)
         let (request, challenge) = challenged(rig)
-        rig.advance(.seconds(241))
+        rig.advance(.seconds((seconds ?? 240) + 1))
         rig.receive(answering(challenge, request, by: &sim, rig), from: .alice)
         #expect(rig.next(to: .alice).status == 401)
     }
@@ -236,6 +236,9 @@ import Testing
         #expect(status(rig, request, from: .alice) == 401)
         #expect(status(rig, rig.again(registerRequest(rig, word)), from: AKATests.edge) == 403 || word.lowercased() != "yes")
         rig.advance(.seconds(241))
+        // The association of a SIM stands for a registration; there is none yet.
+        #expect(status(rig, registerRequest(rig, word), from: AKATests.edge) == (word.lowercased() == "yes" ? 500 : 200))
+        #expect(status(rig, registerRequest(rig, "auth-done"), from: AKATests.edge) == 200)
         #expect(status(rig, registerRequest(rig, word), from: AKATests.edge) == 200)
         #expect(status(rig, registerRequest(rig, word, username: "bob@home1.test"), from: .bob) == 401)
         #expect(status(rig, registerRequest(rig, word, username: "bob@home1.test"), from: AKATests.edge) == 200)
@@ -271,6 +274,41 @@ import Testing
         #expect(status(rig, answer, from: AKATests.edge) == 200)
         // From now on the association is enough.
         #expect(status(rig, registerRequest(rig, "yes", response: "00"), from: AKATests.edge) == 200)
+    }
+
+    @Test(arguments: ["yes", "tls-yes"])
+    func whomTheNetworkAsksAnewAnEdgeVouchesForInVain(word: String) throws {
+        let rig = withEdge()
+        #expect(status(rig, registerRequest(rig, "auth-done"), from: AKATests.edge) == 200)
+        #expect(status(rig, registerRequest(rig, word), from: AKATests.edge) == 200)
+        #expect(rig.onEachShard { $0.reauthenticate("sip:alice@home1.test", at: $1, into: &$2) }.contains(true))
+        let request = registerRequest(rig, word)
+        _ = rig.taken()
+        rig.receive(request, from: AKATests.edge)
+        let challenge = rig.first()
+        #expect(challenge.status == 401)
+        var sim = USIM(AKATests.keys)
+        var answer = answering(challenge, request, by: &sim, rig)
+        answer.set("Authorization", (answer["Authorization"] ?? "") + ", integrity-protected=\"\(word)\"")
+        #expect(status(rig, answer, from: AKATests.edge) == 200)
+        #expect(status(rig, registerRequest(rig, word), from: AKATests.edge) == 200)
+    }
+
+    @Test func aPasswordIsAskedForAnewThroughAnEdgeToo() {
+        let rig = withEdge()
+        func request(_ word: String) -> SIPText { registerRequest(rig, word, username: "bob@home1.test") }
+        #expect(status(rig, request("tls-yes"), from: AKATests.edge) == 200)
+        #expect(rig.onEachShard { $0.reauthenticate("sip:bob@home1.test", at: $1, into: &$2) }.contains(true))
+        // Who was authenticated elsewhere has nothing to prove here.
+        #expect(status(rig, request("auth-done"), from: AKATests.edge) == 200)
+        let asked = request("tls-yes")
+        rig.receive(asked, from: AKATests.edge)
+        let challenge = rig.first()
+        #expect(challenge.status == 401)
+        var answer = rig.answering(challenge, asked, username: "bob", password: "builder")
+        answer.set("Authorization", (answer["Authorization"] ?? "") + ", integrity-protected=\"tls-yes\"")
+        #expect(status(rig, answer, from: AKATests.edge) == 200)
+        #expect(status(rig, request("tls-yes"), from: AKATests.edge) == 200)
     }
 
     // MARK: Early IMS
