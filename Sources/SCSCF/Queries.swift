@@ -86,6 +86,7 @@ extension ServingCSCF {
         decisions.removeAll()
         relays = Relays()
         alternatives = [:]
+        pins.removeAll()
         transactions.removeAll()
     }
 

@@ -55,6 +55,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var fallbacks = StreamRefusals()
     var relays = Relays()
     var locations: Locations
+    var pins = ServerPins()
     /// Targets that branches, and third-party REGISTER requests, have not tried, by their owner.
     var alternatives: [UInt64: ArraySlice<Flow>] = [:]
     var heldAcknowledgements = Slab<HeldAcknowledgement>()

@@ -60,8 +60,14 @@ extension ServingCSCF {
 
     /// The way of a branch that goes to a server by name. Further targets are kept with it; if the server is not located yet
     /// it waits, and counts as pending.
-    mutating func course(to name: ServerName, of branch: SlotID, at now: Now, into effects: inout Effects) -> BranchCourse {
-        switch course(to: name, at: now.monotonic) {
+    ///
+    /// - Parameter server: the application server that it is, if it is one.
+    mutating func course(
+        to name: ServerName, of branch: SlotID, server: Int16 = -1, at now: Now, into effects: inout Effects
+    ) -> BranchCourse {
+        var course = course(to: name, at: now.monotonic)
+        if server >= 0 { course = targets(course, of: contexts[branches[branch.index].context.index].served.subscriber, server) }
+        switch course {
         case .over(let flows):
             keep(flows.dropFirst(), for: branch)
             return .over(flows[0])

@@ -11,8 +11,12 @@ extension ServingCSCF {
     ///
     /// - Returns: false if there is no way to the server.
     mutating func locateThirdParty(_ id: SlotID, at now: Now, into effects: inout Effects) -> Bool {
-        guard let name = configuration.applicationServers[Int(thirdParty[id.index].route.server)].location else { return false }
-        switch course(to: name, at: now.monotonic) {
+        let record = thirdParty[id.index]
+        guard let name = configuration.applicationServers[Int(record.route.server)].location else { return false }
+        var course = course(to: name, at: now.monotonic)
+        // A first registration chooses anew.
+        if record.kind != .initial { course = targets(course, of: record.user.subscriber, record.route.server) }
+        switch course {
         case .over(let flows): return send(id, to: flows, at: now, into: &effects)
         case .nowhere: return false
         case .unknown: return locations.look(name, for: .thirdParty(id), at: now.monotonic, into: &effects.names)

@@ -73,6 +73,7 @@ extension ServingCSCF {
             return true
         }
         keep(targets.dropFirst(), forThirdParty: id)
+        if let target = targets.first, record.kind == .initial { pins[record.user.subscriber, record.route.server] = target }
         let start = effects.wire.bytes.count
         appendThirdPartyRegister(record, client, flow, into: &effects)
         if !record.charging.isNone { appendChargingVector(record.charging, for: .applicationServer, into: &effects.wire.bytes) }
@@ -158,6 +159,7 @@ extension ServingCSCF {
         _ record: ThirdPartyRegistration, _ status: UInt16, at now: Now, into effects: inout Effects
     ) {
         counters.countThirdParty(Int(record.route.server), record.kind, .failed)
+        if !pins.isEmpty { pins[record.user.subscriber, record.route.server] = nil }
         effects.notices.append(Notice(.warning, thirdPartyNotice(record, status == 408 ? "did not answer" : "failed with \(status)")))
         guard record.endsRegistration, registrar.isRegistered(record.user.subscriber) else { return }
         deregister(record.user.subscriber, .rejected, except: record.route.server, at: now, into: &effects)
@@ -179,6 +181,8 @@ extension ServingCSCF {
     /// Forgets a request that is done with, in the store too; the answer to the user leaves when it was the last one.
     private mutating func finish(_ id: SlotID, at now: Now, into effects: inout Effects) {
         let held = thirdParty[id.index].held
+        let subscriber = thirdParty[id.index].user.subscriber
+        if !pins.isEmpty, !registrar.isRegistered(subscriber) { forgetPins(of: subscriber) }
         if configuration.isPersistent { forgetStoredThirdParty(id, into: &effects) }
         forgetThirdParty(id)
         if !held.isNone { heldAnswerLoses(held, at: now, into: &effects) }

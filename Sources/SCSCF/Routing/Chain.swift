@@ -162,7 +162,7 @@ extension ServingCSCF {
         }
         let branch = waiting ?? addBranch(.applicationServer, to: id)
         branches[branch.index].state = .answered
-        switch course(to: name, of: branch, at: now, into: &effects) {
+        switch course(to: name, of: branch, server: route.server, at: now, into: &effects) {
         case .over(let flow): send(to: route, id, arrival, request, routes, reusing: branch, over: flow, at: now, into: &effects)
         case .waiting: break
         case .nowhere: applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects)
@@ -199,6 +199,7 @@ extension ServingCSCF {
                 uri: request[arrival.essentials.requestURI?.all ?? request.shape.requestURI], reusing: waiting, over: flow, at: now,
                 into: &effects)
         else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
+        if waiting != nil, !contexts[id.index].isRegistered { pins[contexts[id.index].served.subscriber, route.server] = flow }
         // Timer F ends the wait at the latest, but not that for an answer to INVITE: a 100 is enough to stop timer B.
         if contexts[id.index].timer.isNone, request.method == .invite || route.answerWithin < configuration.timers.patience {
             contexts[id.index].timer = wheel.schedule(at: now.monotonic + route.answerWithin, payload: id.rawValue)

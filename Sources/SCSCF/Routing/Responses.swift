@@ -285,12 +285,20 @@ extension ServingCSCF {
     ) {
         wheel.cancel(contexts[id.index].timer)
         contexts[id.index].timer = .none
+        forgetPin(id)
         guard endsSession(id) else {
             return evaluate(
                 id, arrival, request, routes, from: Int(contexts[id.index].criterion) + 1, at: now, into: &effects)
         }
         contexts[id.index].bestStatus = status
         answerUnanswered(id, arrival, request, at: now, into: &effects)
+    }
+
+    /// The server that failed need not get the user's next request.
+    private mutating func forgetPin(_ id: SlotID) {
+        let context = contexts[id.index]
+        guard !pins.isEmpty, context.profile >= 0, context.criterion >= 0 else { return }
+        pins[context.served.subscriber, criteria[Int(context.profile)][Int(context.criterion)].server] = nil
     }
 
     /// A context's timer: a settled INVITE is over, or an application server gave no sign in time.

@@ -324,6 +324,66 @@ import Testing
         #expect(rig.thirdParty(0, .failed) == 0)
     }
 
+    // MARK: The server that knows the user
+
+    private static func servers(_ first: Int, _ second: Int) -> Zone {
+        Zone(
+            """
+            _sip._udp.im.away.test SRV 1 0 \(first) a.away.test
+            _sip._udp.im.away.test SRV 2 0 \(second) a.away.test
+            a.away.test A 127.0.0.1
+            """)
+    }
+
+    /// TS 24.229 §5.4.0: it was told of the registration, so it gets what follows, whatever the name stands for by then.
+    @Test func requestsGoToTheServerThatHeardOfTheRegistration() {
+        let rig = namedServer(Self.servers(5080, 5090))
+        _ = rig.taken()
+        rig.zone = Self.servers(5090, 5080)
+        rig.advance(.seconds(61))
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice, asksForIM)
+        let request = rig.next(to: .im)
+        #expect(request.method == "MESSAGE")
+        rig.receive(request.response(202), from: .im)
+        _ = rig.taken()
+        rig.answers = ["im": 200, "second": 200]
+        rig.register(.alice)
+        #expect(rig.trace() == ["im REGISTER"])
+        rig.register(.alice, expires: 0)
+        #expect(rig.trace() == ["im REGISTER"])
+        // The next registration is another.
+        rig.register(.alice)
+        #expect(rig.trace() == ["second REGISTER"])
+        rig.register(.alice)
+        #expect(rig.trace() == ["second REGISTER"])
+    }
+
+    @Test func aServerThatFailsIsLeftForTheOthers() {
+        let rig = namedServer(Self.servers(5080, 5090))
+        _ = rig.taken()
+        rig.zone = Self.servers(5090, 5080)
+        rig.advance(.seconds(61))
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice, asksForIM)
+        rig.receive(rig.next(to: .im).response(500), from: .im)
+        _ = rig.taken()
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice, asksForIM)
+        #expect(rig.trace() == ["second MESSAGE"])
+    }
+
+    @Test func whoIsNotRegisteredKeepsTheFirstServerToo() {
+        let rig = namedServer(Self.servers(5080, 5090))
+        rig.answers = ["im": 200, "second": 200]
+        rig.register(.bob, expires: 0)
+        _ = rig.taken()
+        let terminating = asksForIM
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .home2, terminating)
+        #expect(rig.trace() == ["im MESSAGE", "home2 200 MESSAGE"])
+        rig.zone = Self.servers(5090, 5080)
+        rig.advance(.seconds(61))
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .home2, terminating)
+        #expect(rig.trace() == ["im MESSAGE", "home2 200 MESSAGE"])
+    }
+
     @Test func aContactByName() {
         let rig = rig(zone)
         rig.register(.bob, contact: "<sip:bob@away.test>")
