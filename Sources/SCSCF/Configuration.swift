@@ -26,6 +26,12 @@ public struct ServingCSCFConfiguration: Sendable {
     /// What a challenge for a password offers, by hash function and by qop, in this order; one of each at least.
     public var digestFunctions: [DigestFunction] = [.md5]
     public var digestQops: [DigestQop] = [.auth]
+    /// How long a challenge may be answered (reg-await-auth and request-await-auth, TS 24.229 table 7.8.1).
+    public var challengeLifetime = TimeSpan.seconds(240)
+    /// Whether answers without qop, in the manner of RFC 2069, are refused.
+    public var requiresQop = false
+    /// What the 200 to a REGISTER that a password proved says in Authentication-Info.
+    public var authenticationInfo = AuthenticationInfo.proof
     /// What a challenge for a SIM offers, in this order; one at least.
     public var akaAlgorithms: [AKAAlgorithm] = [.v1MD5]
     /// A larger request goes by a stream (RFC 3261 §18.1.1), in octets; 0: never.
@@ -50,6 +56,8 @@ public struct ServingCSCFConfiguration: Sendable {
     public var followsRedirections = false
     /// How application servers are told of registrations.
     public var thirdParty = ThirdPartySettings()
+    /// Whether a user is deregistered whose first REGISTER no criterion takes.
+    public var rejectsUnservedUsers = false
     /// Networks that users may roam in, by their names in P-Visited-Network-ID in small letters, beside our own; empty: all.
     public var visitedNetworks: [[UInt8]] = []
     /// The value of P-Charging-Function-Addresses (RFC 7315 §4.5); empty: none.
@@ -77,10 +85,22 @@ public struct ServingCSCFConfiguration: Sendable {
         self.listeners = listeners
     }
 
+    /// Authentication-Info (RFC 2617 §3.2.3).
+    public enum AuthenticationInfo: BitwiseCopyable, Sendable {
+        case none
+        /// That the core knows the password too.
+        case proof
+        /// That, and a nonce for the next REGISTER, as fresh as a challenge (TS 24.229 §5.4.1.2.2A).
+        case nextNonce
+    }
+
     /// How application servers are told of registrations (TS 24.229 §5.4.1.7).
     public struct ThirdPartySettings: BitwiseCopyable, Sendable {
         /// Whether the 200 to a user's REGISTER waits until each application server has answered, or is given up.
         public var holdsAnswer = false
+        /// Whether the end of some of a user's contacts is told with Expires 0, as the end of all is (§5.7.1.1, the note);
+        /// else with the longest time that the others have left.
+        public var tellsZeroWithContactsLeft = false
         /// Whether a change of a registered user's profile is told to servers that it brings in (§5.4.1.8).
         public var tellsProfileChanges = false
         public init() {}

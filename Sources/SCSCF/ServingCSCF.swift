@@ -103,7 +103,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             start: now.monotonic)
         digest = DigestAuthenticator(
             settings: DigestSettings(
-                realm: configuration.domain, allowedFailures: configuration.authenticationFailures,
+                realm: configuration.domain, challengeLifetime: configuration.challengeLifetime,
+                allowedFailures: configuration.authenticationFailures, requiresQop: configuration.requiresQop,
                 functions: configuration.digestFunctions, qops: configuration.digestQops),
             secret: HashSecret(from: &random), start: now.monotonic)
         wheel = TimerWheel(start: now.monotonic)
@@ -122,7 +123,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         thirdPartyNumbers = ThirdPartyNumbers(session: random.next())
         aka = AKAAuthenticator(
             settings: AKASettings(
-                realm: configuration.domain, algorithms: configuration.akaAlgorithms, qops: configuration.digestQops),
+                realm: configuration.domain, algorithms: configuration.akaAlgorithms, qops: configuration.digestQops,
+                challengeLifetime: configuration.challengeLifetime),
             secret: HashSecret(from: &random))
         self.random = random
     }

@@ -81,6 +81,11 @@ public enum AKAAlgorithm: String, Sendable, CaseIterable {
     case v2MD5 = "AKAv2-MD5"
     case v2SHA256 = "AKAv2-SHA-256"
 }
+/// What Authentication-Info in the 200 to a REGISTER says (RFC 2617 §3.2.3).
+public enum AuthenticationInfo: String, Sendable, CaseIterable {
+    case none, proof
+    case nextNonce = "next_nonce"
+}
 /// `ims`: TS 24.229 (a new contact replaces the old one). `rfc3261`: all contacts are kept.
 public enum RegistrarProfile: String, Sendable, CaseIterable { case ims, rfc3261 }
 
@@ -97,6 +102,11 @@ public struct CoreSettings: Sendable, Equatable {
     public var digestQops: [DigestQop] = [.auth]
     public var akaAlgorithms: [AKAAlgorithm] = [.v1MD5]
     public var authenticationFailures = 3
+    /// How long a challenge may be answered.
+    public var challengeLifetimeMilliseconds = 240_000
+    /// Whether answers without qop are refused.
+    public var requireQop = false
+    public var authenticationInfo = AuthenticationInfo.proof
     public var registrar: RegistrarProfile = .ims
     public var minExpires: UInt32 = 60
     public var defaultExpires: UInt32 = 3600
@@ -108,6 +118,8 @@ public struct CoreSettings: Sendable, Equatable {
     /// How often UEs with outbound are told to keep their flows alive; 0: they are not told.
     public var flowTimer: UInt32 = 120
     public var thirdPartyRegister = ThirdPartyRegisterSettings()
+    /// Whether a user is deregistered whose first REGISTER no criterion takes.
+    public var rejectIfNoMatchingIFC = false
     /// Networks that users may roam in, in small letters; empty: all.
     public var visitedNetworks: [String] = []
     public var chargingFunctions = ChargingFunctions()
@@ -154,7 +166,15 @@ public struct ThirdPartyRegisterSettings: Sendable, Equatable {
     public var before200 = false
     /// Whether a change of profile is told to the servers that it brings in.
     public var onProfileChange = false
+    /// What is told when some of a user's contacts end.
+    public var deregistrationExpires = DeregistrationExpires.maxRemaining
     public init() {}
+}
+
+/// The Expires of a third-party deregistration while the user has contacts left (TS 24.229 §5.7.1.1).
+public enum DeregistrationExpires: String, Sendable, CaseIterable {
+    case zero
+    case maxRemaining = "max_remaining"
 }
 
 /// The section `core.charging_functions`: hosts of charging collection and event charging functions (RFC 7315 §4.5).

@@ -14,6 +14,9 @@ import Topology
               authentication: digest
               digest_algorithms: [MD5]
               authentication_failures: 2
+              challenge_lifetime: 40s
+              require_qop: true
+              authentication_info: next_nonce
               registrar: rfc3261
               expires: {min: 1m, default: 1h, max: 600000}
               clock: real
@@ -32,7 +35,8 @@ import Topology
               max_contacts: 8
               list_removed_contacts: true
               flow_timer: 90s
-              third_party_register: {before_200: true, on_profile_change: true}
+              third_party_register: {before_200: true, on_profile_change: true, deregistration_expires: zero}
+              reject_if_no_matching_ifc: true
               visited_networks: [Visited.test, "Network 2"]
               charging_functions: {ccf: [192.0.2.9, "2001:db8::1"], ecf: [ecf.home1.test]}
               reg_event: {state: partial, interval: 5s, terminated_reason: noresource}
@@ -92,6 +96,9 @@ import Topology
         core.database = "/home/me/lab.sqlite"
         core.authenticationFailures = 2
         core.registrar = .rfc3261
+        core.challengeLifetimeMilliseconds = 40_000
+        core.requireQop = true
+        core.authenticationInfo = .nextNonce
         core.trace = 100
         core.traceBytes = 2 << 20
         core.advertise = "192.0.2.7"
@@ -116,6 +123,8 @@ import Topology
         core.flowTimer = 90
         core.thirdPartyRegister.before200 = true
         core.thirdPartyRegister.onProfileChange = true
+        core.thirdPartyRegister.deregistrationExpires = .zero
+        core.rejectIfNoMatchingIFC = true
         core.visitedNetworks = ["visited.test", "network 2"]
         core.chargingFunctions.collection = ["192.0.2.9", "2001:db8::1"]
         core.chargingFunctions.event = ["ecf.home1.test"]

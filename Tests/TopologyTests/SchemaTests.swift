@@ -26,11 +26,13 @@ import Topology
             ])
         #expect(
             try properties("core").keys.sorted() == [
-                "advertise", "aka_algorithms", "authentication", "authentication_failures", "charging_functions", "clock", "clock_patience",
+                "advertise", "aka_algorithms", "authentication", "authentication_failures", "authentication_info",
+                "challenge_lifetime", "charging_functions", "clock", "clock_patience",
                 "clock_start", "database", "digest_algorithms", "digest_qop", "dns", "expires", "flow_timer", "header_content_case",
                 "hosts",
                 "http", "http_token", "limits", "list_removed_contacts", "listen", "max_contacts", "recursion", "reg_event", "registrar",
-                "request_uri_scope",
+                "reject_if_no_matching_ifc",
+                "request_uri_scope", "require_qop",
                 "seed",
                 "shards", "third_party_register", "timers", "tls", "trace", "trace_bytes", "trusted", "udp_segmentation", "udp_size_limit",
                 "visited_networks", "websocket_origins",

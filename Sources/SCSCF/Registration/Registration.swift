@@ -81,8 +81,7 @@ extension ServingCSCF {
             } else {
                 transactions.respond(arrival.server, 200, response, at: now.monotonic, into: &effects.wire)
             }
-            sendThirdParty(told, at: now, into: &effects)
-            return registrationStateChanged(of: user.subscriber, .request, named: user, at: now, into: &effects)
+            return registrationMade(change, user, told, at: now, into: &effects)
         }
         // The answer leaves, and the application servers hear of it, when the commit is reported.
         let ticket = waiting.nextTicket()
@@ -97,6 +96,18 @@ extension ServingCSCF {
                         ownFields: UInt32(response.ownFields - start), tag: response.tag, request: pool.store(request.bytes),
                         answer: pool.store(effects.wire.bytes.bytes(from: start, count: end - start))))))
         effects.wire.bytes.truncate(to: start)
+    }
+
+    /// What follows from a change by a REGISTER, once that is safe and answered.
+    mutating func registrationMade(
+        _ change: RegistrationChange, _ user: IdentityReference, _ told: ThirdPartyList, at now: Now, into effects: inout Effects
+    ) {
+        sendThirdParty(told, at: now, into: &effects)
+        registrationStateChanged(of: user.subscriber, .request, named: user, at: now, into: &effects)
+        guard configuration.rejectsUnservedUsers, told.isEmpty, change.kind == .initial, registrar.isRegistered(user.subscriber) else {
+            return
+        }
+        deregister(user.subscriber, .rejected, at: now, into: &effects)
     }
 
     /// The 200 to a REGISTER (TS 24.229 §5.4.1.2.2F): all bindings with their GRUUs, Path as received, Service-Route,
@@ -128,8 +139,10 @@ extension ServingCSCF {
         bytes.append(";lr>\r\nP-Associated-URI: ")
         appendAssociatedURIs(user, into: &bytes)
         bytes.append("\r\n")
-        if let proof {
-            digest.appendAuthenticationInfo(for: proof.credentials, in: request.bytes, ha1: proof.ha1, at: now.monotonic, into: &bytes)
+        if let proof, configuration.authenticationInfo != .none {
+            digest.appendAuthenticationInfo(
+                for: proof.credentials, in: request.bytes, ha1: proof.ha1, offersNextNonce: configuration.authenticationInfo == .nextNonce,
+                at: now.monotonic, into: &bytes)
         }
         appendCharging(arrival, request, into: &bytes)
         date.append(now.wall, into: &bytes)

@@ -20,8 +20,9 @@ extension ServingCSCF {
     ) -> ThirdPartyList {
         let context = EvaluationContext.registration(change.kind.inCriteria)
         // Zero when the user is gone; while contacts are left, the longest interval among them.
-        let expires = change.isRegistered ? change.longestExpires : 0
-        let hasFields = hasPassedOnFields(request)
+        var expires = change.isRegistered ? change.longestExpires : 0
+        if change.kind == .deregistration, configuration.thirdParty.tellsZeroWithContactsLeft { expires = 0 }
+        let fields = passedOnFields(arrival, request)
         var list = ThirdPartyList()
         var walk = ProfileWalk()
         while let (number, named) = directory.nextProfile(of: user, &walk) {
@@ -43,7 +44,8 @@ extension ServingCSCF {
         let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
         var text = OctetBuffer(capacity: 512)
         appendSyntheticRegister(of: user, withContacts: false, at: now, into: &text)
-        return plan([.deregistration], of: user, text.bytes, registrar.longestExpires(of: subscriber, at: now.monotonic)) { $0 != server }
+        let left = configuration.thirdParty.tellsZeroWithContactsLeft ? 0 : registrar.longestExpires(of: subscriber, at: now.monotonic)
+        return plan([.deregistration], of: user, text.bytes, left) { $0 != server }
     }
 
     // MARK: A change of profile

@@ -174,8 +174,7 @@ extension ServingCSCF {
             let response = OwnResponse(start: start, ownFields: start + Int(waiter.ownFields), tag: waiter.tag)
             transactions.respond(waiter.server, 200, response, at: now.monotonic, into: &effects.wire)
         }
-        sendThirdParty(told, at: now, into: &effects)
-        registrationStateChanged(of: waiter.user.subscriber, .request, named: waiter.user, at: now, into: &effects)
+        registrationMade(waiter.change, waiter.user, told, at: now, into: &effects)
     }
 
     /// A commit failed: every change not yet reported is undone, the latest first, and its REGISTER answered 500.

@@ -40,9 +40,19 @@ struct CoreAssembly {
         configuration.flowTimer = core.flowTimer
         configuration.thirdParty.holdsAnswer = core.thirdPartyRegister.before200
         configuration.thirdParty.tellsProfileChanges = core.thirdPartyRegister.onProfileChange
+        configuration.thirdParty.tellsZeroWithContactsLeft = core.thirdPartyRegister.deregistrationExpires == .zero
+        configuration.rejectsUnservedUsers = core.rejectIfNoMatchingIFC
         configuration.visitedNetworks = core.visitedNetworks.map { Array($0.utf8) }
         configuration.chargingFunctions = CoreAssembly.chargingFunctions(core.chargingFunctions)
         configuration.authenticationFailures = core.authenticationFailures
+        configuration.challengeLifetime = .milliseconds(core.challengeLifetimeMilliseconds)
+        configuration.requiresQop = core.requireQop
+        configuration.authenticationInfo =
+            switch core.authenticationInfo {
+            case .none: .none
+            case .proof: .proof
+            case .nextNonce: .nextNonce
+            }
         configuration.digestFunctions = core.digestAlgorithms.map { DigestFunction($0) }
         configuration.digestQops = core.digestQops.map { $0 == .auth ? .auth : .authInt }
         configuration.akaAlgorithms = core.akaAlgorithms.map { SIPRegistrar::AKAAlgorithm($0) }

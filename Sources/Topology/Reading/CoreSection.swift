@@ -15,6 +15,9 @@ extension Reader {
         core.digestQops = node[CoreKeys.digestQop] ?? core.digestQops
         core.akaAlgorithms = node[CoreKeys.akaAlgorithms] ?? core.akaAlgorithms
         core.authenticationFailures = node[CoreKeys.authenticationFailures] ?? core.authenticationFailures
+        core.challengeLifetimeMilliseconds = node[CoreKeys.challengeLifetime] ?? core.challengeLifetimeMilliseconds
+        core.requireQop = node[CoreKeys.requireQop] ?? core.requireQop
+        core.authenticationInfo = node[CoreKeys.authenticationInfo] ?? core.authenticationInfo
         core.registrar = node[CoreKeys.registrar] ?? core.registrar
         core.trace = node[CoreKeys.trace] ?? core.trace
         core.traceBytes = node[CoreKeys.traceBytes] ?? core.traceBytes
@@ -34,7 +37,9 @@ extension Reader {
         if let options = node[CoreKeys.thirdPartyRegister] {
             core.thirdPartyRegister.before200 = options[ThirdPartyRegisterKeys.before200] ?? false
             core.thirdPartyRegister.onProfileChange = options[ThirdPartyRegisterKeys.onProfileChange] ?? false
+            core.thirdPartyRegister.deregistrationExpires = options[ThirdPartyRegisterKeys.deregistrationExpires] ?? .maxRemaining
         }
+        core.rejectIfNoMatchingIFC = node[CoreKeys.rejectIfNoMatchingIFC] ?? core.rejectIfNoMatchingIFC
         if let functions = node[CoreKeys.chargingFunctions] {
             core.chargingFunctions.collection = functions[ChargingFunctionsKeys.collection] ?? []
             core.chargingFunctions.event = functions[ChargingFunctionsKeys.event] ?? []

@@ -48,6 +48,15 @@ enum CoreKeys {
         "aka_algorithms", .list(Codec<AKAAlgorithm>.word, atLeast: 1), "Algorithms of challenges to a SIM, offered in this order.")
     static let authenticationFailures = Key(
         "authentication_failures", .integer(0...1000), "Wrong answers in a row that are challenged anew (401); the next is refused (403).")
+    static let challengeLifetime = Key(
+        "challenge_lifetime", .milliseconds(1000...3_600_000),
+        "How long a challenge may be answered (TS 24.229 table 7.8.1); by default 240s.")
+    static let requireQop = Key(
+        "require_qop", .bool, "Whether answers to challenges without qop, as RFC 2069 had them, are refused (400). By default false.")
+    static let authenticationInfo = Key(
+        "authentication_info", Codec<AuthenticationInfo>.word,
+        "What the 200 to a REGISTER with a password says in Authentication-Info: nothing, that the core knows the password too (proof, "
+            + "the default), or with it a nonce for the next REGISTER (next_nonce).")
     static let registrar = Key(
         "registrar", Codec<RegistrarProfile>.word,
         "ims (TS 24.229): a new contact of a private identity replaces its old one; rfc3261: all contacts are kept.")
@@ -62,6 +71,9 @@ enum CoreKeys {
         "How often clients with outbound are told to keep their flows alive (RFC 5626 4.4), such as 120s; 0s: they are not told.")
     static let thirdPartyRegister = Key(
         "third_party_register", .object(ThirdPartyRegisterKeys.shape), "How application servers are told of registrations.")
+    static let rejectIfNoMatchingIFC = Key(
+        "reject_if_no_matching_ifc", .bool,
+        "Whether a user is deregistered whose first REGISTER no filter criterion takes. By default false.")
     static let visitedNetworks = Key(
         "visited_networks", .list(.text),
         "Networks that users may roam in, as P-Visited-Network-ID names them; one from another is refused (403). Left out: all.")
@@ -112,8 +124,9 @@ enum CoreKeys {
         what: "the core",
         keys: [
             listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, digestQop.any, akaAlgorithms.any,
-            authenticationFailures.any,
+            authenticationFailures.any, challengeLifetime.any, requireQop.any, authenticationInfo.any,
             registrar.any, expires.any, maxContacts.any, listRemovedContacts.any, flowTimer.any, thirdPartyRegister.any,
+            rejectIfNoMatchingIFC.any,
             visitedNetworks.any,
             chargingFunctions.any,
             clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
@@ -139,7 +152,13 @@ enum ThirdPartyRegisterKeys {
         "on_profile_change", .bool,
         "Whether a change of a registered subscriber's criteria is told to the servers that they name now. By default false.")
 
-    static let shape = ObjectShape(what: "third_party_register", keys: [before200.any, onProfileChange.any])
+    static let deregistrationExpires = Key(
+        "deregistration_expires", Codec<DeregistrationExpires>.word,
+        "The Expires that servers are told when some of a subscriber's contacts end: the longest that the others have left "
+            + "(max_remaining, the default), or 0.")
+
+    static let shape = ObjectShape(
+        what: "third_party_register", keys: [before200.any, onProfileChange.any, deregistrationExpires.any])
 }
 
 enum ChargingFunctionsKeys {

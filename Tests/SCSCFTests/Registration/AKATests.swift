@@ -141,8 +141,8 @@ import Testing
         #expect(rig.next(to: .alice).status == 401)
     }
 
-    @Test func aChallengeWaitsFourMinutes() {
-        let rig = rig()
+    @Test(arguments: [nil, 40]) func aChallengeWaitsFourMinutesUnlessTheTopologySaysOtherwise(seconds: Int?) {
+        let rig = rig { if let seconds { $0.challengeLifetime = .seconds(seconds) } }
         var sim = USIM(AKATests.keys)
         let (request, challenge) = challenged(rig)
         rig.advance(.seconds((seconds ?? 240) + 1))

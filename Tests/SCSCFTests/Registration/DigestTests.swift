@@ -88,6 +88,51 @@ import Testing
         #expect(rig.next(to: .alice).status == 401)
     }
 
+    // MARK: Options
+
+    @Test func aChallengeLivesAsLongAsTheTopologySays() {
+        let rig = CoreRig { $0.challengeLifetime = .seconds(40) }
+        for (wait, status) in [(40, 200), (41, 401)] {
+            let (request, challenge) = challenged(rig)
+            rig.advance(.seconds(wait))
+            rig.receive(rig.answering(challenge, request, username: "alice", password: password), from: .alice)
+            #expect(rig.next(to: .alice).status == status)
+        }
+    }
+
+    /// RFC 2069: HA1, nonce and HA2 alone.
+    @Test(arguments: [(false, 200), (true, 400)])
+    func answersWithoutQopAreTakenUnlessItIsRequired(isRequired: Bool, status: Int) {
+        let rig = CoreRig { $0.requiresQop = isRequired }
+        let (request, challenge) = challenged(rig)
+        let old = challenge.with("WWW-Authenticate", challenge["WWW-Authenticate"]?.replacing(", qop=\"auth\"", with: ""))
+        let answer = rig.answering(old, request, username: "alice", password: password)
+        #expect(answer["Authorization"]?.contains("qop") == false)
+        rig.receive(answer, from: .alice)
+        #expect(rig.next(to: .alice).status == status)
+    }
+
+    @Test(arguments: [
+        (ServingCSCFConfiguration.AuthenticationInfo.none, false, false), (.proof, true, false), (.nextNonce, true, true),
+    ])
+    func theCoreProvesItselfAsTheTopologySays(info: ServingCSCFConfiguration.AuthenticationInfo, isThere: Bool, hasNonce: Bool) {
+        let rig = CoreRig { $0.authenticationInfo = info }
+        let (request, challenge) = challenged(rig)
+        rig.receive(rig.answering(challenge, request, username: "alice", password: password), from: .alice)
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 200)
+        #expect(answer.has("Authentication-Info") == isThere)
+        let next = answer.parameter("nextnonce", of: "Authentication-Info")
+        #expect((next != nil) == hasNonce)
+        guard let next, let first = challenge.parameter("nonce", of: "WWW-Authenticate") else { return }
+        // It serves as one of a challenge, and the first is void then.
+        let renewed = challenge.with("WWW-Authenticate", challenge["WWW-Authenticate"]?.replacing(first, with: next))
+        rig.receive(rig.answering(renewed, request, username: "alice", password: password), from: .alice)
+        #expect(rig.next(to: .alice).status == 200)
+        rig.receive(rig.answering(challenge, request, username: "alice", password: password, count: 2), from: .alice)
+        #expect(rig.next(to: .alice).status == 401)
+    }
+
     @Test func aReplayIsStale() {
         let rig = CoreRig()
         let (request, challenge) = challenged(rig)

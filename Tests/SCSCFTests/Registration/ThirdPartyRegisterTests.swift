@@ -137,6 +137,46 @@ import Testing
         #expect(rig.next(to: .im)["Expires"] == "0")
     }
 
+    /// The strict reading of the note in TS 24.229 §5.7.1.1, as an option.
+    @Test func theEndOfAContactMayBeToldAsTheEndOfAll() {
+        let rig = rig(L.shortForm(0)) {
+            $0.registrar = RegistrarSettings(profile: .rfc3261)
+            $0.thirdParty.tellsZeroWithContactsLeft = true
+        }
+        rig.answers["im"] = 200
+        rig.register(.alice, expires: 3600)
+        rig.register(.alice, expires: 600, contact: "<sip:alice@127.0.0.1:9>")
+        rig.register(.alice, expires: 100, contact: "<sip:alice@127.0.0.1:8>")
+        #expect(rig.taken().last?.message["Expires"] == "3600")
+        rig.register(.alice, expires: 0, contact: "<sip:alice@127.0.0.1:9>")
+        #expect(rig.next(to: .im)["Expires"] == "0")
+        rig.advance(.seconds(101))
+        #expect(rig.next(to: .im)["Expires"] == "0")
+        #expect(rig.contacts("sip:alice@home1.test").count == 1)
+        rig.register(.alice)
+        #expect(rig.next(to: .im)["Expires"] == "3600")
+    }
+
+    @Test(arguments: [false, true]) func whomNoCriterionTakesIsDeregisteredIfAskedFor(isPersistent: Bool) {
+        func rig(rejects: Bool) -> CoreRig {
+            CoreRig {
+                $0.rejectsUnservedUsers = rejects
+                $0.isPersistent = isPersistent
+                $0.subscribers[0].isAuthenticated = false
+            }
+        }
+        let strict = rig(rejects: true)
+        strict.answers["im"] = 200
+        #expect(strict.register(.carol).status == 200)
+        #expect(strict.contacts("sip:carol@home1.test") == [])
+        #expect(strict.records.isEmpty)
+        #expect(strict.register(.alice).status == 200)
+        #expect(strict.contacts("sip:alice@home1.test").count == 1)
+        let tolerant = rig(rejects: false)
+        tolerant.register(.carol)
+        #expect(tolerant.contacts("sip:carol@home1.test").count == 1)
+    }
+
     @Test func deregistrationByTheNetworkIsToldWithoutTheUsersWords() {
         let rig = rig([
             L.criterion(0, [.method("REGISTER")], 0) {
