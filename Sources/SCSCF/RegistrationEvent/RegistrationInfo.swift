@@ -1,5 +1,8 @@
 // The document of registration state, application/reginfo+xml (RFC 3680 §5): a registration for each identity of the set that
 // is not barred, and in it the user's contacts. Times are those of the moment at which it is written.
+//
+// A wildcard of the set is a registration too. Its address-of-record stands for all that match, and the wildcard itself is an
+// element of 3GPP's behind the contacts (TS 24.229 §5.4.2.1.2).
 
 import IMSProfile
 import SIPMessage
@@ -22,13 +25,15 @@ extension ServingCSCF {
         if isLast { isFull = true }
         if subscription.mustTellAll { isFull = true }
         body.append("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\"")
-        body.append(" xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\" version=\"")
+        body.append(" xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\"")
+        let wildcards = directory.wildcardedUsers(of: subscriber)
+        if !wildcards.isEmpty { body.append(" xmlns:ere=\"urn:3gpp:ns:extRegExp:1.0\"") }
+        body.append(" version=\"")
         body.appendDecimal(UInt64(subscription.version))
         body.append(isFull ? "\" state=\"full\">\n" : "\" state=\"partial\">\n")
         var leftOut = 0
-        for i in 0..<directory.identityCount(of: subscriber) {
-            let identity = IdentityReference(subscriber: subscriber, identity: UInt16(i))
-            guard !directory.isBarred(identity) else { continue }
+        let own = (0..<directory.identityCount(of: subscriber)).map { IdentityReference(subscriber: subscriber, identity: UInt16($0)) }
+        for identity in own + wildcards where !directory.isBarred(identity) {
             appendRegistrationStart(identity, into: &body)
             for contact in watch.contacts {
                 // One that is gone is told of once (§4.7.1).
@@ -42,6 +47,7 @@ extension ServingCSCF {
                     leftOut += 1
                 }
             }
+            if identity.isSpecial { body.appendElement("ere:wildcardedIdentity", directory.specials[identity].text.span.bytes) }
             body.append("</registration>\n")
         }
         body.append("</reginfo>\n")
@@ -51,7 +57,11 @@ extension ServingCSCF {
     /// The id of a registration is that of the identity in its set, the same in every document.
     private func appendRegistrationStart(_ identity: IdentityReference, into body: inout OctetBuffer) {
         var aor = OctetBuffer(capacity: 128)
-        directory.appendPublicIdentity(identity, into: &aor)
+        if identity.isSpecial {
+            aor.append("sip:wildcardimpu@wildcard")
+        } else {
+            directory.appendPublicIdentity(identity, into: &aor)
+        }
         body.append("<registration aor=\"")
         body.appendEscaped(aor.bytes)
         body.append("\" id=\"r")
@@ -91,7 +101,7 @@ extension ServingCSCF {
     private func appendContactChildren(_ view: BindingView, of identity: IdentityReference, into body: inout OctetBuffer) {
         body.appendElement("uri", view.uri)
         body.appendUnknownParameters(in: view.parameters)
-        guard let gruu = publicGRUU(of: identity, view.instance) else { return }
+        guard !identity.isSpecial, let gruu = publicGRUU(of: identity, view.instance) else { return }
         let octets = Array(gruu.utf8)
         body.append("<gr:pub-gruu uri=\"")
         body.appendEscaped(octets.span.bytes)

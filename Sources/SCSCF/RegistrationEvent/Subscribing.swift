@@ -12,7 +12,7 @@ import SansIO
 private struct SubscriptionWish: BitwiseCopyable {
     /// Seconds granted; 0: the subscription ends, or only a look is wanted (RFC 6665 §4.4.3).
     var expires: UInt32
-    /// The watcher's Contact; nil: none was sent, and within the dialog the old one stays.
+    /// The watcher's Contact; nil: none was sent, which does for the end of a subscription.
     var contact: SIPURI?
     var eventID: Slice
 }
@@ -195,6 +195,9 @@ extension ServingCSCF {
             let wish = try wish(of: request)
             guard request[wish.eventID].equals(pool.bytes(old.octets)[old.text.eventIDSlice]) else {
                 throw SubscriptionRefusal(status: 481, warning: "no subscription with this id in the dialog")
+            }
+            guard wish.contact != nil || wish.expires == 0 else {
+                throw SubscriptionRefusal(status: 400, warning: "SUBSCRIBE without a Contact")
             }
             guard subscriptions[id].pending < .max else { throw SubscriptionRefusal(status: 503) }
             subscriptions[id].dialog = try dialog(of: wish, old, arrival, request, at: now)

@@ -118,6 +118,16 @@ extension SubscriberDirectory {
         return specials[reference].kind != .wildcardedUser
     }
 
+    /// The wildcards that are registered with a subscriber.
+    func wildcardedUsers(of subscriber: UInt32) -> [IdentityReference] {
+        guard !specials.isEmpty else { return [] }
+        var found: [IdentityReference] = []
+        for (number, identity) in specials.identities(of: subscriber).enumerated() where identity.kind == .wildcardedUser {
+            found.append(IdentityReference(subscriber: subscriber, special: number))
+        }
+        return found
+    }
+
     /// Whether a user may go by this identity.
     func isUsable(_ reference: IdentityReference) -> Bool {
         if reference.isSpecial { return !isService(reference) }

@@ -3,6 +3,7 @@ import SCSCF
 import SIPRegistrar
 import SansIO
 import Testing
+import XMLTree
 
 /// What watchers are told, and when (RFC 3680 §4.7, §5; RFC 6665 §4.2.2; TS 24.229 §5.4.2.1.2).
 @Suite(.overShards) struct NotifyTests {
@@ -58,6 +59,26 @@ import Testing
         #expect(notify.body.contains("<gr:temp-gruu uri=\"\(temporary)\" first-cseq=\"\(sequence)\"/>"))
         rig.send("MESSAGE", temporary, from: .home2)
         #expect(rig.trace() == ["alice MESSAGE"])
+    }
+
+    /// TS 24.229 §5.4.2.1.2: a wildcard is registered with its set, and stands there as it is provisioned.
+    @Test func wildcardsOfTheSetAreToldOf() throws {
+        let wildcard = try SpecialIdentity(wildcard: Array("sip:alice+![0-9]+<x!@home1.test".utf8), isService: false, profile: nil)
+        let service = try SpecialIdentity(wildcard: Array("sip:chat!.*!@home1.test".utf8), isService: true, profile: nil)
+        let rig = CoreRig.watched { $0.subscribers[0].specialIdentities = [service, wildcard] }
+        rig.register(.alice, contact: "<sip:alice@127.0.0.1:5071>;+sip.instance=\"<urn:uuid:1>\"")
+        _ = rig.taken()
+        let watcher = Watcher(rig)
+        let notify = watcher.notified()
+        let info = try RegistrationInfo(notify)
+        #expect(info.registrations.map(\.aor) == ["sip:alice@home1.test", "tel:+15550100", "sip:wildcardimpu@wildcard"])
+        #expect(info.contacts(2) == ["active created sip:alice@127.0.0.1:5071"])
+        let root = try XMLTree.parse(Array(notify.body.utf8))
+        let last = try #require(root.elements("registration", namespace: RegistrationInfo.namespace).last)
+        #expect(
+            last.element("wildcardedIdentity", namespace: "urn:3gpp:ns:extRegExp:1.0")?.text == "sip:alice+![0-9]+<x!@home1.test")
+        #expect(rig.deregister("sip:alice@home1.test"))
+        #expect(try watcher.told().registrations.map(\.state) == ["terminated", "terminated", "terminated"])
     }
 
     @Test func theIdentityRegisteredByIsRegisteredTheOthersAreCreated() throws {

@@ -259,7 +259,8 @@ import Testing
         _ = watcher.notified()
         _ = watcher.subscribe(expires: 600) { $0.set("Contact", "<sip:alice@127.0.0.1:5073>") }
         #expect(rig.trace() == ["bobDesk NOTIFY"])
-        #expect(watcher.subscribe(expires: 600) { $0.set("Contact", nil) }.status == 200)
+        #expect(watcher.subscribe(expires: 600) { $0.set("Contact", nil) }.status == 400)
+        #expect(watcher.subscribe(expires: 0) { $0.set("Contact", nil) }.status == 200)
     }
 
     @Test func theRouteSetIsFollowed() {
