@@ -25,6 +25,13 @@ public struct RegisteredIdentity: Sendable {
         /// The contact parameters as received.
         public var parameters: String
         public var flow: Flow
+        /// Call-ID and CSeq of the last REGISTER, and what it said of the access network, the visited network and the charging
+        /// (RFC 7315), whether that was believed or not; empty: nothing.
+        public var callID: String
+        public var sequence: UInt32
+        public var accessNetworkInfo: String
+        public var visitedNetworkID: String
+        public var chargingID: String
         public var updated: Instant
     }
     /// Rises in the order in which identities are provisioned.
@@ -124,7 +131,10 @@ extension ServingCSCF {
                     expires: view.expires(at: now),
                     q: Int(view.q), path: String(octets: view.path), instance: String(octets: view.instance),
                     gruu: publicGRUU(of: reference, view.instance), regID: view.regID,
-                    parameters: String(octets: view.parameters), flow: view.flow, updated: view.updated))
+                    parameters: String(octets: view.parameters), flow: view.flow, callID: String(octets: view.callID),
+                    sequence: view.sequence, accessNetworkInfo: String(octets: view.accessNetworkInfo),
+                    visitedNetworkID: String(octets: view.visitedNetworkID), chargingID: String(octets: view.chargingID),
+                    updated: view.updated))
         }
         var set: [String] = []
         for i in 0..<directory.identityCount(of: subscriber) {

@@ -12,6 +12,9 @@ struct CallTests {
         contact.q = 500
         contact.instance = "<urn:uuid:1>"
         contact.regID = 1
+        contact.callID = "c1"
+        contact.sequence = 7
+        contact.visitedNetworkID = "home1.test"
         contact.featureTags = ["+g.oma.sip-im", #"methods="MESSAGE""#]
         return Registration(
             publicIdentity: "sip:alice@home1.test", privateIdentity: "alice@home1.test",
@@ -23,7 +26,8 @@ struct CallTests {
         + #""implicit_set":["sip:alice@home1.test","tel:+15550100"],"contacts":[{"uri":"sip:alice@192.0.2.1:5062","#
         + #""private_identity":"alice@home1.test","expires":3600,"expires_at":"2026-01-01T00:00:00.000123Z","q":0.5,"path":[],"#
         + #""instance":"<urn:uuid:1>","reg_id":1,"gruu":null,"feature_tags":["+g.oma.sip-im","methods=\"MESSAGE\""],"#
-        + #""flow":"udp://192.0.2.1:5062"}]}"#
+        + #""flow":"udp://192.0.2.1:5062","call_id":"c1","cseq":7,"access_network_info":null,"#
+        + #""visited_network_id":"home1.test","charging_id":null}]}"#
 
     @Test func health() async throws {
         try await withServer(.core(FakeCore())) { client in

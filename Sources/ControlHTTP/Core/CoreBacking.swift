@@ -127,6 +127,13 @@ public struct Registration: Hashable, Sendable {
         public var featureTags: [String] = []
         /// The way that it was registered over: `udp://192.0.2.1:5062`.
         public var flow: String
+        /// Of the last REGISTER.
+        public var callID: String?
+        public var sequence: UInt32?
+        /// What it said of the access network, the visited network and the charging (RFC 7315).
+        public var accessNetworkInfo: String?
+        public var visitedNetworkID: String?
+        public var chargingID: String?
 
         public init(uri: String, privateIdentity: String, expires: TimeSpan, expiresAt: WallTime, flow: String) {
             self.uri = uri

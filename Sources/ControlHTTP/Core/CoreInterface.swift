@@ -163,6 +163,11 @@ extension Registration.Contact {
             json.member("gruu", gruu)
             json.member("feature_tags", featureTags)
             json.member("flow", flow)
+            json.member("call_id", callID)
+            json.member("cseq", sequence)
+            json.member("access_network_info", accessNetworkInfo)
+            json.member("visited_network_id", visitedNetworkID)
+            json.member("charging_id", chargingID)
         }
     }
 }

@@ -17,7 +17,11 @@ extension ServingCSCF {
                 $0.appendUnsupported(of: request, .require, known: { $0.isKnownExtension })
             }
         }
-        guard to.scheme != .other else { return answer(arrival, request, 400, warning: "To is no SIP or tel URI", at: now, into: &effects) }
+        guard to.scheme != .other else {
+            // A request whose sender is of no scheme of ours either is no REGISTER to us (RFC 4475 §3.3.4).
+            let status: UInt16 = arrival.essentials.from.uri.scheme == .other ? 400 : 404
+            return answer(arrival, request, status, warning: "To is no SIP or tel URI", at: now, into: &effects)
+        }
         guard let user = identity(of: to, in: bytes) else {
             return answer(arrival, request, 404, warning: "the address-of-record in To is not provisioned", at: now, into: &effects)
         }

@@ -153,6 +153,10 @@ public struct AKAAuthenticator: ~Copyable {
         at now: Instant
     ) -> AKAVerdict {
         guard !credentials.nonce.isEmpty else { return .absent }
+        // RAND and AUTN are the least that a nonce is made of, and AUTS has one length (RFC 3310 §3.2, §3.4).
+        if !credentials.auts.isEmpty, bytes[credentials.nonce].base64Count ?? 0 < 32 || bytes[credentials.auts].base64Count != 14 {
+            return .refused(.wrongResynchronisation)
+        }
         guard let challenge = challenges.waiting(of: device, at: now), isNonce(bytes[credentials.nonce], of: challenge.vector) else {
             return .stale
         }
@@ -213,6 +217,14 @@ public struct AKAAuthenticator: ~Copyable {
 
     /// Forgets the challenges. The sequence numbers belong to the SIMs, and stay.
     public mutating func reset() { challenges.removeAll() }
+}
+
+extension RawSpan {
+    /// How many octets a text in base64 stands for; nil: it is none.
+    fileprivate var base64Count: Int? {
+        var octets = OctetBuffer(capacity: 64)
+        return octets.append(decoding: self) ? octets.count : nil
+    }
 }
 
 extension OctetBuffer {

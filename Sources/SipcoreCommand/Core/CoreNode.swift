@@ -156,6 +156,11 @@ extension Registration {
                 result.instance = contact.instance.isEmpty ? nil : contact.instance
                 result.gruu = contact.gruu
                 result.regID = contact.regID
+                result.callID = contact.callID
+                result.sequence = contact.sequence
+                result.accessNetworkInfo = contact.accessNetworkInfo.isEmpty ? nil : contact.accessNetworkInfo
+                result.visitedNetworkID = contact.visitedNetworkID.isEmpty ? nil : contact.visitedNetworkID
+                result.chargingID = contact.chargingID.isEmpty ? nil : contact.chargingID
                 result.featureTags = parameters.filter { parameter in
                     let name = parameter.prefix { $0 != "=" }.lowercased()
                     return name != "q" && name != "reg-id" && name != "+sip.instance"

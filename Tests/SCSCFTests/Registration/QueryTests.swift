@@ -9,7 +9,10 @@ import Testing
         let rig = CoreRig()
         rig.register(
             .alice, contact: "<sip:alice@127.0.0.1:5071>;q=0.7;+g.oma.sip-im;+sip.instance=\"<urn:uuid:1>\"",
-            [("Path", "<sip:127.0.0.1:5099;lr>"), ("Supported", "path")])
+            [
+                ("Path", "<sip:127.0.0.1:5099;lr>"), ("Supported", "path"), ("P-Access-Network-Info", "cell"),
+                ("P-Visited-Network-ID", "home1.test"), ("P-Charging-Vector", "icid-value=i1"),
+            ])
         rig.advance(.seconds(10))
         let registered = rig.core.registeredIdentity("tel:+1-555-0100", at: rig.now.monotonic)
         let found = try #require(registered)
@@ -23,6 +26,9 @@ import Testing
         #expect(contact.path == "<sip:127.0.0.1:5099;lr>")
         #expect(contact.parameters.contains("+g.oma.sip-im"))
         #expect(contact.flow == Peer.alice.flow)
+        #expect(contact.callID.hasSuffix("@alice"))
+        #expect(contact.sequence > 1000)
+        #expect([contact.accessNetworkInfo, contact.visitedNetworkID, contact.chargingID] == ["cell", "home1.test", "i1"])
     }
 
     @Test func allRegisteredIdentitiesAreListed() {

@@ -37,6 +37,12 @@ import Testing
         #expect(rig.trace() == ["alice 404 REGISTER"])
     }
 
+    @Test func anAddressOfRecordOfAnotherSchemeIsNotFound() {
+        let rig = CoreRig()
+        rig.receive(rig.registerRequest(.carol).with("To", "<http://home1.test/carol>"), from: .carol)
+        #expect(rig.trace() == ["carol 404 REGISTER"])
+    }
+
     @Test func anotherDomainIsNotServed() {
         let rig = CoreRig()
         rig.send("REGISTER", "sip:elsewhere.test", from: .alice, [("Contact", Peer.alice.contact)])

@@ -131,6 +131,10 @@ import Testing
         #expect(rig.verify(request.replacing("auts", by: junk)) == .refused(.wrongResynchronisation))
         let short = try #require(AKARig.answer(rig.challenge(), by: &ahead)).text
         #expect(rig.verify(short.replacing("auts", by: "\"AAAA\"")) == .refused(.wrongResynchronisation))
+        // What cannot be a nonce is that of no challenge, and nothing to begin again with.
+        let nonce = try #require(AKARig.answer(rig.challenge(), by: &ahead)).text
+        #expect(rig.verify(nonce.replacing("nonce", by: "\"QUFBQQ==\"")) == .refused(.wrongResynchronisation))
+        #expect(rig.verify(nonce.replacing("nonce", by: "\"!\"")) == .refused(.wrongResynchronisation))
         // The answer must be one with an empty password.
         let other = try #require(AKARig.answer(rig.challenge(), by: &ahead)).text
         #expect(rig.verify(other.replacing("response", by: "\"\(String(repeating: "0", count: 32))\"")) == .refused(.wrongAnswer))
