@@ -81,6 +81,26 @@ import Testing
         try await core.stop()
     }
 
+    /// The client watches its registration, and ends in order once it has none.
+    @Test func `a deregistration by the network is heard`() async throws {
+        let core = try await RunningCore(in: folder, authentication: "digest")
+        let words = client(core).map { "'\($0)'" }.joined(separator: " ")
+        let command = "mkfifo input; exec 3<>input; echo register >&3; exec \(words) <&3"
+        let alice = try Child(["/bin/sh", "-c", command], named: "alice", in: folder)
+        #expect(await eventually { alice.output.contains("\"registered\"") })
+        let path = "/api/registrations/sip%3Aalice%40home1.test"
+        // Its first word of the registration has to have come; else there is nobody to be told.
+        #expect(
+            try await eventually { try await metric("sipcore_reg_notifies_total{result=\"accepted\"}", port: core.http) ?? 0 == 1 })
+        #expect(try await http("DELETE", path, port: core.http).status == 204)
+        #expect(await eventually { alice.output.contains("\"registration_lost\"") }, "\(alice.output)")
+        #expect(alice.output.contains("deactivated by the network"))
+        alice.signal(SIGTERM)
+        #expect(try await alice.end() == 0)
+        #expect(try events(alice).map(\.event) == ["registered", "registration_lost"])
+        try await core.stop()
+    }
+
     @Test func `a client speaks TCP`() async throws {
         let core = try await RunningCore(in: folder, authentication: "digest")
         let (status, alice) = try await run(

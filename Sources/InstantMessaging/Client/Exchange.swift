@@ -1,13 +1,13 @@
-// What a client has under way: one registration, one publication and one message at most, each through as many requests
-// as challenges and too brief intervals ask for.
+// What a client has under way: one registration, one publication, one message and one subscription at most, each through as
+// many requests as challenges and too brief intervals ask for.
 
 import SIPMessage
 import SIPRegistrar
 import SIPTransaction
 import SansIO
 
-/// The three things that are done at the same time; their numbers stand in the client transactions.
-enum Lane: Int, CaseIterable, Sendable { case registration, publication, message }
+/// The things that are done at the same time; their numbers stand in the client transactions.
+enum Lane: Int, CaseIterable, Sendable { case registration, publication, message, watch }
 
 /// A task of a lane, from its first request to its outcome.
 struct Exchange: Sendable {
@@ -18,6 +18,8 @@ struct Exchange: Sendable {
         case refreshSettings
         case removeSettings
         case message(to: String, uri: [UInt8], text: String)
+        /// The subscription to the client's own registration.
+        case watch
     }
 
     var purpose: Purpose

@@ -2,7 +2,7 @@
 // RFC 3903, RFC 4354), and sends and receives messages in page mode (RFC 3428).
 //
 //   perform(command) → Commands.swift → Registration.swift, SettingsPublishing.swift, Messaging.swift → Requests.swift
-//   requests of others → Incoming.swift
+//   requests of others → Incoming.swift, and what the core tells of the registration → RegistrationWatch.swift
 //   events ← what happened, outcomes ← how commands ended; the shell takes both
 
 import SIPMessage
@@ -48,6 +48,11 @@ public struct IMClient: ~Copyable, SansIONode {
     var registrarChallenge: Challenge?
     var proxyChallenge: Challenge?
     var sim: USIM?
+    /// The subscription to it.
+    var watch: RegistrationWatch?
+    var watchTimer = TimerID.none
+    var watchSilence = TimerID.none
+    var farewellTimer = TimerID.none
 
     // The settings.
     /// All settings, once the user has published any.
@@ -58,7 +63,7 @@ public struct IMClient: ~Copyable, SansIONode {
     var settingsTimer = TimerID.none
 
     // What is under way.
-    var exchanges: [Exchange?] = [nil, nil, nil]
+    var exchanges = [Exchange?](repeating: nil, count: Lane.allCases.count)
     var lastRequest: UInt64 = 0
     var commands: [ClientCommand] = []
     var current: ClientCommand?
@@ -190,6 +195,11 @@ public struct IMClient: ~Copyable, SansIONode {
         case .registrationRefresh: registrationRefreshDue(at: now, into: &effects)
         case .registrationLapse: registrationLapsed(at: now, into: &effects)
         case .settingsRefresh: settingsRefreshDue(at: now, into: &effects)
+        case .watchRefresh: watchRefreshDue(at: now, into: &effects)
+        case .watchSilence: watchSilent(into: &effects)
+        case .farewell:
+            farewellTimer = .none
+            sayFarewell(at: now, into: &effects)
         case .wait:
             waitTimer = .none
             finishCommand(.succeeded, at: now, into: &effects)
@@ -244,4 +254,6 @@ public struct IMClient: ~Copyable, SansIONode {
 }
 
 /// What a timer of the client is for.
-enum ClientTimer: UInt64 { case registrationRefresh, registrationLapse, settingsRefresh, wait }
+enum ClientTimer: UInt64 {
+    case registrationRefresh, registrationLapse, settingsRefresh, watchRefresh, watchSilence, farewell, wait
+}

@@ -22,6 +22,8 @@ public struct IMClientSettings: Sendable {
     /// Seconds asked for: of a registration (TS 24.229 §5.1.1.2), and of a publication.
     public var registrationExpires: UInt32 = 600_000
     public var settingsExpires: UInt32 = 3600
+    /// Whether to subscribe to the own registration, and so to hear that the network has ended it (TS 24.229 §5.1.1.3).
+    public var watchesRegistration = false
     /// The event package of the settings (RFC 4354).
     public var packageName = "poc-settings"
     /// Octets of a MESSAGE that may be sent (RFC 3428 §8).

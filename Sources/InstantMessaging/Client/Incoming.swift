@@ -44,13 +44,14 @@ extension IMClient {
             }
         case .invite where arrival.essentials.to.tag.isEmpty:
             answer(arrival, 488, into: &effects) { $0.appendWarning("sessions are not supported", from: "im-client") }
-        case .notify, .bye, .invite: answer(arrival, 481, into: &effects)
+        case .notify: notified(arrival, into: &effects)
+        case .bye, .invite: answer(arrival, 481, into: &effects)
         case .other: answer(arrival, 501, into: &effects) { $0.appendField(.allow, IMClient.allow) }
         default: answer(arrival, 405, into: &effects) { $0.appendField(.allow, IMClient.allow) }
         }
     }
 
-    private mutating func answer(
+    mutating func answer(
         _ arrival: borrowing Arrival, _ status: UInt16, into effects: inout Effects, fields: (inout OctetBuffer) -> Void = { _ in }
     ) {
         transactions.answer(arrival, status, toTag: random.next(), into: &effects.wire) {

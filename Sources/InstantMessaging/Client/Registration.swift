@@ -52,6 +52,7 @@ extension IMClient {
         readRoute(response)
         arm(granted, now)
         report(.registered(expires: granted, publicIdentities: publicIdentities(response)), at: now)
+        if settings.watchesRegistration, isInitial || watch == nil { watchRegistration(at: now, into: &effects) }
         // OMA IM 5.3: the settings are sent after a registration too, unless the user sends others right away.
         let republishes = isInitial && desired != nil && exchanges[Lane.publication.rawValue] == nil && commands.first?.lane != .publication
         if republishes { publishSettings(isCommanded: false, at: now, into: &effects) }
@@ -61,19 +62,22 @@ extension IMClient {
     /// Of our contact in the list of all (RFC 3261 §10.2.4), else of the Expires header.
     private func grantedExpires(_ response: Message, asked: UInt32) -> UInt32 {
         let bytes = response.bytes
-        let own = contactURI.span.bytes
-        guard let ownURI = own.uri(Slice(0, contactURI.count)) else { return asked }
         var granted: UInt64?
         response.forEachValue(.contact) { value in
-            if let address = bytes.nameAddress(value), address.uri.isSIP, address.uri.port == ownURI.port,
-                bytes[address.uri.user].equals(own[ownURI.user]), bytes[address.uri.host].equalsIgnoringCase(own[ownURI.host])
-            {
+            if let address = bytes.nameAddress(value), isOwnContact(address.uri, in: bytes) {
                 granted = bytes.parameter("expires", in: address.parameters).flatMap { bytes.decimal($0) } ?? granted
             }
             return true
         }
         let header = response.value(.expires).flatMap { bytes.decimal($0) }
         return UInt32(granted ?? header ?? UInt64(asked))
+    }
+
+    /// Whether a URI is that of our Contact, by user, host and port.
+    func isOwnContact(_ uri: SIPURI, in bytes: RawSpan) -> Bool {
+        let own = contactURI.span.bytes
+        guard uri.isSIP, let ownURI = own.uri(Slice(0, contactURI.count)), uri.port == ownURI.port else { return false }
+        return bytes[uri.user].equals(own[ownURI.user]) && bytes[uri.host].equalsIgnoringCase(own[ownURI.host])
     }
 
     private mutating func readRoute(_ response: Message) {
@@ -100,7 +104,7 @@ extension IMClient {
         granted > 1200 ? .seconds(Int(granted) - 600) : .milliseconds(Int(granted) * 500)
     }
 
-    private mutating func arm(_ granted: UInt32, _ now: Now) {
+    mutating func arm(_ granted: UInt32, _ now: Now) {
         disarm()
         refreshTimer = schedule(.registrationRefresh, after: IMClient.refreshDelay(of: granted), now)
         lapseTimer = schedule(.registrationLapse, after: .seconds(Int(granted)), now)
@@ -116,14 +120,18 @@ extension IMClient {
     private mutating func unregistered(at now: Now, into effects: inout Effects) {
         forgetRegistration()
         report(.unregistered, at: now)
+        if awaitsFarewell(now) { return }
         finish(.registration, .succeeded, at: now, into: &effects)
     }
 
     /// Without a registration there is nobody to refresh settings as; they run out by themselves.
-    private mutating func forgetRegistration() {
+    mutating func forgetRegistration() {
         isRegistered = false
         serviceRoute = []
         disarm()
+        // The core's last word on the registration may still come.
+        wheel.cancel(watchTimer)
+        watchTimer = .none
         wheel.cancel(settingsTimer)
         settingsTimer = .none
     }

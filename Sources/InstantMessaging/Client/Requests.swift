@@ -19,6 +19,7 @@ extension IMClient {
         exchange.request = lastRequest
         exchange.sequence += 1
         if lane == .registration { registrationSequence = exchange.sequence }
+        if lane == .watch { watch?.sequence = exchange.sequence }
         exchanges[lane.rawValue] = exchange
         let user = lastRequest << 2 | UInt64(lane.rawValue)
         guard let client = transactions.reserveClient(exchange.method, user: user) else {
@@ -58,14 +59,19 @@ extension IMClient {
         // RFC 3581 §3: our address may not be the one that the core sees.
         bytes.truncate(to: bytes.count - 2)
         bytes.append(";rport\r\nMax-Forwards: 70\r\n")
-        if exchange.method != .register { for route in serviceRoute { bytes.appendField(.route, octets: route) } }
+        for route in routes(of: exchange) { bytes.appendField(.route, octets: route) }
         bytes.append("From: <")
         bytes.append(identityURI)
         bytes.append(">;tag=")
         bytes.append(exchange.fromTag)
         bytes.append("\r\nTo: <")
-        bytes.append(exchange.method == .register ? identityURI : uri)
-        bytes.append(">\r\n")
+        bytes.append(exchange.method == .register || exchange.method == .subscribe ? identityURI : uri)
+        bytes.append(">")
+        if exchange.purpose == .watch, let tag = watch?.remoteTag, !tag.isEmpty {
+            bytes.append(";tag=")
+            bytes.append(tag)
+        }
+        bytes.append("\r\n")
         bytes.appendField(.callID, octets: exchange.callID)
         bytes.append("CSeq: ")
         bytes.appendDecimal(UInt64(exchange.sequence))
@@ -78,6 +84,7 @@ extension IMClient {
         case .register, .unregister: appendRegistrationFields(exchange, into: &rest)
         case .publish, .refreshSettings, .removeSettings: appendPublicationFields(exchange, into: &rest)
         case .message(_, _, let text): appendMessageFields(text, at: now, into: &rest)
+        case .watch: appendWatchFields(exchange, into: &rest)
         }
         appendCredentials(exchange.method, uri, body: rest.bytes.behindFields(), into: &bytes)
         bytes.append(rest.bytes)
@@ -88,7 +95,15 @@ extension IMClient {
         case .register, .unregister: domainURI
         case .publish, .refreshSettings, .removeSettings: identityURI
         case .message(_, let uri, _): uri
+        case .watch: watch.map { $0.target.isEmpty ? identityURI : $0.target } ?? identityURI
         }
+    }
+
+    /// The way of the registration, or within the dialog of the subscription that of the dialog.
+    private func routes(of exchange: Exchange) -> [[UInt8]] {
+        if exchange.method == .register { return [] }
+        if exchange.purpose == .watch, let watch, !watch.remoteTag.isEmpty { return watch.routes }
+        return serviceRoute
     }
 
     private mutating func appendCredentials(_ method: Method, _ uri: [UInt8], body: RawSpan, into bytes: inout OctetBuffer) {
@@ -163,6 +178,7 @@ extension IMClient {
             case .registration: registrationAccepted(response, at: now, into: &effects)
             case .publication: publicationAccepted(response, at: now, into: &effects)
             case .message: messageAccepted(response.status, at: now, into: &effects)
+            case .watch: watchAccepted(response, at: now, into: &effects)
             }
         case 401, 407:
             challenged(lane, response, at: now, into: &effects)
@@ -209,6 +225,7 @@ extension IMClient {
         case .registration: registrationRefused(status, reason, retryAfter: retryAfter, at: now, into: &effects)
         case .publication: publicationRefused(status, reason, retryAfter: retryAfter, at: now, into: &effects)
         case .message: messageRefused(status, reason, at: now, into: &effects)
+        case .watch: watchRefused(status, reason, at: now, into: &effects)
         }
     }
 
@@ -261,6 +278,7 @@ extension Exchange {
         case .register, .unregister: .register
         case .publish, .refreshSettings, .removeSettings: .publish
         case .message: .message
+        case .watch: .subscribe
         }
     }
 }

@@ -55,6 +55,14 @@ struct IMClientCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Seconds of publication to ask for.", valueName: "seconds"))
     var settingsExpires: UInt32 = 3600
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: """
+            Subscribe to the registration, and so hear that the network has ended it (registration_lost). Without, the client does \
+            so unless its commands are arguments with no wait among them.
+            """)
+    var watchRegistration: Bool?
+
     @Option(help: ArgumentHelp("Fix all that is random.", valueName: "number"))
     var seed: UInt64?
 
@@ -72,7 +80,8 @@ struct IMClientCommand: AsyncParsableCommand {
         let script = try script()
         let core = try CoreAddress(argument: core)
         let bound = try bind(core)
-        let settings = try settings(core, listeners: bound.listeners)
+        var settings = try settings(core, listeners: bound.listeners)
+        settings.watchesRegistration = watchRegistration ?? IMClientCommand.stays(for: script)
         let tls = try NodeTLS(tls, domain: settings.domain, listeners: bound.listeners, core: core)
         defer { tls.removeFiles() }
         let membership = try clock.join(named: publicIdentity, listeners: bound.listeners)
@@ -99,6 +108,12 @@ struct IMClientCommand: AsyncParsableCommand {
         await shard.stop()
         withExtendedLifetime(signals) {}
         if !hasSucceeded { throw CommandFailure(status: 1, text: nil) }
+    }
+
+    /// Whether there will be somebody to be told.
+    private static func stays(for script: [ClientCommand]?) -> Bool {
+        guard let script else { return true }
+        return script.contains { if case .wait = $0 { true } else { false } }
     }
 
     // MARK: Arguments
