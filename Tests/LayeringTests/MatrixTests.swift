@@ -16,17 +16,23 @@ import Testing
     private static func lines() throws -> [Line] {
         let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
         let start = try #require(readme.firstRange(of: "### Registration, clause by clause"))
-        var folder = "SCSCFTests/Registration"
+        var folder = "SCSCFTests"
         var lines: [Line] = []
         for line in readme[start.upperBound...].split(separator: "\n") {
             if line.hasPrefix("## ") { break }
-            if line.hasPrefix("| §5.7.1.1") { folder = "InstantMessagingTests/Server" }
+            if line.hasPrefix("| §5.7.1.1") { folder = "InstantMessagingTests" }
             let cells = line.split(separator: "|").map(String.init)
             guard cells.count == 3, !line.hasPrefix("| §"), !line.hasPrefix("| ---") else { continue }
-            let files = names(in: cells[2]).map { "Tests/\(folder)/\($0).swift" }
+            let files = try names(in: cells[2]).map { try path(of: $0, in: "Tests/\(folder)") }
             lines.append(Line(clause: cells[0], tests: names(in: cells[1]), files: files))
         }
         return lines
+    }
+
+    /// Where in a folder a file is.
+    private static func path(of name: String, in folder: String) throws -> String {
+        let all = try FileManager.default.subpathsOfDirectory(atPath: root.appending(path: folder).path)
+        return "\(folder)/" + (try #require(all.first { $0.split(separator: "/").last == "\(name).swift" }, "\(name) is not in \(folder)"))
     }
 
     /// What stands between backquotes.
