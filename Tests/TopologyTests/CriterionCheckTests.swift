@@ -110,6 +110,54 @@ import Topology
             ]) == [])
     }
 
+    @Test func whatTheShortFormBringsASecondTimeIsSaid() {
+        func found(_ criteria: String) -> [String] {
+            faults(
+                """
+                domain: home1.test
+                application_servers:
+                  im: {uri: "sip:127.0.0.1:5080", feature_tags: [+g.a]}
+                  other: {uri: "sip:127.0.0.1:5090", feature_tags: [+g.b]}
+                service_profiles: {p: {filter_criteria: [\(criteria)]}}
+                subscribers:
+                  alice: {password: x, service_profile: p, application_servers: [other, im]}
+
+                """)
+        }
+        let end = "already, and would go there twice; leave 'im' out here, or say in that criterion which it does not take"
+        #expect(
+            found("{priority: 4, application_server: im, trigger: [[{method: REGISTER}]]}") == [
+                "7:73: warning: each REGISTER goes there by the criterion of priority 4 \(end)"
+            ])
+        #expect(
+            found("{priority: 2, application_server: im, trigger: [[{feature_tag: +g.A}], [{not: {method: REGISTER}}]]}") == [
+                "7:73: warning: each request with a feature tag of 'im' goes there by the criterion of priority 2 \(end)"
+            ])
+        #expect(found("{priority: 2, application_server: im, trigger: [[{feature_tag: +g.A}], [{method: MESSAGE}]]}") == [])
+    }
+
+    @Test(arguments: ["^sip:.*@home1", "sip:bob", "tel:", "^sips:bob"])
+    func anExpressionForWhatIsNotLookedAtNeverMatches(_ expression: String) {
+        let found = warning("trigger: [[{request_uri: '\(expression)'}]]")
+        #expect(found.count == 1)
+        #expect(
+            found.first?.hasSuffix(
+                "warning: request_uri is searched in host and port, or in the number, so '\(expression)' never matches; "
+                    + "leave the scheme out, or write core.request_uri_scope: full") == true)
+    }
+
+    @Test func itMayMatchWhereTheWholeIsSearched() {
+        #expect(
+            faults(
+                """
+                domain: home1.test
+                core: {request_uri_scope: full}
+                application_servers: {im: {uri: "sip:127.0.0.1:5080"}}
+                service_profiles: {p: {filter_criteria: [{priority: 0, application_server: im, trigger: [[{request_uri: '^sip:bob'}]]}]}}
+
+                """) == [])
+    }
+
     @Test func onePriorityForTwoIsNoOrder() {
         #expect(
             warnings([

@@ -1,4 +1,5 @@
 // The IMSSubscription document of TS 29.228 Annex E.
+import Synchronization
 import Testing
 import Topology
 
@@ -48,8 +49,10 @@ import Topology
         let result = load(document, beside: ", application_servers: [im]")
         #expect(
             result.faults.map(\.description) == [
+                "lab/t.yaml:5:68: warning: each REGISTER goes there by the criterion of priority 4 already, and would go there twice; "
+                    + "leave 'im' out here, or say in that criterion which it does not take",
                 "lab/dave.xml:34:5: warning: priority 2 is that of an earlier criterion too, and which comes first only the document says; "
-                    + "write another number"
+                    + "write another number",
             ])
         let dave = try #require(result.topology?.subscribers.first)
         #expect(dave.privateIdentities.map { $0.identity.filled(with: "dave") } == ["dave_private@home1.test"])
@@ -183,7 +186,10 @@ import Topology
             "<!DOCTYPE a><a/>",
             "lab/dave.xml:1:1: error: a document type declaration is not taken; write an IMSSubscription document of TS 29.228 Annex E"
         ),
-        ("<User/>", "lab/dave.xml:1:1: error: the root is 'User'; write IMSSubscription (TS 29.228 Annex E)"),
+        (
+            "<User/>",
+            "lab/dave.xml:1:1: error: the root is 'User'; write IMSSubscription (TS 29.228 Annex E), or an element with many of them"
+        ),
         (
             "<IMSSubscription><ServiceProfile/></IMSSubscription>",
             "lab/dave.xml:1:1: error: PrivateID is missing in IMSSubscription; write <PrivateID>"
@@ -264,6 +270,68 @@ import Topology
                 "lab/t.yaml:5:67: error: 'public_identities' is in the document that profile_xml names; leave it out here",
                 "lab/t.yaml:5:102: error: 'service_profile' is in the document that profile_xml names; leave it out here",
             ])
+    }
+
+    // MARK: Many in a file
+
+    private func member(_ name: String, _ rest: String = "") -> String {
+        """
+        <IMSSubscription><PrivateID>\(name)@home1.test</PrivateID><ServiceProfile>
+        <PublicIdentity><Identity>sip:\(name)@home1.test</Identity></PublicIdentity>\(rest)
+        </ServiceProfile></IMSSubscription>
+
+        """
+    }
+
+    private func loadMany(_ subscribers: String, _ document: String) -> (LoadResult, reads: Int) {
+        let reads = Mutex(0)
+        var surroundings = surroundings(files: ["/home/me/lab/all.xml": document])
+        let readFile = surroundings.readFile
+        surroundings.readFile = { path throws(UnreadableFile) in
+            reads.withLock { $0 += 1 }
+            return try readFile(path)
+        }
+        let text = "domain: home1.test\napplication_servers: {im: {uri: 'sip:127.0.0.1:5080'}}\nsubscribers:\n\(subscribers)"
+        let result = Topology.load(file: "lab/t.yaml", text: text, in: surroundings)
+        return (result, reads.withLock { $0 })
+    }
+
+    @Test func eachSubscriberHasItsOwnOfAFileOfMany() throws {
+        let document =
+            "<export>\n\(member("dave", criterion))\(member("erin", criterion.replacing("INVITE", with: "MESSAGE")))<other/></export>"
+        let (result, reads) = loadMany(
+            "  dave: {password: x, profile_xml: all.xml}\n  e: {password: y, profile_xml: all.xml, private_identity: erin}\n", document)
+        #expect(result.faults.map(\.description) == [])
+        #expect(reads == 1)
+        let subscribers = try #require(result.topology?.subscribers)
+        #expect(subscribers.map { $0.privateIdentities[0].identity.filled(with: "") } == ["dave@home1.test", "erin@home1.test"])
+        #expect(subscribers.map { $0.publicIdentities[0].uri.filled(with: "") } == ["sip:dave@home1.test", "sip:erin@home1.test"])
+        let methods = subscribers.map { subscriber -> String? in
+            guard case .method(let name, _) = subscriber.filterCriteria.first?.trigger?.groups[0][0].kind else { return nil }
+            return name
+        }
+        #expect(methods == ["INVITE", "MESSAGE"])
+    }
+
+    @Test func whoIsNotInTheFileIsSaid() {
+        let document = "<export>\n\(member("dave"))\(member("erin"))\(member("dave"))</export>"
+        let (result, _) = loadMany(
+            "  davy: {password: x, profile_xml: all.xml}\n  z: {password: y, profile_xml: all.xml}\n", document)
+        #expect(
+            result.faults.map(\.description) == [
+                "lab/t.yaml:4:36: error: no IMSSubscription of the file has the PrivateID 'davy@home1.test'; "
+                    + "write private_identity: 'dave@home1.test'",
+                "lab/t.yaml:5:33: error: no IMSSubscription of the file has the PrivateID 'z@home1.test'; "
+                    + "write one of dave@home1.test, erin@home1.test",
+                "lab/all.xml:8:1: error: the PrivateID 'dave@home1.test' is that of an earlier IMSSubscription (line 2); write each once",
+            ])
+    }
+
+    @Test func aBrokenFileIsReportedOnce() {
+        let (result, reads) = loadMany(
+            "  dave: {password: x, profile_xml: all.xml}\n  erin: {password: y, profile_xml: all.xml}\n", "<export>")
+        #expect(result.faults.count == 1)
+        #expect(reads == 1)
     }
 
     private let criterion = """

@@ -87,16 +87,43 @@ enum CriterionCheck {
 
     /// A server is sent a request by each criterion that holds; two that hold together send it there twice.
     private static func repetition(of criterion: FilterCriterion, after all: [FilterCriterion], _ number: Int) -> String? {
+        guard let other = repeated(by: criterion, among: all, number) else { return nil }
+        let server = other.applicationServer ?? other.serverURI
+        return "each request that this criterion takes has gone to '\(server)' by that of priority \(other.priority) already, "
+            + "and would go there twice; leave one of them out, or say in it which requests the other does not take"
+    }
+
+    /// What the short form of a server brings there that a criterion of the profile in front of it has brought there already.
+    ///
+    /// - Parameters:
+    ///   - profile: by priority.
+    ///   - shortForm: what follows them.
+    /// - Returns: of each server that is concerned, what is wrong.
+    static func repetitions(of profile: [FilterCriterion], by shortForm: [FilterCriterion]) -> [String: String] {
+        let all = FilterCriterion.followed(profile, by: shortForm)
+        var found: [String: String] = [:]
+        for number in all.indices.dropFirst(profile.count) {
+            guard let server = all[number].applicationServer, found[server] == nil,
+                let other = repeated(by: all[number], among: all, number)
+            else { continue }
+            let isOfRegister = all[number].trigger?.groups.count == 1
+            found[server] =
+                "each \(isOfRegister ? "REGISTER" : "request with a feature tag of '\(server)'") goes there by the criterion of priority "
+                + "\(other.priority) already, and would go there twice; leave '\(server)' out here, "
+                + "or say in that criterion which it does not take"
+        }
+        return found
+    }
+
+    /// An earlier criterion that sends all to a server that this one sends there.
+    private static func repeated(by criterion: FilterCriterion, among all: [FilterCriterion], _ number: Int) -> FilterCriterion? {
         for (place, other) in all.enumerated()
         where other.serverURI == criterion.serverURI && other.serviceInfo == criterion.serviceInfo
             && other.includeRegisterRequest == criterion.includeRegisterRequest
             && other.includeRegisterResponse == criterion.includeRegisterResponse
             && (other.priority, place) < (criterion.priority, number)
         {
-            guard !isPossible([(criterion, true), (other, false)]) else { continue }
-            let server = other.applicationServer ?? other.serverURI
-            return "each request that this criterion takes has gone to '\(server)' by that of priority \(other.priority) already, "
-                + "and would go there twice; leave one of them out, or say in it which requests the other does not take"
+            if !isPossible([(criterion, true), (other, false)]) { return other }
         }
         return nil
     }

@@ -15,17 +15,21 @@ struct ProfileDocumentReader {
     let file: String
     let servers: [ApplicationServer]
     let profiles: [ServiceProfile]
+    /// `core.request_uri_scope: full`.
+    let searchesWholeURI: Bool
     let expressionFault: @Sendable (String) -> String?
     private(set) var faults: [Fault] = []
     /// The schema has no target namespace; a document that puts its root in one is taken at its word for all elements.
     private var namespace = ""
 
     init(
-        file: String, servers: [ApplicationServer], profiles: [ServiceProfile], expressionFault: @escaping @Sendable (String) -> String?
+        file: String, servers: [ApplicationServer], profiles: [ServiceProfile], searchesWholeURI: Bool,
+        expressionFault: @escaping @Sendable (String) -> String?
     ) {
         self.file = file
         self.servers = servers
         self.profiles = profiles
+        self.searchesWholeURI = searchesWholeURI
         self.expressionFault = expressionFault
     }
 
@@ -41,31 +45,22 @@ struct ProfileDocumentReader {
         }
     }
 
-    mutating func read(_ bytes: [UInt8]) -> ProfileDocument? {
+    mutating func read(_ subscription: XMLElement) -> ProfileDocument? {
         defer { faults.sort { ($0.line, $0.column) < ($1.line, $1.column) } }
         do throws(Broken) {
-            let root = try parse(bytes)
-            namespace = root.namespace
-            return try document(root)
+            namespace = subscription.namespace
+            return try document(subscription)
         } catch {
             report(.error, error.position, error.text)
             return nil
         }
     }
 
-    private func parse(_ bytes: [UInt8]) throws(Broken) -> XMLElement {
-        do throws(XMLFault) {
-            return try XMLTree.parse(bytes)
-        } catch {
-            throw Broken(error.position, "\(error.problem); write an IMSSubscription document of TS 29.228 Annex E")
-        }
-    }
-
     // MARK: The subscription
 
     private mutating func document(_ root: XMLElement) throws(Broken) -> ProfileDocument {
-        guard root.name == "IMSSubscription" else {
-            throw Broken(root, "the root is '\(root.name)'; write IMSSubscription (TS 29.228 Annex E)")
+        guard root.name == ProfileTree.name else {
+            throw Broken(root, "the root is '\(root.name)'; write IMSSubscription (TS 29.228 Annex E), or an element with many of them")
         }
         let identity = try required("PrivateID", of: root)
         if let fault = IdentityText.privateFault(identity.trimmedText) { throw Broken(identity, fault) }
@@ -244,12 +239,8 @@ struct ProfileDocumentReader {
         switch element.name {
         case "RequestURI":
             let text = try expression(element)
-            if text.hasPrefix("sip:") || text.hasPrefix("tel:") || text.hasPrefix("^sip:") || text.hasPrefix("^tel:") {
-                warn(
-                    element.position,
-                    "RequestURI is searched in host and port, or in the number, so '\(text)' never matches; "
-                        + "leave the scheme out, or write core.request_uri_scope: full"
-                )
+            if !searchesWholeURI, FilterCriterion.beginsWithScheme(text) {
+                warn(element.position, FilterCriterion.neverMatches("RequestURI", text))
             }
             return .requestURI(text)
         case "Method":

@@ -129,7 +129,7 @@ extension Reader {
         }
         switch present[0] {
         case "method": return methodKind(node)
-        case "request_uri": return expression(ConditionKeys.requestURI, in: node).map { .requestURI($0) }
+        case "request_uri": return requestURIKind(node)
         case "header": return headerKind(node)
         case "session_case": return node[ConditionKeys.sessionCase].map { .sessionCase($0) }
         case "session_description":
@@ -138,6 +138,14 @@ extension Reader {
         case "registration_type": return node[ConditionKeys.registrationType].map { .registrationType($0) }
         default: return node[ConditionKeys.featureTag].map { .featureTag($0) }
         }
+    }
+
+    private mutating func requestURIKind(_ node: Node) -> Condition.Kind? {
+        guard let text = expression(ConditionKeys.requestURI, in: node) else { return nil }
+        if !topology.core.requestURIScopeIsFull, FilterCriterion.beginsWithScheme(text), let value = node[node: ConditionKeys.requestURI] {
+            warn(value.position, FilterCriterion.neverMatches("request_uri", text))
+        }
+        return .requestURI(text)
     }
 
     private mutating func methodKind(_ node: Node) -> Condition.Kind? {
@@ -172,6 +180,16 @@ extension FilterCriterion {
     /// By priority, the lowest number first; of one priority in the order of the document (TS 29.228 B.2.2).
     static func ordered(_ criteria: [FilterCriterion]) -> [FilterCriterion] {
         criteria.enumerated().sorted { ($0.element.priority, $0.offset) < ($1.element.priority, $1.offset) }.map(\.element)
+    }
+
+    /// Whether an expression for a Request-URI begins with what is not looked at (TS 29.228 Annex F).
+    static func beginsWithScheme(_ expression: String) -> Bool {
+        ["sip:", "sips:", "tel:"].contains { expression.hasPrefix($0) || expression.hasPrefix("^\($0)") }
+    }
+
+    static func neverMatches(_ key: String, _ expression: String) -> String {
+        "\(key) is searched in host and port, or in the number, so '\(expression)' never matches; "
+            + "leave the scheme out, or write core.request_uri_scope: full"
     }
 
     /// A name without anything that an expression would read otherwise.

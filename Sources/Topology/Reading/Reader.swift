@@ -11,6 +11,8 @@ struct Reader {
     private var faults: [Fault] = []
     private var reported: Set<Fault> = []
     private var documentFaults: [Fault] = []
+    /// Files of `profile_xml` that were read, by their names; nil: nothing can be taken from one, which has been said.
+    var profileTrees: [String: ProfileTree?] = [:]
 
     init(file: String, surroundings: Surroundings) {
         self.file = file

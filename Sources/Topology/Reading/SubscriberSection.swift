@@ -1,5 +1,7 @@
 // The section `subscribers`: identities, credentials and the criteria that hold for each.
 
+import XMLTree
+
 extension Reader {
     mutating func readSubscribers(_ node: Node?) {
         let entries = node?.entries ?? []
@@ -45,8 +47,13 @@ extension Reader {
 
     private func privateIdentity(_ identity: String, _ section: Node) -> PrivateIdentity {
         PrivateIdentity(
-            identity: NameTemplate(identity.holds(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"),
+            identity: NameTemplate(withDomain(identity)),
             password: section[SubscriberKeys.password].map(NameTemplate.init), aka: simKeys(section))
+    }
+
+    /// A private identity without a domain is of the home network's.
+    private func withDomain(_ identity: String) -> String {
+        identity.holds(UInt8(ascii: "@")) ? identity : "\(identity)@\(topology.domain)"
     }
 
     /// The credentials of a SIM; nil: there are none, or they are not whole.
@@ -154,6 +161,7 @@ extension Reader {
             subscriber.filterCriteria = made
             return
         }
+        warnOfRepetitions(section, criteria, shortForm)
         subscriber.filterCriteria = FilterCriterion.followed(criteria, by: shortForm)
         if document == nil { plans.criteria[key] = subscriber.filterCriteria }
         for index in subscriber.publicIdentities.indices {
@@ -162,33 +170,88 @@ extension Reader {
         }
     }
 
+    private mutating func warnOfRepetitions(_ section: Node, _ criteria: [FilterCriterion], _ shortForm: [FilterCriterion]) {
+        guard !criteria.isEmpty, !shortForm.isEmpty else { return }
+        let texts = CriterionCheck.repetitions(of: criteria, by: shortForm)
+        for element in section[node: SubscriberKeys.servers]?.elements ?? [] {
+            if let name = element.text, let text = texts[name] { warn(element.position, text) }
+        }
+    }
+
     // MARK: Documents
 
     /// The document of `profile_xml`; nil if there is none or nothing can be taken from it.
     private mutating func profileDocument(_ section: Node, _ name: NamePattern) -> ProfileDocument? {
         guard let written = section[SubscriberKeys.profileXML], let value = section[node: SubscriberKeys.profileXML] else { return nil }
-        let taken = [SubscriberKeys.privateIdentity.name, SubscriberKeys.publicIdentities.name, SubscriberKeys.profile.name]
-        for entry in section.entries where taken.contains(entry.key) {
-            error(entry.position, "'\(entry.key)' is in the document that profile_xml names; leave it out here")
-        }
+        refuse([SubscriberKeys.publicIdentities.name, SubscriberKeys.profile.name], besideDocumentIn: section)
         if name.range != nil {
             error(value.position, "a document names one user, and '\(name.text)' is many; write a subscriber for it")
             return nil
         }
-        let bytes: [UInt8]
-        do throws(UnreadableFile) {
-            bytes = try surroundings.readFile(Path.absolute(written, from: folder))
-        } catch {
-            self.error(
-                value.position, "cannot read \(Path.absolute(written, from: folder)): \(error.reason); write the name of a readable file")
-            return nil
-        }
+        guard let tree = profileTree(written, at: value.position) else { return nil }
+        guard let subscription = subscription(in: tree, of: section, name) else { return nil }
         var reader = ProfileDocumentReader(
             file: Path.beside(file, written), servers: topology.applicationServers, profiles: topology.serviceProfiles,
-            expressionFault: surroundings.expressionFault)
-        let document = reader.read(bytes)
+            searchesWholeURI: topology.core.requestURIScopeIsFull, expressionFault: surroundings.expressionFault)
+        let document = reader.read(subscription)
         add(reader.faults)
         return document
+    }
+
+    /// What a document says cannot be said beside it.
+    private mutating func refuse(_ keys: [String], besideDocumentIn section: Node) {
+        for entry in section.entries where keys.contains(entry.key) {
+            error(entry.position, "'\(entry.key)' is in the document that profile_xml names; leave it out here")
+        }
+    }
+
+    /// Of a file with many subscriptions the one of this subscriber, by its private identity.
+    private mutating func subscription(in tree: ProfileTree, of section: Node, _ name: NamePattern) -> XMLElement? {
+        guard tree.isCollection else {
+            refuse([SubscriberKeys.privateIdentity.name], besideDocumentIn: section)
+            return tree.root
+        }
+        let written = section[node: SubscriberKeys.privateIdentity] ?? section[node: SubscriberKeys.profileXML]
+        let identity = withDomain(section[SubscriberKeys.privateIdentity] ?? name.text)
+        if let member = tree.member(identity) { return member }
+        let advice = tree.advice(for: identity)
+        error(
+            (written ?? section).position,
+            "no IMSSubscription of the file has the PrivateID '\(identity)'; "
+                + (advice.hasPrefix("write '") ? advice.replacing("write '", with: "write private_identity: '") : advice))
+        return nil
+    }
+
+    /// A file of `profile_xml`, read the first time that a subscriber names it.
+    private mutating func profileTree(_ written: String, at position: Position) -> ProfileTree? {
+        let path = Path.absolute(written, from: folder)
+        if let known = profileTrees[path] { return known }
+        let tree = readProfileTree(path, written, at: position)
+        profileTrees[path] = .some(tree)
+        return tree
+    }
+
+    private mutating func readProfileTree(_ path: String, _ written: String, at position: Position) -> ProfileTree? {
+        let bytes: [UInt8]
+        do throws(UnreadableFile) {
+            bytes = try surroundings.readFile(path)
+        } catch {
+            self.error(position, "cannot read \(path): \(error.reason); write the name of a readable file")
+            return nil
+        }
+        let place = Path.beside(file, written)
+        do throws(XMLFault) {
+            let tree = try ProfileTree(bytes)
+            if let (identity, first, second) = tree.repetition {
+                let text = "the PrivateID '\(identity)' is that of an earlier IMSSubscription (line \(first.line)); write each once"
+                add([Fault(.error, file: place, line: second.line, column: second.column, text: text)])
+            }
+            return tree
+        } catch {
+            let text = "\(error.problem); write an IMSSubscription document of TS 29.228 Annex E"
+            add([Fault(.error, file: place, line: error.position.line, column: error.position.column, text: text)])
+            return nil
+        }
     }
 
     // MARK: Nothing is claimed twice

@@ -330,7 +330,9 @@ enum SubscriberKeys {
     static let address = Key("address", .address, "Where authentication is giba: the address that alone may register.")
     static let servers = Key("application_servers", .list(.text), "Names of application_servers, in the order in which they are tried.")
     static let profile = Key("service_profile", .text, "A name of service_profiles; its criteria come first.")
-    static let profileXML = Key("profile_xml", .file, "An IMSSubscription document of TS 29.228, taken as it is.")
+    static let profileXML = Key(
+        "profile_xml", .file,
+        "An IMSSubscription document of TS 29.228, taken as it is; of a file with many the subscriber's own.")
 
     static let shape = ObjectShape(
         what: "a subscriber",
