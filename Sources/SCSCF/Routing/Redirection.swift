@@ -1,5 +1,6 @@
-// A contact that redirects (RFC 3261 §16.7 step 4): where the core is told to follow, what the 3xx names is tried in place of
-// the contact that gave it, one after the other by falling q; else the 3xx is one of the answers.
+// A caller that asks to be told the contacts instead of being led to them (RFC 3841 §9.1), and a contact that redirects (RFC 3261
+// §16.7 step 4): where the core or the caller wants that, what the 3xx names is tried in place of the contact that gave it, one
+// after the other by falling q; else the 3xx is one of the answers.
 //
 // A URI is tried once for a request. One of a user of ours is not followed: that user's services would be passed over. What
 // is left of the contacts is passed back, if nothing better comes. From a SIPS URI none leads to a SIP URI, nor the other way
@@ -23,11 +24,33 @@ extension ServingCSCF {
     /// The most branches of one request, those that redirections add included.
     private static let branchLimit = 20
 
-    /// Whether a redirection may be followed: it came from a contact, or from what one redirected to, the caller does not forbid
-    /// it (`no-recurse`, RFC 3841 §9.1), and the search is not over.
+    /// Answers with the user's contacts in place of sending the request to them: 302 with the only one, 300 with several.
+    mutating func redirectCaller(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, to targets: [Target], at now: Now, into effects: inout Effects
+    ) {
+        var fields = OctetBuffer(capacity: 256)
+        for target in targets {
+            guard let view = registrar.binding(target.binding) else { continue }
+            fields.append("Contact: <")
+            fields.append(view.uri)
+            fields.append(target.q < 1000 ? ">;q=0." : ">")
+            if target.q < 1000 { fields.appendDecimal(UInt64(target.q), digits: 3) }
+            fields.append("\r\n")
+        }
+        let contacts = [UInt8](fields.bytes)
+        let status: UInt16 = targets.count == 1 ? 302 : 300
+        close(id)
+        logRefusal(request, status, nil, at: now, into: &effects)
+        answer(arrival, request, status, at: now, into: &effects) { $0.append(contacts) }
+    }
+
+    /// Whether a redirection may be followed: it came from a contact, or from what one redirected to, the core or the caller wants
+    /// that (`recurse`, RFC 3841 §9.1), the caller does not forbid it (`no-recurse`), and the search is not over.
     func mayFollow(_ id: SlotID, from kind: Branch.Kind) -> Bool {
-        guard configuration.followsRedirections, kind == .contact || kind == .redirection else { return false }
-        guard !contexts[id.index].disposition.contains(.noRecurse) else { return false }
+        let disposition = contexts[id.index].disposition
+        guard configuration.followsRedirections || disposition.contains(.recurse), kind == .contact || kind == .redirection,
+            !disposition.contains(.noRecurse)
+        else { return false }
         return !contexts[id.index].isCancelled && contexts[id.index].bestStatus < 600
     }
 

@@ -21,7 +21,7 @@ extension ServingCSCF {
             }
             return forwardOnward(id, arrival, request, routes, at: now, into: &effects)
         }
-        guard let target = target(of: requestURI, in: request.bytes) else {
+        guard let target = keyedTarget(id, request) ?? target(of: requestURI, in: request.bytes) else {
             let isOurs = requestURI.scheme == .tel || own.isOurs(requestURI, in: request.bytes) || isInDomain(requestURI, request.bytes)
             guard isOurs || contexts[id.index].sender.reason == .foreignNetwork else {
                 return forwardOnward(id, arrival, request, routes, at: now, into: &effects)
@@ -42,6 +42,15 @@ extension ServingCSCF {
         evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
     }
 
+    /// The wildcard that a trusted peer has found the Request-URI to match, and names in P-Profile-Key (RFC 5002 §5): of several
+    /// that would take it, it is that one. A distinct identity has none.
+    private mutating func keyedTarget(_ id: SlotID, _ request: borrowing Message) -> IdentityReference? {
+        guard request.has(.pProfileKey), contexts[id.index].sender.isTrusted, let value = request.firstValue(.pProfileKey),
+            let key = request.bytes.nameAddress(value)
+        else { return nil }
+        return wildcard(named: key.uri, taking: request.shape.requestURI, in: request.bytes)
+    }
+
     private func isInDomain(_ uri: SIPURI, _ bytes: RawSpan) -> Bool {
         uri.isSIP && bytes[uri.host].equalsIgnoringCase(configuration.domain.span.bytes)
     }
@@ -50,6 +59,11 @@ extension ServingCSCF {
     mutating func reachUser(
         _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
     ) {
+        if let uri = arrival.essentials.requestURI, !uri.parameters.isEmpty,
+            request.bytes.parameter("maddr", in: uri.parameters) != nil
+        {
+            return followAddress(id, arrival, request, routes, at: now, into: &effects)
+        }
         if request.method == .publish {
             return refuse(
                 id, arrival, request, 404, warning: "no filter criterion of the user takes this PUBLISH to an application server",
@@ -65,7 +79,7 @@ extension ServingCSCF {
         if let uri = arrival.essentials.requestURI, isGRUU(uri, in: request.bytes) {
             guard let named = self.instance(of: uri, in: request.bytes, contexts[id.index].served.subscriber) else {
                 return refuse(
-                    id, arrival, request, 404, warning: "no contact of the recipient is of the instance that the GRUU names", at: now,
+                    id, arrival, request, 480, warning: "no contact of the recipient is of the instance that the GRUU names", at: now,
                     into: &effects)
             }
             instance = named
@@ -79,6 +93,9 @@ extension ServingCSCF {
             return refuse(
                 id, arrival, request, 480, warning: "no contact of the recipient fits the caller's preferences", at: now, into: &effects)
         }
+        if disposition.contains(.redirect), !disposition.contains(.proxy) {
+            return redirectCaller(id, arrival, request, to: targets, at: now, into: &effects)
+        }
         if targets.count > 1, let refusal = prepareFork(of: id, into: targets, arrival.essentials, request) {
             return refuse(id, arrival, request, refusal.status, warning: refusal.reason, at: now, into: &effects)
         }
@@ -91,6 +108,17 @@ extension ServingCSCF {
         contexts[id.index].waitingBranches = Int16(targets.count)
         logDecision(request, at: now, into: &effects)
         sendWaitingBranches(id, arrival, request, routes, at: now, into: &effects)
+    }
+
+    /// The Request-URI says itself where its user is: that is the only target (RFC 3261 §16.5). Strangers do not choose paths
+    /// through us.
+    private mutating func followAddress(
+        _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
+    ) {
+        guard contexts[id.index].sender.reason != .foreignNetwork else {
+            return refuse(id, arrival, request, 403, warning: "a maddr of another network leads past us", at: now, into: &effects)
+        }
+        forwardOnward(id, arrival, request, routes, at: now, into: &effects)
     }
 
     /// Sends the next group of contacts, all of them at once; if none can be sent, the one after it.

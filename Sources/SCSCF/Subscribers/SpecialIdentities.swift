@@ -64,6 +64,17 @@ public struct SpecialIdentity: Sendable, Equatable {
         return result
     }
 
+    /// Of a wildcard: itself as a URI (RFC 5002 §5).
+    fileprivate var profileKey: [UInt8] {
+        let userStart = text.firstIndex(of: 0x3A).map { $0 + 1 } ?? text.startIndex
+        let userEnd = text.lastIndex(of: 0x40) ?? text.endIndex
+        var key = OctetBuffer(capacity: 128)
+        key.append([UInt8](text[..<userStart]))
+        key.append(user: text[userStart..<userEnd])
+        key.append([UInt8](text[userEnd...]))
+        return [UInt8](key.bytes)
+    }
+
     fileprivate func matches(_ canonical: RawSpan) -> Bool { expression?.matches(canonical) ?? canonical.equals(text) }
 }
 
@@ -99,6 +110,20 @@ struct SpecialIdentities {
             where (entry.identity.kind != .service) == isWildcard && isProvisioned(entry.subscriber) && entry.identity.matches(canonical) {
                 return IdentityReference(subscriber: entry.subscriber, special: entry.number)
             }
+        }
+        return nil
+    }
+
+    /// The wildcard of this name that takes an identity.
+    ///
+    /// - Parameter name: as P-Profile-Key has it; what may not stand in a user part may be escaped.
+    func wildcard(
+        _ name: RawSpan, taking canonical: RawSpan, where isProvisioned: (_ subscriber: UInt32) -> Bool
+    ) -> IdentityReference? {
+        for entry in entries where entry.identity.kind != .service && isProvisioned(entry.subscriber) {
+            let identity = entry.identity
+            guard name.equals(identity.profileKey) || name.equals(identity.text), identity.matches(canonical) else { continue }
+            return IdentityReference(subscriber: entry.subscriber, special: entry.number)
         }
         return nil
     }
@@ -173,6 +198,14 @@ extension ServingCSCF {
         return [UInt8](text.bytes)
     }
 
+    /// The wildcard that a P-Profile-Key names, if it is one of ours and takes the Request-URI.
+    mutating func wildcard(named key: SIPURI, taking requestURI: Slice, in bytes: RawSpan) -> IdentityReference? {
+        guard !directory.specials.isEmpty, let uri = bytes.uri(requestURI) else { return nil }
+        scratch.removeAll()
+        scratch.appendIdentity(uri, in: bytes)
+        return directory.specials.wildcard(bytes[key.all], taking: scratch.bytes) { directory.isProvisioned($0) }
+    }
+
     func appendServedName(_ context: RequestContext, into bytes: inout OctetBuffer) {
         if context.servedName.isNone {
             directory.appendPublicIdentity(context.served, into: &bytes)
@@ -187,13 +220,8 @@ extension ServingCSCF {
     /// - Returns: false if the user is no wildcard; then nothing is written.
     func appendProfileKey(of user: IdentityReference, into bytes: inout OctetBuffer) -> Bool {
         guard user.isSpecial, directory.specials[user].kind != .service else { return false }
-        let text = directory.specials[user].text
-        let userStart = text.firstIndex(of: 0x3A).map { $0 + 1 } ?? text.startIndex
-        let userEnd = text.lastIndex(of: 0x40) ?? text.endIndex
         bytes.append("P-Profile-Key: <")
-        bytes.append([UInt8](text[..<userStart]))
-        bytes.append(user: text[userStart..<userEnd])
-        bytes.append([UInt8](text[userEnd...]))
+        bytes.append(directory.specials[user].profileKey)
         bytes.append(">\r\n")
         return true
     }

@@ -47,6 +47,46 @@ import Testing
         #expect(rig.next(to: .alice).status == 302)
     }
 
+    @Test func itIsFollowedIfTheCallerWantsThat() {
+        let rig = rig(follows: false)
+        rig.send("MESSAGE", toBob, from: .alice, [("Request-Disposition", "recurse")])
+        rig.receive(rig.next(to: .bob).response(302, [("Contact", elsewhere)]), from: .bob)
+        #expect(rig.trace() == ["home3 MESSAGE"])
+    }
+
+    // MARK: A caller that asks where somebody is
+
+    @Test func aCallerMayAskForTheContact() {
+        let rig = rig()
+        rig.send("INVITE", toBob, from: .alice, [("Request-Disposition", "redirect")])
+        let answer = rig.taken().last
+        #expect(answer?.message.status == 302)
+        #expect(answer?.message.all("Contact") == ["<sip:bob@127.0.0.1:5072>"])
+    }
+
+    @Test func ofSeveralContactsAllAreToldInTheirOrder() {
+        let rig = rig(contact: "<sip:bob@127.0.0.1:5072>;q=0.25, <sip:bob@127.0.0.1:5073>, <sip:bob@127.0.0.1:5074>;video;q=0.5")
+        rig.send("MESSAGE", toBob, from: .alice, [("Request-Disposition", "redirect, no-queue"), ("Reject-Contact", "*;video")])
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 300)
+        #expect(answer.all("Contact") == ["<sip:bob@127.0.0.1:5073>", "<sip:bob@127.0.0.1:5072>;q=0.250"])
+        #expect(rig.trace() == [])
+    }
+
+    @Test func whoIsAwayIsNotRedirectedTo() {
+        let rig = CoreRig().registered(.alice)
+        rig.send("MESSAGE", toBob, from: .alice, [("Request-Disposition", "redirect")])
+        #expect(rig.next(to: .alice).status == 480)
+    }
+
+    /// The core queues nothing: who is busy says so himself.
+    @Test func aRequestIsNotQueued() {
+        let rig = rig()
+        rig.send("INVITE", toBob, from: .alice, [("Request-Disposition", "queue")])
+        rig.receive(rig.next(to: .bob).response(486), from: .bob)
+        #expect(rig.next(to: .alice).status == 486)
+    }
+
     @Test func anotherNetworkIsReachedByItsDomain() {
         let rig = rig()
         redirect(rig, 301, "<sip:bob@home2.test>")

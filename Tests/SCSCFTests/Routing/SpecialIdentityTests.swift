@@ -46,6 +46,23 @@ import Testing
         #expect(rig.taken().map { $0.message["P-Profile-Key"] } == [key])
     }
 
+    /// RFC 5002 §5: a trusted peer says which of two wildcards it is.
+    @Test func theWildcardThatAPeerNamesIsTaken() throws {
+        let rooms = try SpecialIdentity(wildcard: Array("sip:chat-!.*!@home1.test".utf8), isService: true, profile: 2)
+        let rig = try rig { $0.subscribers[2].specialIdentities.append(rooms) }
+        func server(_ uri: String, _ key: String?, from peer: Peer) -> String? {
+            rig.send("MESSAGE", uri, from: peer, key.map { [("P-Profile-Key", $0)] } ?? [])
+            return rig.taken().first { $0.message.isRequest }?.destination
+        }
+        let uri = "sip:chat-7@home1.test"
+        #expect(server(uri, nil, from: .home2) == "second")
+        #expect(server(uri, "<sip:chat!.*!@home1.test>", from: .home2) == "im")
+        #expect(server(uri, "<sip:chat-!.*!@home1.test>", from: .home2) == "second")
+        // One that does not take the identity is no key to it, nor is what a stranger says.
+        #expect(server(uri, "<sip:carol+!%5B0-9%5D+!@home1.test>", from: .home2) == "second")
+        #expect(server(uri, "<sip:chat!.*!@home1.test>", from: .stranger) == "second")
+    }
+
     /// Services are put, changed and removed while the core runs.
     @Test func servicesComeAndGo() throws {
         let rig = try rig()

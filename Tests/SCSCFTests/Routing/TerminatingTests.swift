@@ -1,3 +1,4 @@
+import IMSProfile
 import SCSCF
 import SIPRegistrar
 import SansIO
@@ -6,6 +7,24 @@ import Testing
 /// Towards a user of ours: whose the request is, and how a contact is reached (TS 24.229 §5.4.3.3).
 @Suite(.overShards) struct TerminatingTests {
     private let toBob = "sip:bob@home1.test"
+
+    /// RFC 3261 §16.5: behind the criteria the address is the only target.
+    @Test func anAddressInTheRequestURIIsFollowed() throws {
+        let rig = CoreRig { $0.profiles = [Laboratory.profile([Laboratory.criterion(0, [.sessionCase(.terminating)], 0)])] }
+            .registered(.alice, .bob)
+        let uri = "sip:bob@home1.test;maddr=192.0.2.9"
+        rig.send("MESSAGE", uri, from: .alice)
+        let served = rig.next(to: .im)
+        #expect(served["P-Served-User"] == "<sip:bob@home1.test>;sescase=term;regstate=reg")
+        rig.receive(served.forwarded(by: .im, branch: "i1"), from: .im)
+        let sent = try #require(rig.taken().first)
+        #expect(sent.destination == "udp:192.0.2.9:5060")
+        #expect(sent.message.uri == uri)
+        #expect(!sent.message.has("P-Called-Party-ID"))
+        // A stranger does not choose paths through the core.
+        rig.send("MESSAGE", "sip:carol@home1.test;maddr=192.0.2.9", from: .stranger)
+        #expect(rig.next(to: .stranger).status == 403)
+    }
 
     @Test func anUnknownUserIsNotFound() {
         let rig = CoreRig().registered(.alice)
