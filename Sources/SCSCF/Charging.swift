@@ -115,15 +115,26 @@ extension ServingCSCF {
         appendChargingVector(chargingIdentifier(of: essentials, in: request), for: receiver, into: &bytes)
     }
 
+    /// What a request's own field says but for the two networks; what an access network charges is no matter of other networks.
+    ///
     /// - Returns: false if the request has no field with an identifier; then nothing is written.
     func appendChargingVector(of request: borrowing Message, for receiver: ChargingOrigins.Receiver, into bytes: inout OctetBuffer) -> Bool
     {
-        guard let value = request.value(.pChargingVector), let identifier = chargingIdentifier(in: value, request) else { return false }
-        bytes.append("P-Charging-Vector: icid-value=")
-        bytes.append(request[identifier])
-        if let maker = request.bytes.parameter("icid-generated-at", in: value) {
-            bytes.append(";icid-generated-at=")
-            bytes.append(request[maker])
+        guard let value = request.value(.pChargingVector), chargingIdentifier(in: value, request) != nil else { return false }
+        bytes.append("P-Charging-Vector: ")
+        let text = request.bytes
+        var rest = value
+        var isFirst = true
+        while let (name, value) = text.nextParameter(&rest) {
+            guard !name.isEmpty, !text[name].equalsIgnoringCase("orig-ioi"), !text[name].equalsIgnoringCase("term-ioi"),
+                receiver == .applicationServer || !text[name].equalsIgnoringCase("access-network-charging-info")
+            else { continue }
+            if !isFirst { bytes.append(";") }
+            isFirst = false
+            bytes.append(text[name])
+            guard !value.isEmpty else { continue }
+            bytes.append("=")
+            bytes.append(text[value])
         }
         chargingOrigins.append(for: receiver, isOurs: false, to: &bytes)
         return true

@@ -92,6 +92,7 @@ extension ServingCSCF {
         forgetSubscriptions(at: now)
         decisions.removeAll()
         relays = Relays()
+        endedChains = EndedChains()
         alternatives = [:]
         pins.removeAll()
         transactions.removeAll()

@@ -31,8 +31,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     let place: ShardPlace
     /// Keys what all shards must see alike.
     let commonSecret: HashSecret
-    /// The Route field that leads to each application server.
-    let serverRoutes: TextList
+    var serverNames: ServerNames
     let chargingOrigins: ChargingOrigins
 
     var transactions: TransactionLayer
@@ -42,6 +41,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     /// Devices whose word the network wants proved at their next REGISTER, by their keys.
     var demandedProofs: Set<UInt64> = []
     var contexts = Slab<RequestContext>()
+    var endedChains = EndedChains()
     var branches = Slab<Branch>()
     var thirdParty = Slab<ThirdPartyRegistration>()
     var waiting = WaitingRegistrations()
@@ -90,9 +90,12 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         secret = HashSecret(from: &random)
         directory = SubscriberDirectory(configuration.subscribers, secret: secret)
         for step in configuration.provisioning { _ = directory.perform(step) }
-        criteria = ContiguousArray(configuration.profiles.map { CriterionRoute.routes(of: $0, configuration.applicationServers) })
-        serverRoutes = ServingCSCF.routes(to: configuration.applicationServers)
         chargingOrigins = ChargingOrigins(domain: configuration.domain, listeners: configuration.listeners)
+        criteria = []
+        serverNames = ServerNames()
+        for profile in configuration.profiles {
+            criteria.append(CriterionRoute.routes(of: profile, configuration.applicationServers, naming: &serverNames))
+        }
         // Each part draws from a stream of its own, so that one more draw in one does not shift the others.
         transactions = TransactionLayer(
             listeners: configuration.listeners, timers: configuration.timers,
@@ -127,19 +130,6 @@ public struct ServingCSCF: ~Copyable, SansIONode {
                 challengeLifetime: configuration.challengeLifetime),
             secret: HashSecret(from: &random))
         self.random = random
-    }
-
-    private static func routes(to servers: [ServingCSCFConfiguration.ServerPlan]) -> TextList {
-        var routes = TextList()
-        for server in servers {
-            routes.add { text in
-                text.append("Route: <")
-                text.append(server.uri)
-                if !server.uri.span.bytes.hasLooseRouting { text.append(";lr") }
-                text.append(">\r\n")
-            }
-        }
-        return routes
     }
 
     // MARK: SansIONode

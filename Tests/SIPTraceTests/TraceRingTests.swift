@@ -46,7 +46,7 @@ import Testing
         let kept = Kept(ring)
         #expect(kept.records.map(\.mark) == TraceMark.allCases)
         #expect(TraceMark.allCases.compactMap(\.word) == TraceMark.allCases.dropFirst().map { "\($0)" })
-        #expect(TraceMark.allCases.compactMap { $0.word.flatMap { TraceMark(word: $0) } } == TraceMark.allCases.dropFirst())
+        #expect(TraceMark.allCases.compactMap { $0.word.flatMap { TraceMark(word: $0) } } == Array(TraceMark.allCases.dropFirst()))
         #expect(TraceMark(word: "none") == nil)
     }
 

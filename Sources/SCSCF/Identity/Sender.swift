@@ -43,7 +43,7 @@ extension ServingCSCF {
     mutating func believe(
         _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, _ use: FlowUse? = nil, at now: Now
     ) -> Belief {
-        if let peer = trustedPeer(arrival) { return believeTrusted(peer, request, routes) }
+        if let peer = trustedPeer(arrival) { return believeTrusted(peer, arrival, request, routes) }
         let preferred = identity(ofFirst: .pPreferredIdentity, in: request)
         let from = identity(of: arrival.essentials.from.uri, in: request.bytes)
         let named = preferred ?? from
@@ -116,8 +116,11 @@ extension ServingCSCF {
     }
 
     /// `orig` in the top Route, or P-Served-User with `sescase=orig`, makes a trusted peer's request originating; the
-    /// served user is P-Served-User's, else the first identity asserted that is ours (TS 24.229 §5.4.3.2).
-    private mutating func believeTrusted(_ peer: TrustedPeer, _ request: borrowing Message, _ routes: RouteSet) -> Belief {
+    /// served user is P-Served-User's, else the first identity asserted that is ours (TS 24.229 §5.4.3.2). Of one that asserts
+    /// nothing, as simple servers of a lab do, it is the one in From.
+    private mutating func believeTrusted(
+        _ peer: TrustedPeer, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet
+    ) -> Belief {
         var sender = Sender(reason: .trustedPeer, isTrusted: true)
         sender.server = peer.server
         guard !peer.isNetwork else { return .sender(sender) }
@@ -134,9 +137,14 @@ extension ServingCSCF {
                 return .refused(403, "the served user in P-Served-User is not one of ours")
             }
             sender.originator = reference
-        } else {
+        } else if request.has(.pAssertedIdentity) {
             guard let reference = firstAssertedOfOurs(request) else {
                 return .refused(403, "no asserted identity is one of ours")
+            }
+            sender.originator = reference
+        } else {
+            guard let reference = identity(of: arrival.essentials.from.uri, in: bytes) else {
+                return .refused(403, "neither P-Served-User nor P-Asserted-Identity names the served user, nor does From")
             }
             sender.originator = reference
         }

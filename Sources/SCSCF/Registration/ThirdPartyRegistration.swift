@@ -96,7 +96,7 @@ extension ServingCSCF {
     ) {
         let address = configuration.listeners[Int(flow.listener)].advertised
         effects.wire.bytes.append("REGISTER ")
-        effects.wire.bytes.append(configuration.applicationServers[Int(record.route.server)].uri)
+        serverNames.appendURI(record.route.name, into: &effects.wire.bytes)
         effects.wire.bytes.append(" SIP/2.0\r\n")
         transactions.appendVia(client, over: flow, into: &effects.wire.bytes)
         effects.wire.bytes.append("Max-Forwards: 70\r\nFrom: <sip:")

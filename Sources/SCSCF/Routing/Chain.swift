@@ -18,10 +18,25 @@ extension ServingCSCF {
         var arrival = arrival
         if let restored = routes.requestURIFromLast { arrival.essentials.requestURI = restored }
         if !arrival.essentials.to.tag.isEmpty { return forwardInDialog(arrival, request, routes, at: now, into: &effects) }
-        if let mark = routes.own, let previous = context(of: mark, in: request.bytes) {
-            return chainContinues(after: previous, arrival, request, routes, at: now, into: &effects)
+        if isOfADialog(request.method) {
+            return answer(
+                arrival, request, 481,
+                warning: "a \(String(octets: request[request.shape.methodName])) belongs to a dialog, and To has no tag",
+                at: now, into: &effects)
+        }
+        if let mark = routes.own, let previous = chainPlace(of: mark, in: request.bytes, at: now) {
+            return chainContinues(behind: previous, arrival, request, routes, at: now, into: &effects)
         }
         beginChain(arrival, request, routes, at: now, into: &effects)
+    }
+
+    /// Whether a method has a meaning within a dialog only: its requests are never initial or stand-alone ones, of which alone
+    /// criteria are asked (RFC 3261 §15, RFC 3262 §3, RFC 3311 §5.1, RFC 6086 §4.2.1; TS 23.218 §5.2.1).
+    private func isOfADialog(_ method: Method) -> Bool {
+        switch method {
+        case .bye, .prack, .update, .info: true
+        default: false
+        }
     }
 
     /// A request that continues no chain of ours: who sends it, and on.
@@ -72,11 +87,9 @@ extension ServingCSCF {
 
     /// An application server sent the request back with the identifier that it got: it goes on behind that criterion.
     private mutating func chainContinues(
-        after previous: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
+        behind before: ChainPlace, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now,
         into effects: inout Effects
     ) {
-        contexts[previous.index].isAlive = true
-        let before = contexts[previous.index]
         let id = open(arrival, request, Sender(reason: .dialogIdentifier, isTrusted: true), at: now, into: &effects)
         contexts[id.index].served = before.served
         if !before.servedName.isNone {
@@ -98,6 +111,8 @@ extension ServingCSCF {
             contexts[id.index].sessionCase = .originatingCDIV
             return evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
         }
+        // From now on the user is served, and called, by the identity in the Request-URI.
+        if !reached.isSpecial { contexts[id.index].served = reached }
         evaluate(id, arrival, request, routes, from: Int(before.criterion) + 1, at: now, into: &effects)
     }
 
@@ -120,17 +135,12 @@ extension ServingCSCF {
             index = match + 1
             let route = criteria[number][match]
             guard route.server >= 0 else { continue }
-            if route.server == context.originServer {
+            if route.sender == context.originServer {
                 if route.isShortForm { continue }
-                if loops.sawBefore(
-                    request, arrival.essentials, server: route.server, at: now.monotonic, patience: configuration.timers.patience)
+                if let loop = loops.loop(
+                    of: request, arrival.essentials, server: route.sender, at: now.monotonic, patience: configuration.timers.patience)
                 {
-                    let name = configuration.applicationServers[Int(route.server)].name
-                    let priority = configuration.profiles[number].criteria[match].priority
-                    close(id)
-                    return answer(
-                        arrival, request, 482, warning: "the criterion of priority \(priority) sends the request back to \(name)", at: now,
-                        into: &effects)
+                    return refuseLoop(loop, match, of: number, id, arrival, request, at: now, into: &effects)
                 }
             }
             contexts[id.index].criterion = Int16(match)
@@ -139,6 +149,18 @@ extension ServingCSCF {
         }
         noteCriteria(id, arrival, request, from: start, taken: -1, at: now, into: &effects)
         criteriaExhausted(id, arrival, request, routes, at: now, into: &effects)
+    }
+
+    /// A criterion sends a request back to the application server that it came from, again and again.
+    private mutating func refuseLoop(
+        _ loop: SelfLoop, _ criterion: Int, of profile: Int, _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        into effects: inout Effects
+    ) {
+        let name = configuration.applicationServers[Int(criteria[profile][criterion].server)].name
+        let priority = configuration.profiles[profile].criteria[criterion].priority
+        var reason = "the criterion of priority \(priority) sends the request back to \(name)"
+        if loop == .renewed { reason += ", which sent \(SelfLoopMemory.mostAlike) like it here lately, each as a new one" }
+        refuse(id, arrival, request, 482, warning: reason, at: now, into: &effects)
     }
 
     private mutating func forwardToServer(
@@ -225,21 +247,28 @@ extension ServingCSCF {
     func appendDialogIdentifier(_ id: SlotID, into bytes: inout OctetBuffer) {
         bytes.append("odi_")
         bytes.appendHex(id.marked(with: place.number).rawValue)
-        bytes.appendHex(dialogProof(id))
+        bytes.appendHex(dialogProof(id, at: contexts[id.index].criterion))
     }
 
-    private func dialogProof(_ id: SlotID) -> UInt64 {
+    private func dialogProof(_ id: SlotID, at criterion: Int16) -> UInt64 {
         var hasher = KeyHasher(secret)
         hasher.combine(id.rawValue)
-        hasher.combine(UInt64(truncatingIfNeeded: Int(contexts[id.index].criterion)))
+        hasher.combine(UInt64(truncatingIfNeeded: Int(criterion)))
         return hasher.finish().low
     }
 
-    /// The context whose dialog identifier a Route value of ours holds, while it lives.
-    private func context(of mark: SIPURI, in bytes: RawSpan) -> SlotID? {
+    /// Where the chain is whose dialog identifier a Route value of ours holds, while it lives and a little longer. Nil: nobody's,
+    /// made up or out of date; then the request begins anew, and who sends it is asked as of any other (TS 24.229 §5.4.3.1 goes
+    /// by identifiers of requests that went to an application server before, and says nothing of others).
+    private mutating func chainPlace(of mark: SIPURI, in bytes: RawSpan, at now: Now) -> ChainPlace? {
         guard let (marked, proof) = bytes[mark.user].dialogIdentifier, marked.shardMark == place.number else { return nil }
         let id = marked.unmarked
-        return contexts.contains(id) && dialogProof(id) == proof ? id : nil
+        let isLive = contexts.contains(id)
+        guard let found = isLive ? ChainPlace(contexts[id.index]) : endedChains.place(of: id, at: now.monotonic),
+            dialogProof(id, at: found.criterion) == proof
+        else { return nil }
+        if isLive { contexts[id.index].isAlive = true }
+        return found
     }
 }
 

@@ -128,6 +128,10 @@ enum Owner: Equatable {
 struct CriterionRoute: BitwiseCopyable {
     /// The application server's number, or -1: the criterion names one that nobody knows.
     var server: Int16
+    /// The number by which the server is known when it sends something: of servers at one address that of the first.
+    var sender: Int16
+    /// What the criterion calls the server (`ServerNames`).
+    var name: Int32
     var destination: Destination
     var isShortForm: Bool
     /// SESSION_TERMINATED.
@@ -138,16 +142,20 @@ struct CriterionRoute: BitwiseCopyable {
     var includesAnswer: Bool
 
     static func routes(
-        of profile: ServiceProfile, _ servers: [ServingCSCFConfiguration.ServerPlan]
+        of profile: ServiceProfile, _ servers: [ServingCSCFConfiguration.ServerPlan], naming names: inout ServerNames
     ) -> ContiguousArray<CriterionRoute> {
         var routes: ContiguousArray<CriterionRoute> = []
         for criterion in profile.criteria {
             let plan = criterion.applicationServer
             let number = plan.index ?? servers.firstIndex { $0.uri == Array(plan.uri.utf8) } ?? -1
             let none = Destination(endpoint: .none, transport: .udp)
+            let destination = number >= 0 ? servers[number].destination : none
+            // One that has to be located is known by its own number (`Locations`).
+            let sender = destination.endpoint == .none ? nil : servers.firstIndex { $0.destination.endpoint == destination.endpoint }
             routes.append(
                 CriterionRoute(
-                    server: Int16(number), destination: number >= 0 ? servers[number].destination : none,
+                    server: Int16(number), sender: Int16(sender ?? number), name: names.number(of: Array(plan.uri.utf8)),
+                    destination: destination,
                     isShortForm: criterion.isShortForm, endsSession: plan.defaultHandling == .sessionTerminated,
                     answerWithin: number >= 0 ? servers[number].answerWithin : .zero,
                     hasBody: plan.serviceInfo != nil || plan.includesRegisterRequest || plan.includesRegisterResponse,
@@ -157,21 +165,43 @@ struct CriterionRoute: BitwiseCopyable {
     }
 }
 
+/// How requests of an application server come back to it without end.
+enum SelfLoop {
+    /// The same request, with its Call-ID, From tag and CSeq.
+    case repeated
+    /// Each time another one that says the same, as a B2BUA makes it that begins Max-Forwards anew.
+    case renewed
+}
+
 /// Requests that came from an application server and went back to it once by a criterion of long form: the same request
-/// again, without its dialog identifier, is a loop.
+/// again, without its dialog identifier, is a loop. So are many within a short while that have method, Request-URI, sender and
+/// body in common.
 struct SelfLoopMemory {
+    /// The most requests that say the same and go back to the server within the patience with a transaction.
+    static let mostAlike = 32
     private var seen: [KeyHash: Instant] = [:]
     private var order: [(KeyHash, Instant)] = []
     private var head = 0
+    /// How many say the same, and until when they are counted together.
+    private var alike: [KeyHash: (count: Int, until: Instant)] = [:]
     private let secret: HashSecret
     /// The most that are remembered; after that the oldest is forgotten.
     private static let limit = 65_536
 
     init(secret: HashSecret) { self.secret = secret }
 
-    /// - Returns: whether the request went this way before, less than `patience` ago.
-    mutating func sawBefore(
-        _ request: borrowing Message, _ essentials: Essentials, server: Int16, at now: Instant, patience: TimeSpan
+    /// Notes a request that is about to go back to the server that it came from.
+    ///
+    /// - Returns: what kind of loop it is part of, if requests that went this way less than `patience` ago show one.
+    mutating func loop(
+        of request: borrowing Message, _ essentials: Essentials, server: Int16, at now: Instant, patience: TimeSpan
+    ) -> SelfLoop? {
+        if sawBefore(request, essentials, server, now, patience) { return .repeated }
+        return isOneOfTooMany(request, essentials, server, now, patience) ? .renewed : nil
+    }
+
+    private mutating func sawBefore(
+        _ request: borrowing Message, _ essentials: Essentials, _ server: Int16, _ now: Instant, _ patience: TimeSpan
     ) -> Bool {
         while head < order.count, order[head].1 <= now || order.count - head >= SelfLoopMemory.limit {
             seen[order[head].0] = nil
@@ -189,6 +219,26 @@ struct SelfLoopMemory {
         if seen[key] != nil { return true }
         seen[key] = now + patience
         order.append((key, now + patience))
+        return false
+    }
+
+    private mutating func isOneOfTooMany(
+        _ request: borrowing Message, _ essentials: Essentials, _ server: Int16, _ now: Instant, _ patience: TimeSpan
+    ) -> Bool {
+        var hasher = KeyHasher(secret)
+        hasher.combine(request[request.shape.methodName])
+        hasher.combine(request[request.shape.requestURI])
+        hasher.combine(request[essentials.from.uri.all])
+        hasher.combine(request.body)
+        hasher.combine(UInt64(UInt16(bitPattern: server)))
+        let key = hasher.finish()
+        if let known = alike[key], known.until > now {
+            alike[key] = (known.count + 1, known.until)
+            return known.count >= SelfLoopMemory.mostAlike
+        }
+        if alike.count >= SelfLoopMemory.limit { alike = alike.filter { $0.value.until > now } }
+        if alike.count >= SelfLoopMemory.limit { alike = [:] }
+        alike[key] = (1, now + patience)
         return false
     }
 }

@@ -97,7 +97,7 @@ extension ServingCSCF {
 
     /// A 2xx has gone back: only further ones are still of use, to an INVITE.
     mutating func settle(_ id: SlotID, at now: Now, into effects: inout Effects) {
-        guard contexts[id.index].method == .invite else { return close(id) }
+        guard contexts[id.index].method == .invite else { return end(id, at: now) }
         guard !contexts[id.index].isSettled else { return }
         contexts[id.index].isSettled = true
         contexts[id.index].waitingBranches = 0
@@ -134,7 +134,7 @@ extension ServingCSCF {
         }
         if isLast {
             passBack(id, response, essentials, from: kind, at: now, into: &effects)
-            return close(id)
+            return end(id, at: now)
         }
         pool.release(context.best)
         contexts[id.index].best = pool.store(response.bytes)
@@ -247,7 +247,7 @@ extension ServingCSCF {
             if let essentials = try? response.essentials() {
                 passBack(id, response, essentials, from: context.bestKind, at: now, into: &effects)
             }
-            return close(id)
+            return end(id, at: now)
         }
         withOriginal(of: id) { core, arrival, request, _ in
             core.answerUnanswered(id, arrival, request, at: now, into: &effects)
@@ -290,6 +290,7 @@ extension ServingCSCF {
             return evaluate(
                 id, arrival, request, routes, from: Int(contexts[id.index].criterion) + 1, at: now, into: &effects)
         }
+        contexts[id.index].criterion = -1
         contexts[id.index].bestStatus = status
         answerUnanswered(id, arrival, request, at: now, into: &effects)
     }
@@ -305,7 +306,7 @@ extension ServingCSCF {
     mutating func applicationServerSilent(_ id: SlotID, at now: Now, into effects: inout Effects) {
         guard contexts.contains(id) else { return }
         contexts[id.index].timer = .none
-        if contexts[id.index].isSettled { return close(id) }
+        if contexts[id.index].isSettled { return end(id, at: now) }
         guard !contexts[id.index].isAlive, !contexts[id.index].isCancelled else { return }
         // Its late answer is absorbed: the branch is done.
         var branch = contexts[id.index].firstBranch

@@ -129,7 +129,7 @@ extension ServingCSCF {
         switch hop {
         case .applicationServer(let route, let id):
             // §5.4.3.2: the server first, then ourselves with the original dialog identifier.
-            serverRoutes.append(Int(route.server), into: &bytes)
+            serverNames.appendRoute(route.name, into: &bytes)
             bytes.append("Route: <sip:")
             appendDialogIdentifier(id, into: &bytes)
             bytes.append("@")
@@ -147,7 +147,7 @@ extension ServingCSCF {
     }
 
     /// P-Asserted-Identity, P-Served-User, P-Profile-Key and P-Called-Party-ID as the next hop gets them.
-    private func appendIdentities(
+    private mutating func appendIdentities(
         _ request: borrowing Message, _ essentials: Essentials, _ context: RequestContext, _ hop: NextHop, _ leftOut: inout HeaderSet,
         into bytes: inout OctetBuffer
     ) {
@@ -159,6 +159,8 @@ extension ServingCSCF {
             }
         } else if !hop.isTrusted, hidesIdentity {
             leftOut.insert(.pAssertedIdentity)
+        } else if context.sender.isOriginating {
+            appendSecondIdentity(of: context.sender.originator, request, into: &bytes)
         }
         leftOut.insert(.pPreferredIdentity)
         leftOut.insert(.pServedUser)
@@ -181,12 +183,9 @@ extension ServingCSCF {
             bytes.append("P-Called-Party-ID: <")
             appendCalledParty(context, essentials.requestURI, in: request.bytes, into: &bytes)
             bytes.append(">\r\n")
-        case .onward(let isTrusted):
-            guard isTrusted else {
-                leftOut = leftOut.union(ServingCSCF.inside)
-                return
-            }
-            guard essentials.to.tag.isEmpty else { return }
+        case .onward(isTrusted: false): leftOut = leftOut.union(ServingCSCF.inside)
+        case .onward(isTrusted: true):
+            guard context.sessionCase.isOriginating, essentials.to.tag.isEmpty else { return }
             leftOut.insert(.pChargingVector)
             appendChargingVector(of: request, essentials, isBelieved: context.sender.isTrusted, for: .network, into: &bytes)
         }
@@ -213,6 +212,24 @@ extension ServingCSCF {
             bytes.append(">")
         }
         bytes.append("\r\n")
+    }
+
+    /// What an application server says of the user on whose behalf it sends, where it says one thing: a second one of the other
+    /// scheme is added if the set has one (TS 24.229 §5.4.3.2).
+    private mutating func appendSecondIdentity(
+        of user: IdentityReference, _ request: borrowing Message, into bytes: inout OctetBuffer
+    ) {
+        var uris: [SIPURI] = []
+        request.forEachAddress(.pAssertedIdentity) { address in
+            uris.append(address.uri)
+            return uris.count < 2
+        }
+        guard uris.count == 1, let named = identity(of: uris[0], in: request.bytes), named.subscriber == user.subscriber,
+            let other = directory.firstIdentity(of: named.subscriber, isNumber: !directory.isNumber(named))
+        else { return }
+        bytes.append("P-Asserted-Identity: <")
+        directory.appendPublicIdentity(other, into: &bytes)
+        bytes.append(">\r\n")
     }
 
     /// `P-Served-User: <sip:alice@home1.test>;sescase=orig;regstate=reg` (RFC 5502, RFC 8498).
@@ -254,13 +271,5 @@ extension ServingCSCF.NextHop {
         case .contact: false
         case .onward(let isTrusted): isTrusted
         }
-    }
-}
-
-extension RawSpan {
-    /// Whether a URI has the parameter `lr` (RFC 3261 §19.1.1).
-    var hasLooseRouting: Bool {
-        guard let uri = uri(Slice(0, byteCount)) else { return false }
-        return parameter("lr", in: uri.parameters) != nil
     }
 }

@@ -127,7 +127,9 @@ extension ServingCSCF {
 
     private mutating func add(_ profiles: [ServiceProfile]) {
         configuration.profiles += profiles
-        for profile in profiles { criteria.append(CriterionRoute.routes(of: profile, configuration.applicationServers)) }
+        for profile in profiles {
+            criteria.append(CriterionRoute.routes(of: profile, configuration.applicationServers, naming: &serverNames))
+        }
     }
 
     /// A process that died may have left a registration that its subscriber did not outlive.

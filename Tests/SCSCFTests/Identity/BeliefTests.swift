@@ -95,6 +95,36 @@ import Testing
         #expect(rig.trace() == ["im 403 MESSAGE", "im 403 MESSAGE", "im 403 MESSAGE"])
     }
 
+    @Test func aServerThatAssertsNothingIsTakenAtItsFrom() {
+        let rig = CoreRig { $0.profiles = [L.profile([L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 1)])] }
+            .registered(.alice, .bob)
+        let orig = ("Route", "<sip:127.0.0.1:5060;lr;orig>")
+        rig.receive(rig.request(message, toBob, from: .im, [orig]).with("From", "<sip:alice@home1.test>;tag=1"), from: .im)
+        #expect(rig.next(to: .second)["P-Served-User"] == "<sip:alice@home1.test>;sescase=orig;regstate=reg")
+        // One that asserts somebody else means that one.
+        let asserted = ("P-Asserted-Identity", "<sip:dora@home2.test>")
+        rig.receive(rig.request(message, toBob, from: .im, [orig, asserted]).with("From", "<sip:alice@home1.test>;tag=2"), from: .im)
+        #expect(rig.trace() == ["im 403 MESSAGE"])
+    }
+
+    @Test(arguments: [
+        ("<sip:alice@home1.test>", ["<sip:alice@home1.test>", "<tel:+15550100>"]),
+        ("\"Alice\" <tel:+1-555-0100>", ["\"Alice\" <tel:+1-555-0100>", "<sip:alice@home1.test>"]),
+        // Two are told already, or another user.
+        ("<sip:alice@home1.test>, <tel:+15550199>", ["<sip:alice@home1.test>, <tel:+15550199>"]),
+        ("<sip:bob@home1.test>", ["<sip:bob@home1.test>"]),
+    ])
+    func theOtherIdentityIsAddedToWhatAServerAsserts(_ asserted: String, _ told: [String]) {
+        let rig = CoreRig().registered(.bob)
+        rig.send(
+            message, toBob, from: .im,
+            [
+                ("Route", "<sip:127.0.0.1:5060;lr;orig>"), ("P-Served-User", "<sip:alice@home1.test>;sescase=orig;regstate=unreg"),
+                ("P-Asserted-Identity", asserted),
+            ])
+        #expect(rig.next(to: .bob).all("P-Asserted-Identity").sorted() == told.sorted())
+    }
+
     // MARK: The flow of a registration
 
     @Test func aUserOnItsFlowIsAsserted() {

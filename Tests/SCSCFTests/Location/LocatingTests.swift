@@ -1,3 +1,4 @@
+import IMSProfile
 import SCSCF
 import SIPRegistrar
 import SansIO
@@ -279,6 +280,14 @@ import Testing
             $0.applicationServers[0] = ServingCSCFConfiguration.ServerPlan(
                 name: "im", uri: Array("sip:im.away.test".utf8), destination: Destination(endpoint: .none, transport: .udp),
                 answerWithin: .seconds(32), location: ServerName(host: Array("im.away.test".utf8)))
+            $0.profiles = [
+                Laboratory.profile(
+                    Laboratory.shortForm(0).map {
+                        var criterion = $0
+                        criterion.applicationServer.uri = "sip:im.away.test"
+                        return criterion
+                    })
+            ]
         }
     }
     private let serverZone = Zone(

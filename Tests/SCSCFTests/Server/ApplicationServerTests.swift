@@ -145,6 +145,124 @@ import Testing
         #expect(request.all("Route").last?.contains("@127.0.0.1:5060;transport=tcp;lr;orig>") == true)
     }
 
+    // MARK: The server's name
+
+    @Test(arguments: [
+        ("sip:mmtel@127.0.0.1:5080;x=1", "<sip:mmtel@127.0.0.1:5080;x=1;lr>"), ("sip:127.0.0.1:5080;LR", "<sip:127.0.0.1:5080;LR>"),
+        ("sip:im.home1.test:5080;lr;orig=a", "<sip:im.home1.test:5080;lr;orig=a>"),
+    ])
+    func theRouteIsTheServerNameAsItIsWritten(_ name: String, _ route: String) {
+        let rig = rig([L.criterion(0, [.method("MESSAGE")], 0) { $0.uri = name }]).registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice)
+        #expect(rig.next(to: .im).all("Route").first == route)
+    }
+
+    @Test func oneServerMayHaveSeveralNames() {
+        let rig = rig([
+            L.criterion(0, [.sessionCase(.originating)], 0) { $0.uri = "sip:first@127.0.0.1:5080" },
+            L.criterion(1, [.sessionCase(.originating)], 0) { $0.uri = "sip:second@127.0.0.1:5080" },
+        ]).registered(.bob)
+        rig.register(.alice)
+        #expect(
+            rig.taken().filter { $0.message.method == "REGISTER" && $0.destination == "im" }.map(\.message.uri)
+                == ["sip:first@127.0.0.1:5080", "sip:second@127.0.0.1:5080"])
+        rig.send("MESSAGE", toBob, from: .alice)
+        let first = rig.next(to: .im)
+        rig.receive(first.forwarded(by: .im, branch: "i1"), from: .im)
+        #expect(first.all("Route").first == "<sip:first@127.0.0.1:5080;lr>")
+        #expect(rig.next(to: .im).all("Route").first == "<sip:second@127.0.0.1:5080;lr>")
+    }
+
+    // MARK: After the answer
+
+    private var chainOfTwo: [InitialFilterCriterion] {
+        [
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0),
+            L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1),
+        ]
+    }
+
+    @Test(arguments: ["MESSAGE", "INVITE"])
+    func aServerMayAnswerFirstAndSendOnLater(_ method: String) {
+        let rig = rig([
+            L.criterion(0, [.sessionCase(.originating), .method(method)], 0),
+            L.criterion(1, [.sessionCase(.originating), .method(method)], 1),
+        ])
+        .registered(.alice, .bob)
+        rig.send(method, toBob, from: .alice)
+        let request = rig.next(to: .im)
+        rig.receive(request.response(200), from: .im)
+        #expect(rig.next(to: .alice).status == 200)
+        rig.advance(.seconds(5))
+        _ = rig.taken()
+        let later = request.forwarded(by: .im, branch: "late").with("Call-ID", "another").with(
+            "Via", "SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bKl")
+        rig.receive(later, from: .im)
+        let second = rig.next(to: .second)
+        #expect(second.method == method)
+        #expect(second["P-Served-User"] == "<sip:alice@home1.test>;sescase=orig;regstate=reg")
+        // And again, as a server that forks may.
+        rig.receive(later.with("Via", "SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bKm"), from: .im)
+        #expect(rig.next(to: .second).method == method)
+    }
+
+    @Test func theGraceIsShort() {
+        let rig = rig(chainOfTwo).registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice)
+        let request = rig.next(to: .im)
+        rig.receive(request.response(202), from: .im)
+        rig.advance(.seconds(33))
+        _ = rig.taken()
+        rig.receive(request.forwarded(by: .im, branch: "late"), from: .im)
+        // A request of the server's own on behalf of alice, whom nobody asserts: it begins anew.
+        #expect(rig.next(to: .im)["P-Served-User"] == "<sip:alice@home1.test>;sescase=orig;regstate=reg")
+    }
+
+    @Test func aChainThatDefaultHandlingEndedIsOver() {
+        let rig = rig([
+            L.criterion(0, [.method("INVITE"), .sessionCase(.originating)], 0) { $0.defaultHandling = .sessionTerminated },
+            L.criterion(1, [.method("INVITE"), .sessionCase(.originating)], 1),
+        ]) { $0.applicationServers[0].answerWithin = .seconds(2) }
+        .registered(.alice, .bob)
+        rig.send("INVITE", toBob, from: .alice)
+        let request = rig.next(to: .im)
+        rig.advance(.seconds(3))
+        #expect(rig.next(to: .alice).status == 408)
+        rig.receive(request.forwarded(by: .im, branch: "late"), from: .im)
+        #expect(!rig.taken().contains { $0.destination == "second" })
+    }
+
+    /// Many more than are remembered: nothing is mistaken for another.
+    @Test func whatIsRememberedIsBounded() {
+        let rig = CoreRig { $0.profiles = [L.profile(chainOfTwo)] }.registered(.alice, .bob)
+        var marks: Set<String> = []
+        for _ in 0..<5000 {
+            rig.send("MESSAGE", toBob, from: .alice)
+            let request = rig.next(to: .im)
+            marks.insert(request.all("Route").last ?? "")
+            rig.receive(request.response(200), from: .im)
+        }
+        #expect(marks.count == 5000)
+        _ = rig.taken()
+        rig.send("MESSAGE", toBob, from: .alice)
+        let request = rig.next(to: .im)
+        rig.receive(request.response(200), from: .im)
+        _ = rig.taken()
+        rig.receive(request.forwarded(by: .im, branch: "late"), from: .im)
+        #expect(rig.trace() == ["second MESSAGE"])
+    }
+
+    // MARK: What belongs to a dialog
+
+    @Test(arguments: ["BYE", "PRACK", "UPDATE", "INFO"])
+    func noCriterionIsAskedForWhatBelongsToADialog(_ method: String) {
+        let rig = rig([L.criterion(0, [], 0)]).registered(.alice, .bob)
+        rig.send(method, toBob, from: .alice)
+        let sent = rig.taken()
+        #expect(sent.map { "\($0.destination) \($0.message.summary)" } == ["alice 481 \(method)"])
+        #expect(sent.first?.message["Warning"]?.contains("belongs to a dialog") == true)
+    }
+
     // MARK: Retargeting
 
     @Test func aDivertedRequestIsOriginatingForTheOneWhoDiverts() {
@@ -172,7 +290,9 @@ import Testing
         var same = rig.next(to: .im).forwarded(by: .im, branch: "i1")
         same.startLine = "MESSAGE tel:+15550100 SIP/2.0"
         rig.receive(same, from: .im)
-        #expect(rig.trace() == ["alice MESSAGE"])
+        let reached = rig.next(to: .alice)
+        #expect(reached.method == "MESSAGE")
+        #expect(reached["P-Called-Party-ID"] == "<tel:+15550100>")
     }
 
     @Test func aServerMayChooseThePathItself() {
@@ -212,5 +332,42 @@ import Testing
         // With its identifier it goes on.
         rig.receive(back.forwarded(by: .im, branch: "i9"), from: .im)
         #expect(rig.trace() == ["bob MESSAGE"])
+    }
+
+    /// A B2BUA that makes a new request of what comes to it, with all 70 hops again.
+    @Test func aLoopOfNewRequestsIsFoundToo() {
+        let rig = rig([L.criterion(3, [.method("MESSAGE"), .sessionCase(.terminating)], 0)]).registered(.bob)
+        var rounds = 0
+        var last = SIPText("NOTHING\n\n")
+        var from = "<sip:dora@home2.test>;tag=1"
+        while rounds < 100 {
+            rounds += 1
+            let request = rig.request("MESSAGE", toBob, from: .im, body: "hi").with("From", from)
+            rig.receive(request, from: .im)
+            last = rig.next(to: .im)
+            guard last.method == "MESSAGE", last.isRequest else { break }
+            from = "<sip:dora@home2.test>;tag=\(rounds)"
+        }
+        #expect(rounds == 33)
+        #expect(last.status == 482)
+        #expect(last["Warning"]?.contains("priority 3 sends the request back to im, which sent 32 like it here lately") == true)
+        // Something else is no part of it, and it is forgiven after a while.
+        rig.receive(rig.request("MESSAGE", toBob, from: .im, body: "ho").with("From", from), from: .im)
+        #expect(rig.next(to: .im).isRequest)
+        rig.advance(.seconds(40))
+        _ = rig.taken()
+        rig.receive(rig.request("MESSAGE", toBob, from: .im, body: "hi").with("From", from), from: .im)
+        #expect(rig.next(to: .im).isRequest)
+    }
+
+    @Test func twoNamesOfOneServerAreOneSender() {
+        let rig = CoreRig {
+            $0.applicationServers.append(L.server("sip:im@127.0.0.1:5080", .im, "sip:im@127.0.0.1:5080"))
+            $0.profiles = [L.profile([L.criterion(3, [.method("MESSAGE"), .sessionCase(.terminating)], 0) { $0.index = 3 }])]
+        }.registered(.bob)
+        let request = rig.send("MESSAGE", toBob, from: .im)
+        #expect(rig.next(to: .im).isRequest)
+        rig.receive(request.with("Via", "SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bKanother"), from: .im)
+        #expect(rig.next(to: .im).status == 482)
     }
 }

@@ -1,0 +1,85 @@
+import IMSProfile
+import SCSCF
+import SansIO
+import Testing
+
+/// P-Charging-Vector of requests that are routed (RFC 7315 §5.6, TS 24.229 §5.4.3.2).
+@Suite(.overShards) struct ChargingTests {
+    private typealias L = Laboratory
+    private let toBob = "sip:bob@home1.test"
+    private let field = "P-Charging-Vector"
+
+    private func rig() -> CoreRig {
+        CoreRig {
+            $0.profiles = [
+                L.profile([
+                    L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 0),
+                    L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 1),
+                ])
+            ]
+        }.registered(.alice, .bob)
+    }
+
+    private func identity(_ request: SIPText) -> String { request.parameter("icid-value", of: field) ?? "" }
+
+    @Test func aServerIsToldAnIdentityThatIsMadeHere() {
+        let rig = rig()
+        rig.send("MESSAGE", toBob, from: .alice)
+        let first = rig.next(to: .im)
+        #expect(first[field] == "icid-value=\(identity(first));orig-ioi=\"Type 3home1.test\"")
+        #expect(identity(first).count == 16)
+        rig.send("MESSAGE", toBob, from: .alice)
+        #expect(identity(rig.next(to: .im)) != identity(first))
+    }
+
+    @Test func whatAUserSaysIsNotBelieved() {
+        let rig = rig()
+        rig.send("MESSAGE", toBob, from: .alice, [(field, "icid-value=mine;orig-ioi=evil.test")])
+        let request = rig.next(to: .im)
+        #expect(request.all(field).count == 1)
+        #expect(identity(request).count == 16)
+        #expect(request[field]?.contains("evil") == false)
+    }
+
+    @Test func theIdentityStaysTheSameAlongTheChain() {
+        let rig = rig()
+        rig.send("MESSAGE", toBob, from: .alice)
+        let first = rig.next(to: .im)
+        rig.receive(
+            first.forwarded(by: .im, branch: "i1").with(field, "icid-value=\(identity(first));orig-ioi=im;term-ioi=x;icid-generated-at=h"),
+            from: .im)
+        let second = rig.next(to: .second)
+        #expect(second[field] == "icid-value=\(identity(first));icid-generated-at=h;orig-ioi=\"Type 3home1.test\"")
+        rig.receive(second.forwarded(by: .second, branch: "s1"), from: .second)
+        // A UE is not told.
+        #expect(!rig.next(to: .bob).has(field))
+    }
+
+    @Test func theIdentityStaysTheSameWhenAServerFails() {
+        let rig = rig()
+        rig.send("MESSAGE", toBob, from: .alice)
+        let first = rig.next(to: .im)
+        rig.receive(first.response(500), from: .im)
+        #expect(identity(rig.next(to: .second)) == identity(first))
+    }
+
+    @Test func aTrustedNetworkIsToldWhoAsks() {
+        let rig = CoreRig().registered(.alice)
+        rig.send("MESSAGE", "sip:dora@home2.test", from: .alice)
+        let sent = rig.next(to: .home2)
+        #expect(sent[field] == "icid-value=\(identity(sent));orig-ioi=home1.test")
+        rig.send("MESSAGE", "sip:emil@home3.test", from: .alice)
+        #expect(!rig.next(to: .home3).has(field))
+    }
+
+    @Test func ofTheAccessNetworkAnotherOneHearsNothing() {
+        let rig = CoreRig().registered(.alice)
+        rig.send(
+            "MESSAGE", "sip:dora@home2.test", from: .im,
+            [
+                ("Route", "<sip:127.0.0.1:5060;lr;orig>"), ("P-Asserted-Identity", "<sip:alice@home1.test>"),
+                (field, "icid-value=\"a;b\";access-network-charging-info=secret;orig-ioi=x"),
+            ])
+        #expect(rig.next(to: .home2)[field] == "icid-value=\"a;b\";orig-ioi=home1.test")
+    }
+}
