@@ -102,8 +102,8 @@ public struct RequestStory: Sendable {
     }
 }
 
-/// A trace, and what is compared of its messages. To read 20,000 of them takes a tenth of a second and more, so whoever has
-/// many questions keeps this.
+/// A trace, and what is compared of its messages, by their Call-ID. To read 20,000 of them takes a tenth of a second and more, so
+/// whoever has many questions keeps this and adds what is recorded meanwhile.
 public struct TraceDigest: Sendable {
     struct Entry: Sendable {
         var isRequest = false
@@ -119,24 +119,38 @@ public struct TraceDigest: Sendable {
         var user: [UInt8] = []
     }
 
-    let messages: [TracedMessage]
-    private let entries: [Entry?]
+    private(set) var messages: [TracedMessage] = []
+    private var entries: [Entry?] = []
+    /// Where messages of a Call-ID are, those with an original dialog identifier, and REGISTER requests with their answers.
+    private var callIDs: [[UInt8]: [Int]] = [:]
+    private var identifiers: [[UInt8]: [Int]] = [:]
+    private var registers: [Int] = []
 
     /// - Parameter messages: the whole trace, in order.
-    public init(_ messages: [TracedMessage]) {
-        self.messages = messages
+    public init(_ messages: [TracedMessage]) { append(messages) }
+
+    /// How many messages it has, and the number of the last.
+    public var count: Int { messages.count }
+    public var newest: UInt64 { messages.last?.sequence ?? 0 }
+
+    /// Adds what was recorded since, in order.
+    public mutating func append(_ later: [TracedMessage]) {
         var scanner = MessageScanner()
-        var entries: [Entry?] = []
-        for message in messages {
+        for message in later {
             let octets = message.octets.span.bytes
-            guard case .message = scanner.scan(octets) else {
-                entries.append(nil)
-                continue
+            var entry: Entry?
+            if case .message = scanner.scan(octets) { entry = TraceDigest.entry(scanner.message(octets)) }
+            if let entry {
+                callIDs[entry.callID, default: []].append(messages.count)
+                if !entry.identifier.isEmpty { identifiers[entry.identifier, default: []].append(messages.count) }
+                if entry.method == .register { registers.append(messages.count) }
             }
-            entries.append(TraceDigest.entry(scanner.message(octets)))
+            messages.append(message)
+            entries.append(entry)
         }
-        self.entries = entries
     }
+
+    private func places(of callID: [UInt8]) -> [Int] { callIDs[callID] ?? [] }
 
     private static func entry(_ message: borrowing Message) -> Entry? {
         guard let essentials = try? message.essentials() else { return nil }
@@ -178,15 +192,15 @@ public struct TraceDigest: Sendable {
     func origin(of place: Int) -> Int? {
         guard let entry = entries[place], entry.isRequest else { return nil }
         if let lower = entry.lowerBranch {
-            return entries[..<place].indices.last { messages[$0].isIncoming && isRequest($0, like: entry, branch: lower) }
+            return places(of: entry.callID).last { $0 < place && messages[$0].isIncoming && isRequest($0, like: entry, branch: lower) }
         }
         switch entry.method {
         case .register: return registration(before: place, of: entry.user)
         case .ack, .cancel:
             // They have the branch of the request that they are for.
-            let request = entries[..<place].lastIndex { other in
-                guard let other else { return false }
-                return other.isRequest && other.lowerBranch != nil && other.branch == entry.branch && other.callID == entry.callID
+            let request = places(of: entry.callID).last { candidate in
+                guard candidate < place, let other = entries[candidate] else { return false }
+                return other.isRequest && other.lowerBranch != nil && other.branch == entry.branch
             }
             return request.flatMap { origin(of: $0) }
         default: return nil
@@ -203,7 +217,7 @@ public struct TraceDigest: Sendable {
     /// one of the same implicit set.
     private func registration(before place: Int, of user: [UInt8]) -> Int? {
         var member: Int?
-        for candidate in entries[..<place].indices.reversed() where messages[candidate].isIncoming {
+        for candidate in registers.reversed() where candidate < place && messages[candidate].isIncoming {
             guard let entry = entries[candidate], entry.isRequest, entry.method == .register,
                 let answer = acceptance(of: candidate, entry)
             else { continue }
@@ -214,9 +228,9 @@ public struct TraceDigest: Sendable {
     }
 
     private func acceptance(of place: Int, _ request: Entry) -> Int? {
-        entries[place...].indices.first { i in
-            guard !messages[i].isIncoming, let entry = entries[i], !entry.isRequest, entry.status == 200 else { return false }
-            return entry.branch == request.branch && entry.callID == request.callID && entry.sequence == request.sequence
+        places(of: request.callID).first { i in
+            guard i >= place, !messages[i].isIncoming, let entry = entries[i], !entry.isRequest, entry.status == 200 else { return false }
+            return entry.branch == request.branch && entry.sequence == request.sequence
         }
     }
 
@@ -241,13 +255,12 @@ public struct TraceDigest: Sendable {
     /// Adds to a story what follows its request.
     func tell(_ story: inout RequestStory, from origin: Int) {
         guard let request = entries[origin], request.isRequest else { return }
-        for place in messages.indices.dropFirst(origin) {
+        // Third-party REGISTER requests have a Call-ID of their own; what a server sends back may have one.
+        for place in request.method == .register ? registers : places(of: request.callID) where place > origin {
             guard let entry = entries[place] else { continue }
             switch (entry.isRequest, messages[place].isIncoming) {
             case (true, false): sentOn(entry, place, of: request, origin, into: &story)
-            case (true, true):
-                guard place != origin, !entry.identifier.isEmpty else { continue }
-                if let i = story.sent.lastIndex(where: { $0.identifier == entry.identifier }) { story.sent[i].cameBack = true }
+            case (true, true): continue
             case (false, true):
                 if let i = story.sent.firstIndex(where: { $0.branch == entry.branch }), entry.method == request.method {
                     story.sent[i].statuses.append(entry.status)
@@ -258,6 +271,10 @@ public struct TraceDigest: Sendable {
                 else { continue }
                 story.answers.append(RequestStory.Answer(status: entry.status, warning: warning(in: messages[place].octets)))
             }
+        }
+        for i in story.sent.indices where !story.sent[i].identifier.isEmpty {
+            let places = identifiers[story.sent[i].identifier] ?? []
+            story.sent[i].cameBack = places.contains { $0 > origin && messages[$0].isIncoming }
         }
     }
 

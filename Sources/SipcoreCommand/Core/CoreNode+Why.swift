@@ -8,9 +8,12 @@ import SansIO
 
 extension CoreNode {
     func why(_ sequence: UInt64) async throws(WhyFailure) -> Why {
+        let oldest = await recordedMessages(after: 0, limit: 1).messages.first?.sequence ?? 0
+        // What is read may still have what is forgotten by now.
+        guard sequence >= oldest else { throw .notKept }
         let story: RequestStory
         do throws(RequestStory.Failure) {
-            story = try RequestStory(of: sequence, in: await digestedTrace())
+            story = try RequestStory(of: sequence, in: await digestedTrace(from: oldest))
         } catch {
             switch error {
             case .notKept: throw .notKept
@@ -24,19 +27,23 @@ extension CoreNode {
     /// Messages that are copied on the thread of the core in one go.
     private static var page: Int { 256 }
 
-    private func digestedTrace() async -> TraceDigest {
-        let newest = await recordedMessages(after: .max, limit: 0).newest
-        if let known = await lastTrace.digest(newest: newest) { return known }
-        let digest = TraceDigest(await wholeTrace())
-        await lastTrace.keep(digest, newest: newest)
+    /// The trace as it was read a moment ago, with what was recorded since; all of it anew once a fourth of it is forgotten.
+    private func digestedTrace(from oldest: UInt64) async -> TraceDigest {
+        var digest = await lastTrace.take() ?? TraceDigest([])
+        let kept = digest.newest < oldest ? 0 : Int(digest.newest - oldest + 1)
+        // It may be of before a reset, too: numbers began anew since.
+        let isPast = await recordedMessages(after: .max, limit: 0).newest < digest.newest
+        if isPast || digest.count > kept + kept / 4 { digest = TraceDigest([]) }
+        digest.append(await messages(after: digest.newest))
+        await lastTrace.keep(digest)
         return digest
     }
 
-    private func wholeTrace() async -> [TracedMessage] {
+    private func messages(after sequence: UInt64) async -> [TracedMessage] {
         var found: [TracedMessage] = []
         var newest: UInt64?
         while true {
-            let page = await recordedMessages(after: found.last?.sequence ?? 0, limit: CoreNode.page)
+            let page = await recordedMessages(after: found.last?.sequence ?? sequence, limit: CoreNode.page)
             for message in page.messages {
                 found.append(
                     TracedMessage(
@@ -54,19 +61,13 @@ extension CoreNode {
 actor LastTrace {
     private static let time = Duration.seconds(5)
     private var digest: TraceDigest?
-    private var newest: UInt64?
     private var uses = 0
 
-    /// The trace, if nothing was recorded since it was read.
-    func digest(newest: UInt64?) -> TraceDigest? {
-        guard let digest, newest == self.newest else { return nil }
-        forgetLater()
-        return digest
-    }
+    /// The trace, for one who keeps it again.
+    func take() -> TraceDigest? { digest.take() }
 
-    func keep(_ digest: TraceDigest, newest: UInt64?) {
+    func keep(_ digest: TraceDigest) {
         self.digest = digest
-        self.newest = newest
         forgetLater()
     }
 

@@ -269,6 +269,34 @@ private typealias L = Laboratory
         #expect(try rig.why("MESSAGE", from: .alice).served?.isRegistered == false)
     }
 
+    /// A trace that is read bit by bit tells the same as one that is read at once.
+    @Test func whatIsRecordedMeanwhileIsAdded() throws {
+        let rig = rig()
+        rig.answers["im"] = 200
+        _ = rig.registered(.alice, .bob)
+        var digest = TraceDigest(rig.traced)
+        rig.send("MESSAGE", toBob, from: .alice, tag)
+        let request = rig.next(to: .im)
+        digest.append(Array(rig.traced.dropFirst(digest.count)))
+        rig.receive(request.forwarded(by: .im, branch: "i1").with("Call-ID", "another"), from: .im)
+        rig.register(.bob, expires: 0)
+        digest.append(Array(rig.traced.dropFirst(digest.count)))
+        #expect(digest.newest == UInt64(rig.traced.count))
+        for message in rig.traced {
+            guard let told = try? RequestStory(of: message.sequence, in: digest) else { continue }
+            let accounts = rig.onEachShard { core, _, _ in core.account(of: told) }
+            #expect(Explanation(told, accounts).sentence == (try rig.why(Int(message.sequence)).sentence))
+        }
+    }
+
+    /// A B2BUA sends the request back with a Call-ID of its own: the identifier tells.
+    @Test func aServerThatBeginsANewCallSendsItBackToo() throws {
+        let rig = rig().registered(.alice, .bob)
+        rig.send("MESSAGE", toBob, from: .alice, tag)
+        rig.receive(rig.next(to: .im).forwarded(by: .im, branch: "i1").with("Call-ID", "another"), from: .im)
+        #expect(try rig.why("MESSAGE", from: .alice).sentence.hasSuffix("took it to `im`, which sent it back, and the chain went on"))
+    }
+
     // MARK: What has no why
 
     @Test func responsesHaveNone() throws {
