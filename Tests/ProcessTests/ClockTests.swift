@@ -65,7 +65,7 @@ import Testing
                 #expect(registered.contains(#""time":"2026-01-01T00:00:00.000000Z""#), "\(registered)")
             }
             #expect(try await lab.advance(by: "7d") == "2026-01-08T00:00:00.000000Z")
-            let trace = try await http("/api/messages?limit=10000", port: lab.core).body
+            let trace = try await http("GET", "/api/messages?limit=10000", port: lab.core).body
             #expect(trace.contains("2026-01-07T23:"))
             traces.append(trace)
             try await lab.stop()
@@ -77,7 +77,7 @@ import Testing
 
     @Test func `a real clock cannot be moved`() async throws {
         let core = try await RunningCore(in: try TemporaryFolder())
-        #expect(try await http("/api/clock", port: core.http).decoded(Clock.self).clock == "real")
+        #expect(try await http("GET", "/api/clock", port: core.http).decoded(Clock.self).clock == "real")
         let answer = try await http("POST", "/api/clock/advance", port: core.http, body: #"{"by":"1h"}"#)
         #expect(answer.status == 409, "\(answer.body)")
         #expect(answer.body.contains("clock: virtual"))
@@ -96,7 +96,7 @@ import Testing
         let path = "/api/registrations/sip:alice@home1.test"
         for (span, status) in [("99s", 200), ("2s", 404)] {
             #expect(try await http("POST", "/api/clock/advance", port: core.http, body: #"{"by":"\#(span)"}"#).status == 200)
-            #expect(try await http(path, port: core.http).status == status)
+            #expect(try await http("GET", path, port: core.http).status == status)
         }
         for body in ["{}", #"{"by":"soon"}"#, "by=1h"] {
             #expect(try await http("POST", "/api/clock/advance", port: core.http, body: body).status == 400)

@@ -22,7 +22,7 @@ import Testing
     }
 
     private func hits(_ id: Int, _ core: RunningCore) async throws -> Int? {
-        try await http("/api/faults", port: core.http).decoded(Faults.self).faults.first { $0.id == id }?.hits
+        try await http("GET", "/api/faults", port: core.http).decoded(Faults.self).faults.first { $0.id == id }?.hits
     }
 
     @Test func `a request is lost once, and comes through when it is sent again`() async throws {
@@ -33,7 +33,7 @@ import Testing
         // It asks again until it is answered.
         #expect(try await peer.answer(to: .options(from: peer.port)).status == 200)
         #expect(try await hits(fault.id, core) == 1)
-        let messages = try await http("/api/messages?method=OPTIONS", port: core.http).decoded(Messages.self).messages
+        let messages = try await http("GET", "/api/messages?method=OPTIONS", port: core.http).decoded(Messages.self).messages
         #expect(messages.map(\.fault).prefix(2) == ["dropped", nil])
         #expect(try await metric(#"sipcore_messages_dropped_total{reason="fault"}"#, port: core.http) == 1)
         try await core.stop()
@@ -73,7 +73,7 @@ import Testing
         #expect(try await peer.answer(to: .options(from: peer.port)).status == 486)
         #expect(try await http("POST", "/api/reset", port: core.http).status == 204)
         #expect(try await peer.answer(to: .options(from: peer.port)).status == 200)
-        #expect(try await http("/api/faults", port: core.http).decoded(Faults.self).faults.isEmpty)
+        #expect(try await http("GET", "/api/faults", port: core.http).decoded(Faults.self).faults.isEmpty)
         try await core.stop()
     }
 
@@ -83,9 +83,9 @@ import Testing
         let peer = try DatagramPeer(to: core.udp)
         let request = SIPRequest.options(from: peer.port)
         try peer.send(request.text)
-        #expect(try await http("/api/messages?method=OPTIONS&wait=5s", port: core.http).decoded(Messages.self).messages.count == 1)
+        #expect(try await http("GET", "/api/messages?method=OPTIONS&wait=5s", port: core.http).decoded(Messages.self).messages.count == 1)
         #expect(try await http("POST", "/api/clock/advance", port: core.http, body: #"{"by":"1h"}"#).status == 200)
-        let messages = try await http("/api/messages?method=OPTIONS", port: core.http).decoded(Messages.self).messages
+        let messages = try await http("GET", "/api/messages?method=OPTIONS", port: core.http).decoded(Messages.self).messages
         #expect(messages.map(\.status) == [nil, 200] && messages.last?.fault == "delayed")
         try await core.stop()
     }

@@ -4,7 +4,7 @@ import SansIO
 import Testing
 
 /// P-Charging-Vector of requests that are routed (RFC 7315 §5.6, TS 24.229 §5.4.3.2).
-@Suite(.overShards) struct ChargingTests {
+@Suite(.overShards) struct RoutedChargingTests {
     private typealias L = Laboratory
     private let toBob = "sip:bob@home1.test"
     private let field = "P-Charging-Vector"
