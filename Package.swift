@@ -68,6 +68,7 @@ let package = Package(
         module("SIPTrace", ["SansIO"]),
         module("FaultRules", ["SansIO", "SIPMessage", "SIPTrace"]),
         module("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
+        module("TrafficReview", ["SansIO", "SIPMessage", "InstantMessaging"]),
 
         // Shells: files, sockets, processes, HTTP. They do not import one another.
         module("XMLTree"),
@@ -84,7 +85,10 @@ let package = Package(
             ]),
         module(
             "ControlHTTP",
-            ["FaultRules", "IMSProfile", "SansIO", "SIPTrace", "SIPMessage", hummingbird, logging, nioCore, nioPosix, serviceLifecycle]),
+            [
+                "FaultRules", "IMSProfile", "SansIO", "SIPTrace", "SIPMessage", "TrafficReview", hummingbird, logging, nioCore, nioPosix,
+                serviceLifecycle,
+            ]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
         module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore]),
@@ -97,7 +101,7 @@ let package = Package(
                 "CProcess", "ControlHTTP", "FaultRules", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver", "LoadGenerator",
                 "NodeRuntime", "SCSCF",
                 "SIPMessage", "SIPRegistrar",
-                "SIPTrace", "SIPTransaction", "SansIO", "Store", "Topology", argumentParser, logging,
+                "SIPTrace", "SIPTransaction", "SansIO", "Store", "Topology", "TrafficReview", argumentParser, logging,
             ]),
         .executableTarget(
             name: "sipcore", dependencies: ["SipcoreCommand"], swiftSettings: settings,
@@ -135,6 +139,7 @@ let package = Package(
         tests("InstantMessagingTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree", "InstantMessaging"]),
         tests("SIPTraceTests", ["SIPTrace", "SansIO"]),
         tests("FaultRulesTests", ["FaultRules", "SansIO", "SIPMessage", "SIPTrace"]),
+        tests("TrafficReviewTests", ["TrafficReview", "SansIO", "SIPMessage", "TortureMessages"]),
         tests("LoadGeneratorTests", ["LoadGenerator", "SansIO", "SIPMessage"]),
         tests("XMLTreeTests", ["XMLTree"]),
         tests("TopologyTests", ["Topology", "XMLTree"]),
@@ -146,7 +151,7 @@ let package = Package(
                 nioSSL, nioTLS,
                 nioWebSocket,
             ]),
-        tests("ControlHTTPTests", ["ControlHTTP", "IMSProfile", "SIPTrace", "SIPMessage", "SansIO", logging]),
+        tests("ControlHTTPTests", ["ControlHTTP", "IMSProfile", "SIPTrace", "SIPMessage", "SansIO", "TrafficReview", logging]),
         tests("LabTests", ["Lab", "SIPTrace", "Topology"]),
     ]
 )

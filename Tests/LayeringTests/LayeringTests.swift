@@ -19,6 +19,7 @@ import Testing
         ("SIPTrace", ["SansIO"]),
         ("FaultRules", ["SansIO", "SIPMessage", "SIPTrace"]),
         ("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
+        ("TrafficReview", ["SansIO", "SIPMessage", "InstantMessaging"]),
     ]
     private static let shells = ["Topology", "Store", "NodeRuntime", "ControlHTTP", "Lab", "LoadDriver"]
 
