@@ -67,6 +67,9 @@ final class FakeCore: CoreBacking {
         for waiter in woken { waiter.finish() }
     }
 
+    /// Forgets what was recorded, and numbers from 1 again.
+    func beginTraceAnew() { state.withLock { $0.trace.reset() } }
+
     var resets: Int { state.withLock { $0.resets } }
 
     func health() async -> Health {

@@ -9,6 +9,7 @@ struct CoreInterface: Sendable {
 
     var routes: [Route] {
         let backing = backing
+        let reviewed = ReviewedTrace(backing)
         let routes = [
             Route(.get, "/api/health") { _ in await backing.health().answer },
             Route(.get, "/api/registrations") { _ in
@@ -27,6 +28,10 @@ struct CoreInterface: Sendable {
             },
             Route(.get, "/api/messages", parameters: MessageQuery.parameters) { call in
                 try await MessageQuery(call.query).answer(from: backing, for: call)
+            },
+            Route(.get, "/api/findings", parameters: FindingsQuery.parameters) { call in
+                let query = try FindingsQuery(call.query)
+                return query.answer(await reviewed.state())
             },
             Route(.get, "/api/messages/*/why") { call in
                 guard let sequence = UInt64(call.arguments[0]) else {
