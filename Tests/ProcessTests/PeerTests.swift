@@ -29,6 +29,11 @@ import Testing
         #expect(Set(messages.map(\.transport)) == ["tls"])
     }
 
+    /// No peer breaks a rule; what begins a capture is no message.
+    private func expectSoundTraffic(at core: RunningCore, over transport: String) async throws {
+        try await expectFindings(transport == "tls" ? [:] : ["malformed-message": "the datagram that marks the capture"], at: core)
+    }
+
     /// Whether a contact answered a MESSAGE with 200.
     private func messageArrived(_ core: RunningCore) async throws -> Bool {
         let messages = try await http("GET", "/api/messages?method=MESSAGE", port: core.http).decoded(Messages.self).messages
@@ -40,6 +45,7 @@ import Testing
         let core = try await RunningCore(in: folder, authentication: "digest", tls: transport == "tls")
         let command = [try peerPython(), peerPath("pjsua2_pair.py"), transport, "\(try core.port(transport))"]
         try await run(command, named: "pjsua2", against: core, over: transport)
+        try await expectSoundTraffic(at: core, over: transport)
         try await core.stop()
     }
 
@@ -60,6 +66,7 @@ import Testing
         let command = [try peerPython(), peerPath(script), transport, "\(try core.port(transport))", folder.path]
         try await run(command, named: peer.rawValue, against: core, over: transport)
         #expect(try await messageArrived(core))
+        try await expectSoundTraffic(at: core, over: transport)
         try await core.stop()
     }
 
@@ -70,6 +77,7 @@ import Testing
         #expect(await eventually { bob.output.contains("registered") || bob.exitStatus != nil }, "\(bob.errors)")
         try await run(script + ["alice", "wonderland", "bob"], named: "alice", against: core, over: "udp")
         #expect(try await bob.end() == 0, "\(bob.output)\n\(bob.errors)")
+        try await expectSoundTraffic(at: core, over: "udp")
         try await core.stop()
     }
 }

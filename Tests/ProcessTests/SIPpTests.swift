@@ -73,6 +73,9 @@ import Testing
             ["-inf", fields, "-key", "contact_port", "\(contact)"] + (link == nil ? [] : ["-auth_uri", "home1.test"]))
     }
 
+    /// What SIPp does against the rules, whatever its scenario.
+    private static let foreignURI = ["digest-uri": "SIPp writes the address that it sends to as the uri of its credentials"]
+
     @Test(arguments: [false, true], [1, 3])
     func `SIPp registers with digest`(tcp: Bool, shards: Int) async throws {
         let core = try await RunningCore(
@@ -86,6 +89,7 @@ import Testing
         #expect(try await metric("sipcore_registrations", port: core.http) == 20)
         let registrations = try await http("GET", "/api/registrations", port: core.http).decoded(Registrations.self).registrations
         #expect(Set(registrations.map(\.public_identity)) == Set(users.map { "sip:\($0.name)@home1.test" }))
+        try await expectFindings(Self.foreignURI, at: core)
         try await core.stop()
     }
 
@@ -140,6 +144,7 @@ import Testing
         let alice = try sipp("message-from-alice.xml", named: "alice", port: ports[0], core: core, count: 20)
         try await expectSuccess(of: alice, named: "alice")
         try await expectSuccess(of: bob, named: "bob")
+        try await expectFindings(Self.foreignURI, at: core)
         try await core.stop()
     }
 
@@ -155,6 +160,7 @@ import Testing
         let alice = try sipp("call-from-alice.xml", named: "alice", port: ports[0], core: core, count: 20)
         try await expectSuccess(of: alice, named: "alice")
         try await expectSuccess(of: bob, named: "bob")
+        try await expectFindings(Self.foreignURI, at: core)
         try await core.stop()
     }
 
@@ -206,6 +212,7 @@ import Testing
         let uac = try sippItself("uac", named: "uac", port: ports[0], remote: ports[1], core: core, count: 50)
         try await expectSuccess(of: uac, named: "uac")
         try await expectSuccess(of: uas, named: "uas")
+        try await expectFindings(["answer-record-route": "the scenario `uas` copies no Record-Route"], at: core)
         try await core.stop()
     }
 
@@ -222,6 +229,11 @@ import Testing
         #expect(await eventually { isBound(ports[3]) })
         let first = try sippItself("3pcc-C-A", named: "first", port: ports[2], remote: ports[0], core: core, count: 10, control)
         for (child, name) in [(first, "first"), (second, "second"), (a, "a"), (b, "b")] { try await expectSuccess(of: child, named: name) }
+        try await expectFindings(
+            [
+                "answer-record-route": "the scenarios of the called copy no Record-Route",
+                "content-length-wrong": "the controller sends a description on with a line end that its Content-Length leaves out",
+            ], at: core)
         try await core.stop()
     }
 
@@ -255,6 +267,7 @@ import Testing
         try await expectSuccess(of: watcher, named: "watcher")
         #expect(try await metric("sipcore_reg_subscriptions", port: core.http) == 0)
         #expect(try await metric("sipcore_reg_notifies_total{result=\"accepted\"}", port: core.http) == 15)
+        try await expectFindings(Self.foreignURI, at: core)
         try await core.stop()
     }
 

@@ -10,10 +10,19 @@ struct CoreInterface: Sendable {
     func messages(since sequence: Int, waitMilliseconds: Int = 0) async throws(HTTPCall.Failure) -> [RecordedMessage] {
         let wait = waitMilliseconds > 0 ? "&wait=\(waitMilliseconds)ms" : ""
         let answer = try await json("/api/messages?since=\(sequence)\(wait)", timeoutMilliseconds: waitMilliseconds + 5000)
+        return try list(answer).compactMap(RecordedMessage.init)
+    }
+
+    /// The same messages with their octets.
+    func octets(since sequence: UInt64) async throws(HTTPCall.Failure) -> [TracedOctets] {
+        try list(await json("/api/messages?since=\(sequence)", timeoutMilliseconds: 10_000)).compactMap(TracedOctets.init)
+    }
+
+    private func list(_ answer: JSON) throws(HTTPCall.Failure) -> [JSON] {
         guard let messages = answer["messages"]?.array else {
             throw HTTPCall.Failure(description: "\(base)/api/messages gave no messages")
         }
-        return messages.compactMap(RecordedMessage.init)
+        return messages
     }
 
     /// The decision about a request.

@@ -74,3 +74,26 @@ struct Messages: Decodable {
         let body: String?
     }
 }
+
+/// `GET /api/findings`
+struct Findings: Decodable {
+    let findings: [Finding]
+
+    struct Finding: Decodable {
+        let sequence: Int
+        let node: String
+        let severity: String
+        let rule: String
+        let text: String
+    }
+}
+
+/// Holds what the peers of a core have sent against the rules of `sipcore lint`.
+///
+/// - Parameter known: the rules that they break, each with what they do: those and no others are broken.
+func expectFindings(_ known: [String: String] = [:], at core: RunningCore) async throws {
+    #expect(try await http("GET", "/api/messages?direction=in&limit=1", port: core.http).body.contains("\"raw\""))
+    let answer = try await http("GET", "/api/findings?limit=100000", port: core.http)
+    let findings = try answer.decoded(Findings.self).findings
+    #expect(Set(findings.map(\.rule)) == Set(known.keys), "\(answer.body)")
+}
