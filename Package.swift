@@ -67,6 +67,7 @@ let package = Package(
         module("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
         module("SIPTrace", ["SansIO"]),
         module("FaultRules", ["SansIO", "SIPMessage", "SIPTrace"]),
+        module("SIPLadder", ["SansIO", "SIPMessage", "SIPTrace"]),
         module("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
         module("TrafficReview", ["SansIO", "SIPMessage", "InstantMessaging"]),
 
@@ -91,17 +92,16 @@ let package = Package(
             ]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
-        module("Lab", ["CProcess", "SIPTrace", "Topology", hummingbird, logging, nioCore]),
+        module("Lab", ["CProcess", "SIPLadder", "SIPTrace", "SansIO", "Topology", hummingbird, logging, nioCore]),
 
         // The command: the composition root, the only target that may import everything. The executable is only its entry,
         // since what it is linked with would reach the tests of whatever it holds.
         module(
             "SipcoreCommand",
             [
-                "CProcess", "ControlHTTP", "FaultRules", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver", "LoadGenerator",
-                "NodeRuntime", "SCSCF",
-                "SIPMessage", "SIPRegistrar",
-                "SIPTrace", "SIPTransaction", "SansIO", "Store", "Topology", "TrafficReview", argumentParser, logging,
+                "ControlHTTP", "CProcess", "FaultRules", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver",
+                "LoadGenerator", "NodeRuntime", "SansIO", "SCSCF", "SIPLadder", "SIPMessage", "SIPRegistrar",
+                "SIPTrace", "SIPTransaction", "Store", "Topology", "TrafficReview", argumentParser, logging,
             ]),
         .executableTarget(
             name: "sipcore", dependencies: ["SipcoreCommand"], swiftSettings: settings,
@@ -140,6 +140,7 @@ let package = Package(
         tests("SIPTraceTests", ["SIPTrace", "SansIO"]),
         tests("FaultRulesTests", ["FaultRules", "SansIO", "SIPMessage", "SIPTrace"]),
         tests("TrafficReviewTests", ["TrafficReview", "SansIO", "SIPMessage", "TortureMessages"]),
+        tests("SIPLadderTests", ["SIPLadder", "SIPTrace", "SansIO", "XMLTree"]),
         tests("LoadGeneratorTests", ["LoadGenerator", "SansIO", "SIPMessage"]),
         tests("XMLTreeTests", ["XMLTree"]),
         tests("TopologyTests", ["Topology", "XMLTree"]),
@@ -151,7 +152,7 @@ let package = Package(
                 nioSSL, nioTLS,
                 nioWebSocket,
             ]),
-        tests("ControlHTTPTests", ["ControlHTTP", "IMSProfile", "SIPTrace", "SIPMessage", "SansIO", "TrafficReview", logging]),
-        tests("LabTests", ["Lab", "SIPTrace", "Topology"]),
+        tests("ControlHTTPTests", ["ControlHTTP", "IMSProfile", "SansIO", "SIPMessage", "SIPTrace", "TrafficReview", logging]),
+        tests("LabTests", ["Lab", "SansIO", "SIPLadder", "SIPTrace", "Topology"]),
     ]
 )

@@ -1,6 +1,6 @@
 // A running core's trace for a person's eyes: the ladder of all messages, and why each request went where it went.
 
-import SIPTrace
+import SIPLadder
 
 /// The trace of a core that runs, by its HTTP interface.
 public struct TraceView: Sendable {
@@ -17,7 +17,7 @@ public struct TraceView: Sendable {
             try await messages().map { message in
                 let other = message.peer ?? message.remote.map { "\($0)" } ?? "?"
                 let (from, to) = message.isInbound ? (other, Whereabouts.core) : (Whereabouts.core, other)
-                return LadderEntry(microseconds: message.time, from: from, to: to, label: message.label, detail: message.detail)
+                return LadderEvent(microseconds: message.time, from: from, to: to, label: message.label, detail: message.detail)
             })
     }
 

@@ -18,6 +18,7 @@ import Testing
         ("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
         ("SIPTrace", ["SansIO"]),
         ("FaultRules", ["SansIO", "SIPMessage", "SIPTrace"]),
+        ("SIPLadder", ["SansIO", "SIPMessage", "SIPTrace"]),
         ("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
         ("TrafficReview", ["SansIO", "SIPMessage", "InstantMessaging"]),
     ]

@@ -1,6 +1,6 @@
 // Runs scenarios: drives the clients, and looks at what the core recorded.
 
-import SIPTrace
+import SIPLadder
 import Topology
 
 /// How a scenario went.
@@ -271,9 +271,9 @@ actor ScenarioRunner {
         return (left > 0 ? "(\(left) earlier messages are not drawn)\n" : "") + text
     }
 
-    private func entry(_ message: RecordedMessage) -> LadderEntry {
+    private func entry(_ message: RecordedMessage) -> LadderEvent {
         let other = whereabouts.otherEnd(of: message)
-        return LadderEntry(
+        return LadderEvent(
             microseconds: message.time, from: message.isInbound ? other : Whereabouts.core,
             to: message.isInbound ? Whereabouts.core : other, label: message.label, detail: message.detail)
     }

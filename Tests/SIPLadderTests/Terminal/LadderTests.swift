@@ -1,12 +1,12 @@
-import SIPTrace
+import SIPLadder
 import Testing
 
 @Suite struct LadderTests {
     @Test func drawsAnArrowForEachMessageBetweenItsColumns() {
         let entries = [
-            LadderEntry(microseconds: 1_000_000, from: "alice", to: "core", label: "REGISTER", detail: "sip:alice@home1.test"),
-            LadderEntry(microseconds: 1_000_412, from: "core", to: "alice", label: "401 Unauthorized"),
-            LadderEntry(microseconds: 2_500_000, from: "core", to: "im", label: "REGISTER"),
+            LadderEvent(microseconds: 1_000_000, from: "alice", to: "core", label: "REGISTER", detail: "sip:alice@home1.test"),
+            LadderEvent(microseconds: 1_000_412, from: "core", to: "alice", label: "401 Unauthorized"),
+            LadderEvent(microseconds: 2_500_000, from: "core", to: "im", label: "REGISTER"),
         ]
         let expected = """
             alice                 core           im
@@ -24,7 +24,7 @@ import Testing
 
     @Test func leavesOutSilentNodesAndAddsUnnamedOnesLast() {
         let text = Ladder.text(
-            [LadderEntry(microseconds: 0, from: "127.0.0.1:9", to: "core", label: "OPTIONS")], nodes: ["alice", "core"])
+            [LadderEvent(microseconds: 0, from: "127.0.0.1:9", to: "core", label: "OPTIONS")], nodes: ["alice", "core"])
         let heading = text.split(separator: "\n")[0].split(separator: " ")
         #expect(heading == ["core", "127.0.0.1:9"])
         #expect(text.contains("<"))
@@ -33,9 +33,9 @@ import Testing
     @Test func anArrowAcrossOtherLifelinesPointsAtItsTarget() throws {
         let text = Ladder.text(
             [
-                LadderEntry(microseconds: 0, from: "a", to: "b", label: "X"),
-                LadderEntry(microseconds: 1, from: "a", to: "c", label: "MESSAGE"),
-                LadderEntry(microseconds: 2, from: "b", to: "c", label: "X"),
+                LadderEvent(microseconds: 0, from: "a", to: "b", label: "X"),
+                LadderEvent(microseconds: 1, from: "a", to: "c", label: "MESSAGE"),
+                LadderEvent(microseconds: 2, from: "b", to: "c", label: "X"),
             ])
         let lines = text.split(separator: "\n").map(Array.init)
         let last = try #require(lines[0].lastIndex(of: "c"))
@@ -46,7 +46,7 @@ import Testing
 
     @Test func longLabelsAreCutAndControlCharactersAreShown() {
         let label = String(repeating: "x", count: 200) + "\r\n"
-        let text = Ladder.text([LadderEntry(microseconds: 0, from: "a", to: "b", label: label, detail: "one\ntwo")])
+        let text = Ladder.text([LadderEvent(microseconds: 0, from: "a", to: "b", label: label, detail: "one\ntwo")])
         #expect(text.split(separator: "\n").count == 3)
         #expect(text.contains("…"))
         #expect(text.contains("one·two"))
@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func aMessageOfANodeToItselfKeepsItsLabel() {
-        let text = Ladder.text([LadderEntry(microseconds: 0, from: "core", to: "core", label: "REGISTER")])
+        let text = Ladder.text([LadderEvent(microseconds: 0, from: "core", to: "core", label: "REGISTER")])
         #expect(text.contains("⟲ REGISTER"))
     }
 }
