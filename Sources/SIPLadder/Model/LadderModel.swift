@@ -9,21 +9,35 @@ public struct LadderModel: Sendable {
     public let messages: [TracedMessage]
     /// By the number of the message that went out of a hop.
     public private(set) var hops: [UInt64: HopDifference] = [:]
+    /// The lanes in a good order: clients, the node that recorded, and the servers that have names.
+    public private(set) var nodes: [String] = []
 
     /// - Parameters:
     ///   - messages: in the order in which they were recorded.
     ///   - node: the lane of the node that recorded them.
-    ///   - otherEnd: the lane at the other end of a message; left out: the name of the peer, who registered from there, or
-    ///     the address.
-    public init(_ messages: [TracedMessage], node: String = "core", otherEnd: ((TracedMessage) -> String)? = nil) {
+    ///   - lanes: who is known to be where, beside what the messages tell.
+    public init(_ messages: [TracedMessage], node: String = "core", lanes: LaneNames = LaneNames()) {
+        var lanes = lanes
+        for message in messages { lanes.learn(from: message) }
+        let known = lanes
+        self.init(messages, node: node) { known.name(of: $0) }
+    }
+
+    /// - Parameter otherEnd: the lane at the other end of a message.
+    public init(_ messages: [TracedMessage], node: String = "core", otherEnd: (TracedMessage) -> String) {
         self.messages = messages
-        var lanes = LaneNames()
-        if otherEnd == nil { for message in messages { lanes.learn(from: message) } }
         var reader = LadderReader(node: node, memory: messages.count)
+        var clients: [String] = []
+        var servers: [String] = []
         for message in messages {
-            let step = reader.read(message, otherEnd: otherEnd?(message) ?? lanes.name(of: message))
+            let lane = otherEnd(message)
+            if !clients.contains(lane), !servers.contains(lane) {
+                if message.peer == nil { clients.append(lane) } else { servers.append(lane) }
+            }
+            let step = reader.read(message, otherEnd: lane)
             events += step.events
             hops[message.sequence] = step.hop
         }
+        nodes = clients + [node] + servers
     }
 }

@@ -119,17 +119,30 @@ public struct MessageDifference: Hashable, Sendable {
     private static func stretch(of name: String, _ old: [String], _ new: [String]) -> [Change] {
         // A header that there is once on each side has changed, however much.
         if old.count == 1, new.count == 1 { return [.changed(name: name, before: old[0], after: new[0])] }
-        var left = old
-        var changes: [Change] = []
-        for value in new {
-            let nearest = left.indices.max { alike(left[$0], value) < alike(left[$1], value) }
-            if let nearest, alike(left[nearest], value) >= max(left[nearest].count, 2) / 2 {
-                changes.append(.changed(name: name, before: left.remove(at: nearest), after: value))
-            } else {
-                changes.append(.added(name: name, value: value))
+        let partners = partners(old, new)
+        let changed = new.indices.map { j -> Change in
+            partners[j].map { .changed(name: name, before: old[$0], after: new[j]) } ?? .added(name: name, value: new[j])
+        }
+        let kept = Set(partners.values)
+        return changed + old.indices.filter { !kept.contains($0) }.map { .removed(name: name, value: old[$0]) }
+    }
+
+    /// For the place of a new value that of the old one that it comes from: those most alike find each other first.
+    private static func partners(_ old: [String], _ new: [String]) -> [Int: Int] {
+        var pairs: [(old: Int, new: Int, likeness: Int)] = []
+        for i in old.indices {
+            for j in new.indices {
+                let likeness = alike(old[i], new[j])
+                if likeness >= max(old[i].count, 2) / 2 { pairs.append((i, j, likeness)) }
             }
         }
-        return changes + left.map { .removed(name: name, value: $0) }
+        var partners: [Int: Int] = [:]
+        var taken: Set<Int> = []
+        for pair in pairs.sorted(by: { $0.likeness > $1.likeness }) where partners[pair.new] == nil && !taken.contains(pair.old) {
+            partners[pair.new] = pair.old
+            taken.insert(pair.old)
+        }
+        return partners
     }
 
     /// How many characters two values have in common at their beginning.

@@ -44,8 +44,10 @@ public struct LadderPage: Sendable {
         self.sections = sections
     }
 
-    public init(title: String, _ model: LadderModel, nodes: [String] = [], sections: [Section] = []) {
-        self.init(title: title, events: model.events, messages: model.messages, hops: model.hops, nodes: nodes, sections: sections)
+    /// - Parameter nodes: the order of the lanes; nil: the model's.
+    public init(title: String, _ model: LadderModel, nodes: [String]? = nil, sections: [Section] = []) {
+        self.init(
+            title: title, events: model.events, messages: model.messages, hops: model.hops, nodes: nodes ?? model.nodes, sections: sections)
     }
 
     /// The whole file.

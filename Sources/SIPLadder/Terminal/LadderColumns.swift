@@ -141,9 +141,11 @@ struct LadderColumns {
 
     /// The detail has what is left of the screen.
     private func line(time: String, _ cells: Cells, detail: String) -> String {
+        // After a day the last digits give way.
+        let time = time.prefix(LadderColumns.timeWidth)
         let padding = String(repeating: " ", count: max(LadderColumns.timeWidth - time.count, 0))
         var line = padding + time + String(repeating: " ", count: LadderColumns.gap) + cells.text
-        let left = (style.width ?? .max) - max(LadderColumns.timeWidth, time.count) - 2 * LadderColumns.gap - cells.count
+        let left = (style.width ?? .max) - LadderColumns.timeWidth - 2 * LadderColumns.gap - cells.count
         if !detail.isEmpty, left >= min(DisplayWidth.of(detail), LadderColumns.leastDetail) {
             line += "  " + DisplayWidth.cut(detail, to: left)
         }
