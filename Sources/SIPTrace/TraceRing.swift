@@ -76,6 +76,8 @@ public struct TraceRing: ~Copyable, @unchecked Sendable {
     public private(set) var firstSequence: UInt64 = 1
     /// The number that the next message will have.
     public private(set) var nextSequence: UInt64 = 1
+    /// How often all was forgotten and the numbers began anew.
+    public private(set) var resets: UInt64 = 0
 
     private let records: UnsafeMutablePointer<TraceRecord>
     private let octets: UnsafeMutableRawPointer
@@ -156,6 +158,7 @@ public struct TraceRing: ~Copyable, @unchecked Sendable {
         nextSequence = 1
         nextRecord = 0
         head = 0
+        resets += 1
     }
 
     /// Sees to it that a run of free octets begins at `head`, forgetting the oldest messages if there is no other way.

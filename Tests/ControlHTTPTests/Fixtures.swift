@@ -11,7 +11,7 @@ import Testing
 /// A core made of values, whose trace a test adds to.
 final class FakeCore: CoreBacking {
     private struct State: ~Copyable {
-        var trace = TraceRing(messageLimit: 10_000)
+        var trace: TraceRing
         var waiters: [AsyncStream<Void>.Continuation] = []
         var registrations: [Registration]
         var resets = 0
@@ -20,7 +20,8 @@ final class FakeCore: CoreBacking {
         var subscribers: [ProvisionedSubscriber]
         var bodies: [String] = []
 
-        init(_ registrations: [Registration], _ subscribers: [ProvisionedSubscriber]) {
+        init(_ messageLimit: Int, _ registrations: [Registration], _ subscribers: [ProvisionedSubscriber]) {
+            trace = TraceRing(messageLimit: messageLimit)
             self.registrations = registrations
             self.subscribers = subscribers
         }
@@ -37,9 +38,9 @@ final class FakeCore: CoreBacking {
 
     init(
         operations: Set<CoreOperation> = [], registrations: [Registration] = [], families: [MetricFamily] = [],
-        subscribers: [ProvisionedSubscriber] = [], failure: ProvisioningFailure? = nil
+        subscribers: [ProvisionedSubscriber] = [], failure: ProvisioningFailure? = nil, messageLimit: Int = 10_000
     ) {
-        state = Mutex(State(registrations, subscribers))
+        state = Mutex(State(messageLimit, registrations, subscribers))
         self.failure = failure
         self.operations = operations
         self.families = families
@@ -210,6 +211,19 @@ struct HTTPClient: Sendable {
                 String($0.dropFirst(name.count + 2))
             }
         }
+        /// The body with its chunks joined (RFC 9112 §7.1).
+        var dechunkedOctets: [UInt8] {
+            guard header("Transfer-Encoding")?.lowercased() == "chunked" else { return body }
+            var octets: [UInt8] = []
+            var rest = body[...]
+            while let end = rest.firstIndex(of: 0x0A), let size = Int(String(decoding: rest[..<end].dropLast(), as: UTF8.self), radix: 16) {
+                octets += rest[(end + 1)...].prefix(size)
+                rest = rest[(end + 1)...].dropFirst(size + 2)
+                if size == 0 { break }
+            }
+            return octets
+        }
+        var dechunked: String { String(decoding: dechunkedOctets, as: UTF8.self) }
         /// The numbers of the messages in the body.
         var sequences: [Int] { text.split(separator: "\"sequence\":").dropFirst().compactMap { Int($0.prefix { $0.isNumber }) } }
         var next: Int? { text.split(separator: "\"next\":").last.flatMap { Int($0.prefix { $0.isNumber }) } }
@@ -239,6 +253,22 @@ struct HTTPClient: Sendable {
         let descriptor = connected()
         send(Array(request.utf8), descriptor)
         return descriptor
+    }
+
+    /// Whether a text comes on a connection before it is silent for long, or ends.
+    func read(_ descriptor: Int32, until text: String) async -> Bool {
+        await withCheckedContinuation { continuation in
+            DispatchQueue(label: "client").async {
+                var received: [UInt8] = []
+                var buffer = [UInt8](repeating: 0, count: 65_536)
+                while received.firstRange(of: Array(text.utf8)) == nil {
+                    let count = Glibc.read(descriptor, &buffer, buffer.count)
+                    guard count > 0 else { return continuation.resume(returning: false) }
+                    received = Array(received.suffix(text.utf8.count)) + buffer[..<count]
+                }
+                continuation.resume(returning: true)
+            }
+        }
     }
 
     private func blockingExchange(_ request: [UInt8]) -> Answer {

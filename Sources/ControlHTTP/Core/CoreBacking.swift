@@ -201,17 +201,20 @@ public struct RecordedMessages: Sendable {
     public var messages: [RecordedMessage]
     /// The number of the newest message there was when they were taken; 0: none.
     public var newest: UInt64
+    /// How often the trace was forgotten and its numbers began anew.
+    public var resets: UInt64
 
-    public init(messages: [RecordedMessage], newest: UInt64) {
+    public init(messages: [RecordedMessage], newest: UInt64, resets: UInt64 = 0) {
         self.messages = messages
         self.newest = newest
+        self.resets = resets
     }
 }
 
 extension TraceRing {
     /// The oldest messages with numbers over `sequence`, at most `limit` of them.
     public borrowing func messages(after sequence: UInt64, limit: Int) -> RecordedMessages {
-        var found = RecordedMessages(messages: [], newest: nextSequence - 1)
+        var found = RecordedMessages(messages: [], newest: nextSequence - 1, resets: resets)
         var next = max(firstSequence, sequence == .max ? .max : sequence + 1)
         while next < nextSequence, found.messages.count < limit {
             if let record = record(next) { found.messages.append(RecordedMessage(next, record, octets: [UInt8](octets(of: next)))) }

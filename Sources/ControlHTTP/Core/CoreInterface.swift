@@ -33,6 +33,14 @@ struct CoreInterface: Sendable {
                 let query = try FindingsQuery(call.query)
                 return query.answer(await reviewed.state())
             },
+            // Before the one below: a path that is a word is no number.
+            Route(.get, "/api/messages/stream", parameters: MessageStream.parameters) { call in
+                try MessageStream(call.query, lastEventID: call.lastEventID).answer(from: backing)
+            },
+            Route(.get, "/api/messages/*") { call in try await TraceExport.message(call.arguments[0], from: backing) },
+            Route(.get, "/api/trace.pcapng", parameters: TraceExport.parameters) { call in
+                try TraceExport(call.query).answer(from: backing)
+            },
             Route(.get, "/api/messages/*/why") { call in
                 guard let sequence = UInt64(call.arguments[0]) else {
                     throw APIError(.badRequest, "\(call.arguments[0]) is no sequence number; write one of a message", field: "sequence")

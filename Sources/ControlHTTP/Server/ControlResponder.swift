@@ -12,6 +12,8 @@ struct Call: Sendable {
     /// What stands for each `*` of the path.
     let arguments: [String]
     let query: Query
+    /// The last event that a caller has read of a stream.
+    let lastEventID: String?
     fileprivate let body: RequestBody
 
     /// The most octets of a body.
@@ -41,6 +43,18 @@ struct Call: Sendable {
         } catch {
             // The caller is gone: whatever is answered, nobody reads it.
         }
+    }
+}
+
+/// Writes the body of an answer piece by piece.
+struct BodyWriter {
+    private var writer: any ResponseBodyWriter
+
+    fileprivate init(_ writer: any ResponseBodyWriter) { self.writer = writer }
+
+    /// Returns when the caller has room for more, so that nothing heaps up for one who reads slowly.
+    mutating func write(_ octets: [UInt8]) async throws {
+        if !octets.isEmpty { try await writer.write(ByteBuffer(bytes: octets)) }
     }
 }
 
@@ -90,7 +104,9 @@ struct ControlResponder: HTTPResponder {
             throw error
         }
         let query = try Query(pieces.count > 1 ? pieces[1] : "", known: route.parameters)
-        return try await route.answer(Call(arguments: route.arguments(in: segments), query: query, body: request.body))
+        return try await route.answer(
+            Call(
+                arguments: route.arguments(in: segments), query: query, lastEventID: request.headers[.lastEventID], body: request.body))
     }
 
     private static func response(_ answer: Answer) -> Response {
@@ -99,9 +115,20 @@ struct ControlResponder: HTTPResponder {
         if answer.status == .unauthorized { headers[.wwwAuthenticate] = "Bearer" }
         if !answer.allowed.isEmpty { headers[.allow] = answer.allowed.joined(separator: ", ") }
         if answer.closesConnection { headers[.connection] = "close" }
+        for (name, value) in answer.headers {
+            if let name = HTTPField.Name(name) { headers[name] = value }
+        }
         let status = HTTPResponse.Status(code: answer.status.rawValue)
         guard answer.status != .noContent else { return Response(status: status, headers: headers) }
         headers[.contentType] = answer.contentType
+        if let stream = answer.stream {
+            let body = ResponseBody { writer in
+                var pieces = BodyWriter(writer)
+                try await stream(&pieces)
+                try await writer.finish(nil)
+            }
+            return Response(status: status, headers: headers, body: body)
+        }
         return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
     }
 
@@ -117,6 +144,7 @@ struct ControlResponder: HTTPResponder {
 
 extension HTTPField.Name {
     fileprivate static let host = Self("Host")!
+    fileprivate static let lastEventID = Self("Last-Event-ID")!
     fileprivate static let origin = Self("Origin")!
     fileprivate static let xContentTypeOptions = Self("X-Content-Type-Options")!
 }

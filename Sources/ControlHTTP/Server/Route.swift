@@ -53,8 +53,12 @@ struct Answer: Sendable {
     var body: [UInt8] = []
     /// The methods that a path has, if the one used is none of them.
     var allowed: [String] = []
+    /// Further header fields, also in place of ordinary ones.
+    var headers: [(name: String, value: String)] = []
     /// Whether the connection ends with this answer.
     var closesConnection = false
+    /// Writes a body that is not there at once, in place of `body`.
+    var stream: (@Sendable (inout BodyWriter) async throws -> Void)?
 
     static let noContent = Answer(status: .noContent)
 
