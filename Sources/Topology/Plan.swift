@@ -126,6 +126,8 @@ public struct CoreSettings: Sendable, Equatable {
     /// Messages kept for the HTTP interface (0: none), and the most bytes of them.
     public var trace = 20_000
     public var traceBytes = 64 << 20
+    /// Where recorded messages go while the core runs.
+    public var hep: HomerSettings?
     public var advertise: String?
     public var udpSizeLimit = 1300
     public var hosts: [String: HostPort] = [:]
@@ -192,6 +194,16 @@ public enum NameServer: Sendable, Equatable {
     case nobody
     /// A literal address and a port.
     case server(HostPort)
+}
+
+/// A Homer that takes what is recorded, by HEP3 over UDP.
+public struct HomerSettings: Sendable, Equatable {
+    public var address: HostPort
+    /// The number by which Homer tells its agents apart.
+    public var captureID: UInt32 = 2001
+    public var password: String?
+
+    public init(address: HostPort) { self.address = address }
 }
 
 /// How subscriptions to registration state are served (RFC 3680).

@@ -262,11 +262,15 @@ struct CoreProcess {
 
     func run(until signals: TerminationSignals, readyFile: String?) async throws {
         defer { tls.removeFiles() }
-        let control = try await serve()
+        let homer = try topology.core.hep.map { (settings) throws(CommandFailure) in try HomerFeed(settings, shards) }
+        let feeding = Task { await homer?.run() }
+        let control = try await serve(homer)
         try ReadyLine.announce(
             role: "core", sip: shards.listeners, http: control?.address, extra: tls.readyMembers, readyFile: readyFile)
         await signals.wait()
         await control?.stop()
+        feeding.cancel()
+        await feeding.value
         await shards.stop()
         parts.conductor?.stop()
         do throws(StoreFailure) { try await parts.store?.close() } catch {
@@ -274,12 +278,13 @@ struct CoreProcess {
         }
     }
 
-    private func serve() async throws(CommandFailure) -> RunningControl? {
+    private func serve(_ homer: HomerFeed?) async throws(CommandFailure) -> RunningControl? {
         guard let http = topology.core.http else { return nil }
         guard let address = HostResolver.resolve(http.host, port: http.port) else {
             throw CommandFailure(status: 3, text: "core.http: the host '\(http.host)' is not known")
         }
-        let node = CoreNode(parts, Provisioner(provisioning, shards, parts.store, logger))
+        var node = CoreNode(parts, Provisioner(provisioning, shards, parts.store, logger))
+        node.homer = homer
         return try await .start(.core(node), at: address, token: topology.core.httpToken, hostNames: [http.host], logger: logger)
     }
 }

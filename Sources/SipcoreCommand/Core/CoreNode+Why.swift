@@ -39,14 +39,14 @@ extension CoreNode {
         return digest
     }
 
-    private func messages(after sequence: UInt64) async -> [TracedMessage] {
-        var found: [TracedMessage] = []
+    private func messages(after sequence: UInt64) async -> [SCSCF::TracedMessage] {
+        var found: [SCSCF::TracedMessage] = []
         var newest: UInt64?
         while true {
             let page = await recordedMessages(after: found.last?.sequence ?? sequence, limit: CoreNode.page)
             for message in page.messages {
                 found.append(
-                    TracedMessage(
+                    SCSCF::TracedMessage(
                         sequence: message.sequence, time: message.time, isIncoming: message.direction == .incoming,
                         peer: nodeName(of: message) ?? "\(message.transport.name)://\(message.remote.text)", octets: message.octets))
             }

@@ -27,6 +27,8 @@ struct CoreNode: CoreBacking {
     let conductor: ClockConductor?
     /// The control interfaces of application servers that forget what the core forgets, by name.
     private let builtInServers: [String: Endpoint]
+    /// What goes to Homer, if something does.
+    var homer: HomerFeed?
 
     init(_ parts: CoreProcess.Parts, _ provisioner: Provisioner) {
         shards = parts.shards
@@ -126,7 +128,7 @@ struct CoreNode: CoreBacking {
     func metrics() async -> [MetricFamily] {
         let runtime = await shards.counters()
         let core = CoreFigures(await shards.perform { node, _, _ in CoreFigures(node) })
-        return core.families + CoreMetrics.families(of: runtime, core)
+        return core.families + CoreMetrics.families(of: runtime, core) + (homer?.families ?? [])
     }
 }
 

@@ -55,6 +55,7 @@ extension Reader {
         if let timers = node[CoreKeys.timers] { readTimers(timers, into: &core.timers) }
         if let regEvent = node[CoreKeys.regEvent] { readRegEvent(regEvent, into: &core.regEvent) }
         if let tls = node[CoreKeys.tls] { readTLS(tls, into: &core) }
+        if let hep = node[CoreKeys.hep] { readHEP(hep, into: &core) }
         topology.core = core
         checkListeners(node)
         checkToken(node, CoreKeys.http, CoreKeys.httpToken, "core")
@@ -124,6 +125,18 @@ extension Reader {
         regEvent.tellsChangesOnly = node[RegEventKeys.state] ?? regEvent.tellsChangesOnly
         regEvent.intervalMilliseconds = node[RegEventKeys.interval] ?? regEvent.intervalMilliseconds
         regEvent.terminatedReason = node[RegEventKeys.terminatedReason] ?? regEvent.terminatedReason
+    }
+
+    /// What is not recorded cannot be sent.
+    private mutating func readHEP(_ node: Node, into core: inout CoreSettings) {
+        guard let address = node[HEPKeys.uri] else { return }
+        var hep = HomerSettings(address: address)
+        hep.captureID = node[HEPKeys.captureID].map { UInt32($0) } ?? hep.captureID
+        hep.password = node[HEPKeys.password]
+        core.hep = hep
+        if core.trace == 0 {
+            error(node.position, "Homer is sent what is recorded, and core.trace is 0; write core.trace: 20000, or leave hep out")
+        }
     }
 
     private mutating func checkListeners(_ node: Node) {

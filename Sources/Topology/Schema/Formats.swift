@@ -299,6 +299,22 @@ extension Codec where Value == HostPort {
     }
 }
 
+extension Codec where Value == HostPort {
+    /// `udp://127.0.0.1:9060`: HEP has other transports too, but only this one never makes the sender wait.
+    static var homerAddress: Codec {
+        .scalar([.init("type", .text("string")), .init("pattern", .text(#"^udp://.+:[0-9]+$"#))]) { text throws(Wrong) in
+            guard let separator = text.firstRange(of: "://") else { throw Wrong("'\(text)' names no transport; write udp://\(text)") }
+            guard text[..<separator.lowerBound] == "udp" else {
+                throw Wrong(
+                    "'\(text[..<separator.lowerBound])' is no transport to Homer here; write udp://\(text[separator.upperBound...])")
+            }
+            let address = try HostPort(checking: String(text[separator.upperBound...]), after: "udp://")
+            guard address.port != 0 else { throw Wrong("port 0 is nobody's; write the port that Homer listens on, such as 9060") }
+            return address
+        }
+    }
+}
+
 extension Codec where Value == NameServer {
     /// An address with the port 53 unless it is said, or `none`.
     static var nameServer: Codec {

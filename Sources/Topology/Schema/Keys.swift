@@ -118,6 +118,7 @@ enum CoreKeys {
         "Whether datagrams of one size to one peer may share the way through the system under load; "
             + "a sniffer on the loopback interface then sees several as one. By default true.")
     static let regEvent = Key("reg_event", .object(RegEventKeys.shape), "Subscriptions to registration state (RFC 3680).")
+    static let hep = Key("hep", .object(HEPKeys.shape), "A Homer that every recorded message is sent to, by HEP3.")
     static let shards = Key("shards", .integer(1...64), "Threads that share the work.")
 
     static let shape = ObjectShape(
@@ -131,7 +132,7 @@ enum CoreKeys {
             chargingFunctions.any,
             clock.any, clockStart.any, clockPatience.any, seed.any, trace.any, traceBytes.any, advertise.any,
             udpSizeLimit.any, hosts.any, dns.any, tls.any, trusted.any, requestURIScope.any, headerContentCase.any, limits.any, shards.any,
-            udpSegmentation.any, timers.any, recursion.any, webSocketOrigins.any, regEvent.any,
+            udpSegmentation.any, timers.any, recursion.any, webSocketOrigins.any, regEvent.any, hep.any,
         ])
 }
 
@@ -190,6 +191,15 @@ enum TimerKeys {
         "timer_c", .milliseconds(range), "How long a ringing INVITE is waited for; the standard asks for more than 3 minutes, 181s.")
 
     static let shape = ObjectShape(what: "timers", keys: [t1.any, t2.any, t4.any, timerC.any])
+}
+
+enum HEPKeys {
+    static let uri = Key("uri", .homerAddress, required: true, "Where Homer listens, such as udp://127.0.0.1:9060.")
+    static let captureID = Key(
+        "capture_id", .integer(0...Int(UInt32.max)), "The number by which Homer tells its agents apart. By default 2001.")
+    static let password = Key("password", .text, "The key that Homer asks its agents for, if it does.")
+
+    static let shape = ObjectShape(what: "hep", keys: [uri.any, captureID.any, password.any])
 }
 
 enum RegEventKeys {
