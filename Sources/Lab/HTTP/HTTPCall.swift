@@ -53,15 +53,25 @@ public struct HTTPCall: Sendable {
         return try result.get()
     }
 
-    private func blockingAnswer() throws(Failure) -> Answer {
+    /// A connection on which the request has been sent; whoever asks for it closes it.
+    /// - Parameter timeoutMilliseconds: how long reading from it waits.
+    func opened(timeoutMilliseconds: Int) throws(Failure) -> Int32 {
         guard let authority = HostAndPort(httpURL: base) else { throw Failure(description: "\(base) is not an HTTP address") }
         guard let descriptor = connectedSocket(to: authority, type: SOCK_STREAM, timeoutMilliseconds: timeoutMilliseconds) else {
             throw Failure(description: "\(base) does not answer: \(String(cString: strerror(errno)))")
         }
-        defer { close(descriptor) }
         var request = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\nContent-Length: 0\r\n"
         if let token { request += "Authorization: Bearer \(token)\r\n" }
-        guard writeAll(request + "\r\n", to: descriptor) else { throw Failure(description: "\(base) closed the connection") }
+        guard writeAll(request + "\r\n", to: descriptor) else {
+            close(descriptor)
+            throw Failure(description: "\(base) closed the connection")
+        }
+        return descriptor
+    }
+
+    private func blockingAnswer() throws(Failure) -> Answer {
+        let descriptor = try opened(timeoutMilliseconds: timeoutMilliseconds)
+        defer { close(descriptor) }
         var received: [UInt8] = []
         let deadline = monotonicMilliseconds() + Int64(timeoutMilliseconds)
         while received.count < HTTPCall.largestAnswer {

@@ -34,6 +34,9 @@ struct CoreInterface: Sendable {
         try await json("/api/registrations", timeoutMilliseconds: 5000)
     }
 
+    /// Any call that changes nothing.
+    func get(_ target: String) async throws(HTTPCall.Failure) -> JSON { try await json(target, timeoutMilliseconds: 30_000) }
+
     private func json(_ target: String, timeoutMilliseconds: Int) async throws(HTTPCall.Failure) -> JSON {
         let call = HTTPCall(base: base, target: target, token: token, timeoutMilliseconds: timeoutMilliseconds)
         return try await jsonAnswer(to: call)

@@ -1,6 +1,8 @@
-// A running core's trace for a person's eyes: the ladder of all messages, and why each request went where it went.
+// The trace of a running core: its messages, recorded or as they come, and why each request went where it went.
 
-import SIPLadder
+public import SIPLadder
+public import SIPTrace
+import SansIO
 
 /// The trace of a core that runs, by its HTTP interface.
 public struct TraceView: Sendable {
@@ -11,21 +13,86 @@ public struct TraceView: Sendable {
         core = CoreInterface(base: base, token: token)
     }
 
-    /// All messages that are recorded, drawn between the core and its peers.
-    public func ladder() async throws(HTTPCall.Failure) -> String {
-        Ladder.text(
-            try await messages().map { message in
-                let other = message.peer ?? message.remote.map { "\($0)" } ?? "?"
-                let (from, to) = message.isInbound ? (other, Whereabouts.core) : (Whereabouts.core, other)
-                return LadderEvent(microseconds: message.time, from: from, to: to, label: message.label, detail: message.detail)
-            })
+    /// The recorded messages that match, oldest first.
+    public func messages(_ filter: TraceFilter = TraceFilter()) async throws(HTTPCall.Failure) -> [TracedMessage] {
+        var found: [TracedMessage] = []
+        var since = filter.since
+        while found.count < filter.limit {
+            let limit = min(filter.limit - found.count, TraceView.page)
+            let answer = try await core.get("/api/messages?since=\(since)&limit=\(limit)\(TraceView.query(filter))")
+            guard let page = answer["messages"]?.array, !page.isEmpty else { break }
+            for json in page {
+                guard let message = TracedMessage(json) else {
+                    throw HTTPCall.Failure(description: "\(core.base)/api/messages gave what is no message: \(json)")
+                }
+                found.append(message)
+            }
+            since = answer["next"]?.integer.map { UInt64($0) } ?? since
+        }
+        return found
+    }
+
+    /// Who is where, as far as registrations tell.
+    public func lanes() async throws(HTTPCall.Failure) -> LaneNames {
+        var lanes = LaneNames()
+        for registration in try await core.registrations()["registrations"]?.array ?? [] {
+            guard let identity = registration["implicit_set"]?.array?.first?.string ?? registration["public_identity"]?.string else {
+                continue
+            }
+            for contact in registration["contacts"]?.array ?? [] {
+                let places = [
+                    contact["flow"]?.string.flatMap { Endpoint(text: withoutScheme($0)) },
+                    contact["uri"]?.string.flatMap(LaneNames.endpoint(ofURI:)),
+                ]
+                for place in places.compactMap({ $0 }) { lanes.learn(identity, at: place) }
+            }
+        }
+        return lanes
+    }
+
+    /// The messages that match as they are recorded, from now on or from a number on.
+    public func live(_ filter: TraceFilter) -> EventStream {
+        let since = filter.since > 0 ? "&since=\(filter.since)" : ""
+        let limit = filter.limit < .max ? "&limit=\(filter.limit)" : ""
+        let query = (since + limit + TraceView.query(filter)).dropFirst()
+        let target = "/api/messages/stream" + (query.isEmpty ? "" : "?\(query)")
+        return EventStream(HTTPCall(base: core.base, target: target, token: core.token))
+    }
+
+    /// What an event of the stream tells; nil: it is no message.
+    public static func message(in event: EventStream.Event) -> TracedMessage? {
+        event.name == "message" ? JSON(event.data.utf8).flatMap { TracedMessage($0) } : nil
+    }
+
+    private static let page = 1000
+
+    /// The filter as the interface takes it, each parameter with an ampersand before it; numbers are left out.
+    private static func query(_ filter: TraceFilter) -> String {
+        let direction = filter.direction.map { $0 == .incoming ? "in" : "out" }
+        let terms: [(String, String?)] = [
+            ("method", filter.method), ("status", filter.status.map { "\($0)" }), ("from", filter.from), ("to", filter.to),
+            ("call_id", filter.callID), ("peer", filter.peer), ("direction", direction),
+        ]
+        return terms.map { name, value in value.map { "&\(name)=\(percentEncoded($0))" } ?? "" }.joined()
+    }
+
+    /// All but what RFC 3986 §2.3 does not reserve.
+    private static func percentEncoded(_ text: String) -> String {
+        text.utf8.map { octet in
+            switch octet {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                String(Unicode.Scalar(octet))
+            default: "%" + (octet < 16 ? "0" : "") + String(octet, radix: 16, uppercase: true)
+            }
+        }.joined()
     }
 
     /// One line for each request that came in: its number and the whole in a sentence.
-    public func sentences() async throws(HTTPCall.Failure) -> [String] {
+    public func sentences(_ filter: TraceFilter = TraceFilter()) async throws(HTTPCall.Failure) -> [String] {
         var lines: [String] = []
-        for message in try await messages() where message.isInbound && message.status == nil {
-            lines.append("\(message.sequence)  \(try await core.why(message.sequence)["sentence"]?.string ?? "")")
+        for message in try await messages(filter) where message.direction == .incoming && MessageParts(message.octets).status == nil {
+            lines.append("\(message.sequence)  \(try await core.why(Int(message.sequence))["sentence"]?.string ?? "")")
         }
         return lines
     }
@@ -80,14 +147,4 @@ public struct TraceView: Sendable {
     }
 
     private static func words(_ verdict: JSON?) -> String { (verdict?.string ?? "").replacing("_", with: " ") }
-
-    /// The interface gives them in pages.
-    private func messages() async throws(HTTPCall.Failure) -> [RecordedMessage] {
-        var found: [RecordedMessage] = []
-        while true {
-            let page = try await core.messages(since: found.last?.sequence ?? 0)
-            if page.isEmpty { return found }
-            found += page
-        }
-    }
 }

@@ -63,11 +63,11 @@ enum Descriptor {
     static func write(_ text: String, to descriptor: Int32) -> Bool { write(text.utf8, to: descriptor) }
 
     /// Puts a file in place of what was there in one move, so that nobody reads half of it.
-    static func replace(_ path: String, with text: String) throws(FileFailure) {
+    static func replace(_ path: String, with octets: some Collection<UInt8>) throws(FileFailure) {
         let draft = "\(path).\(getpid())"
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw FileFailure(code: errno) }
-        let isWritten = write(text, to: descriptor)
+        let isWritten = write(octets, to: descriptor)
         let code = errno
         close(descriptor)
         guard isWritten else {
@@ -80,6 +80,8 @@ enum Descriptor {
             throw failure
         }
     }
+
+    static func replace(_ path: String, with text: String) throws(FileFailure) { try replace(path, with: text.utf8) }
 
     private static func wait(for event: Int32, on descriptor: Int32) {
         var entry = pollfd(fd: descriptor, events: Int16(event), revents: 0)

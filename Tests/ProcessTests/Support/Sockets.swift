@@ -140,6 +140,12 @@ final class DatagramServer: Sendable {
         return count >= 0 ? (String(decoding: bytes.prefix(count), as: UTF8.self), UInt16(bigEndian: address.sin_port)) : nil
     }
 
+    func receivedOctets() -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &bytes, bytes.count, 0)
+        return count >= 0 ? Array(bytes.prefix(count)) : nil
+    }
+
     func send(_ bytes: [UInt8], to port: UInt16) {
         _ = withLoopback(port) { sendto(descriptor, bytes, bytes.count, withoutSignal, $0, $1) }
     }
