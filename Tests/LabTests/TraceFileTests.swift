@@ -13,7 +13,7 @@ import Testing
             mark: mark, octets: octets)
     }
 
-    private static let text = "SIP/2.0 200 OK\r\nv: SIP/2.0/WSS h;branch=z9hG4bK1\r\nX-Ü: \"日本\"\r\nCSeq: 1 INFO\r\nl: 2\r\n\r\nhi"
+    private static let text = "SIP/2.0 200 OK\r\nv: SIP/2.0/WSS h;branch=z9hG4bK1\r\nX-Own: \"日本\"\r\nCSeq: 1 INFO\r\nl: 2\r\n\r\nhi"
 
     private var samples: [TracedMessage] {
         [
@@ -46,9 +46,9 @@ import Testing
             samples[0].jsonLine
                 == #"{"sequence":12,"time":"2026-01-01T00:00:00.123456Z","direction":"out","transport":"wss","peer":"im","#
                 + #""local":"127.0.0.1:443","remote":"[::1]:40000","start_line":"SIP/2.0 200 OK","method":"INFO","status":200,"#
-                + #""fault":"reordered","call_id":null,"headers":[["Via","SIP/2.0/WSS h;branch=z9hG4bK1"],["X-Ü","\"日本\""],"#
+                + #""fault":"reordered","call_id":null,"headers":[["Via","SIP/2.0/WSS h;branch=z9hG4bK1"],["X-Own","\"日本\""],"#
                 + #"["CSeq","1 INFO"],["Content-Length","2"]],"body":"hi","raw":"SIP/2.0 200 OK\r\nv: SIP/2.0/WSS h;branch=z9hG4bK1\r\n"#
-                + #"X-Ü: \"日本\"\r\nCSeq: 1 INFO\r\nl: 2\r\n\r\nhi"}"#)
+                + #"X-Own: \"日本\"\r\nCSeq: 1 INFO\r\nl: 2\r\n\r\nhi"}"#)
         #expect(samples[1].jsonLine.contains(#""raw_base64":"AP8NCg==""#))
     }
 

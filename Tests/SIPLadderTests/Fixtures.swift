@@ -13,7 +13,7 @@ struct Trace {
     ///   - seconds: since the beginning.
     ///   - text: with plain line ends.
     mutating func add(
-        _ seconds: Double, _ direction: TraceDirection, _ remote: Endpoint = alice, peer: String? = nil, mark: TraceMark = .none,
+        _ seconds: Double, _ direction: TraceDirection, at remote: Endpoint = alice, peer: String? = nil, mark: TraceMark = .none,
         _ text: String
     ) {
         messages.append(

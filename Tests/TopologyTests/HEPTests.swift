@@ -20,7 +20,7 @@ import Testing
         ("'udp://127.0.0.1:0'", "port 0 is nobody's; write the port that Homer listens on, such as 9060"),
     ])
     func anAddressThatIsNoneIsSaid(uri: String, fault: String) {
-        #expect(faults(topology("{uri: \(uri)}")) == ["2:32: error: \(fault)"])
+        #expect(faults(topology("{uri: \(uri)}")) == ["2:31: error: \(fault)"])
     }
 
     @Test(arguments: ["{capture_id: 1}", "{uri: 'udp://homer.test:9060'}", "{uri: 'udp://127.0.0.1:9060', capture_id: -1}"])
@@ -30,6 +30,6 @@ import Testing
 
     @Test func withoutATraceThereIsNothingToSend() {
         let fault = "Homer is sent what is recorded, and core.trace is 0; write core.trace: 20000, or leave hep out"
-        #expect(faults(topology("{uri: 'udp://127.0.0.1:9060'}", trace: 0)) == ["2:24: error: \(fault)"])
+        #expect(faults(topology("{uri: 'udp://127.0.0.1:9060'}", trace: 0)) == ["2:23: error: \(fault)"])
     }
 }

@@ -3,6 +3,7 @@
 import Glibc
 import Lab
 import SIPLadder
+import SIPTrace
 import Synchronization
 
 /// Follows a core's trace on standard output.

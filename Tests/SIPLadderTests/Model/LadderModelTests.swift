@@ -26,7 +26,7 @@ import Testing
         trace.add(0, .incoming, request("MESSAGE", branch: "z9hG4bK1"))
         trace.add(0.5, .incoming, request("MESSAGE", branch: "z9hG4bK1", "Timestamp: 5\n"))
         trace.add(0.6, .incoming, request("MESSAGE", branch: "z9hG4bK2"))
-        trace.add(0.7, .incoming, server, request("MESSAGE", branch: "z9hG4bK1"))
+        trace.add(0.7, .incoming, at: server, request("MESSAGE", branch: "z9hG4bK1"))
         trace.add(0.8, .outgoing, request("MESSAGE", branch: "z9hG4bK1"))
         trace.add(0.9, .incoming, request("CANCEL", branch: "z9hG4bK1"))
         let events = LadderModel(trace.messages).events
@@ -55,7 +55,7 @@ import Testing
     @Test func anUnansweredRequestRunsIntoItsTimer() {
         var trace = Trace()
         trace.add(0, .incoming, request("MESSAGE", branch: "z9hG4bK1"))
-        trace.add(0.1, .outgoing, server, peer: "im", request("MESSAGE", branch: "z9hG4bKc"))
+        trace.add(0.1, .outgoing, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bKc"))
         trace.add(3.3, .outgoing, response(408, "Request Timeout", "MESSAGE", branch: "z9hG4bK1"))
         #expect(
             told(trace) == [
@@ -67,9 +67,9 @@ import Testing
 
     @Test func withoutA408TheTimerIsToldAfter32Seconds() throws {
         var trace = Trace()
-        trace.add(1, .outgoing, server, peer: "im", request("INVITE", branch: "z9hG4bKc"))
-        trace.add(1, .outgoing, server, peer: "im", request("OPTIONS", branch: "z9hG4bKd", callID: "other"))
-        trace.add(2, .incoming, server, peer: "im", response(200, "OK", "OPTIONS", branch: "z9hG4bKd", callID: "other"))
+        trace.add(1, .outgoing, at: server, peer: "im", request("INVITE", branch: "z9hG4bKc"))
+        trace.add(1, .outgoing, at: server, peer: "im", request("OPTIONS", branch: "z9hG4bKd", callID: "other"))
+        trace.add(2, .incoming, at: server, peer: "im", response(200, "OK", "OPTIONS", branch: "z9hG4bKd", callID: "other"))
         trace.add(32.9, .incoming, request("MESSAGE", branch: "z9hG4bK1", callID: "c"))
         #expect(LadderModel(trace.messages).events.map(\.kind) == [.message, .message, .message, .message])
         trace.add(50, .incoming, request("MESSAGE", branch: "z9hG4bK2", callID: "d"))
@@ -82,8 +82,8 @@ import Testing
 
     @Test func anInviteThatRingsHasTimerC() {
         var trace = Trace()
-        trace.add(0, .outgoing, server, peer: "im", request("INVITE", branch: "z9hG4bKc"))
-        trace.add(1, .incoming, server, peer: "im", response(180, "Ringing", "INVITE", branch: "z9hG4bKc"))
+        trace.add(0, .outgoing, at: server, peer: "im", request("INVITE", branch: "z9hG4bKc"))
+        trace.add(1, .incoming, at: server, peer: "im", response(180, "Ringing", "INVITE", branch: "z9hG4bKc"))
         trace.add(100, .incoming, request("OPTIONS", branch: "z9hG4bK9", callID: "x"))
         trace.add(181, .outgoing, response(408, "Request Timeout", "INVITE", branch: "z9hG4bK1"))
         #expect(told(trace).filter { $0.hasPrefix("timer") } == ["timer core>core Timer C"])
@@ -91,9 +91,9 @@ import Testing
 
     @Test func goingOnWithoutAnAnswerIsTold() {
         var trace = Trace()
-        trace.add(0, .outgoing, server, peer: "im", request("MESSAGE", branch: "z9hG4bKc"))
-        trace.add(0.001, .outgoing, alice, request("MESSAGE", branch: "z9hG4bKd"))
-        trace.add(2, .outgoing, Endpoint(address: .loopback, port: 9), request("MESSAGE", branch: "z9hG4bKe"))
+        trace.add(0, .outgoing, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bKc"))
+        trace.add(0.001, .outgoing, at: alice, request("MESSAGE", branch: "z9hG4bKd"))
+        trace.add(2, .outgoing, at: Endpoint(address: .loopback, port: 9), request("MESSAGE", branch: "z9hG4bKe"))
         let timers = LadderModel(trace.messages).events.filter { $0.kind == .timer }
         #expect(timers.map(\.label) == ["given up", "given up"])
         #expect(timers.first?.detail == "no answer from im to MESSAGE for 2 s")
@@ -102,10 +102,10 @@ import Testing
     @Test func whatAHopChangedIsFoundByItsCall() throws {
         var trace = Trace()
         trace.add(0, .incoming, request("MESSAGE", branch: "z9hG4bK1"))
-        trace.add(0.1, .outgoing, server, peer: "im", request("MESSAGE", branch: "z9hG4bK1", "P-Served-User: <sip:alice@home1.test>\n"))
-        trace.add(0.2, .incoming, server, peer: "im", request("MESSAGE", branch: "z9hG4bKi", "P-Served-User: <sip:alice@home1.test>\n"))
-        trace.add(0.3, .outgoing, server, peer: "im", response(200, "OK", "MESSAGE", branch: "z9hG4bKi"))
-        trace.add(0.4, .incoming, server, peer: "im", request("MESSAGE", branch: "z9hG4bKj", cseq: 2))
+        trace.add(0.1, .outgoing, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bK1", "P-Served-User: <sip:alice@home1.test>\n"))
+        trace.add(0.2, .incoming, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bKi", "P-Served-User: <sip:alice@home1.test>\n"))
+        trace.add(0.3, .outgoing, at: server, peer: "im", response(200, "OK", "MESSAGE", branch: "z9hG4bKi"))
+        trace.add(0.4, .incoming, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bKj", cseq: 2))
         let hops = LadderModel(trace.messages).hops
         #expect(Set(hops.keys) == [2, 3])
         #expect(hops[2]?.node == "core" && hops[2]?.received == 1)
@@ -119,9 +119,9 @@ import Testing
         let accepted = "SIP/2.0 200 OK\nTo: <sip:alice@home1.test>\nCSeq: 1 REGISTER\nContact: <sip:a@127.0.0.1:5999>;expires=60\n\n"
         trace.add(0, .incoming, request("REGISTER", branch: "z9hG4bK1"))
         trace.add(0, .outgoing, accepted)
-        trace.add(0, .outgoing, Endpoint(address: .loopback, port: 5999), request("MESSAGE", branch: "z9hG4bK2"))
-        trace.add(0, .outgoing, server, peer: "im", request("MESSAGE", branch: "z9hG4bK3"))
-        trace.add(0, .outgoing, Endpoint(address: .loopback, port: 5998), request("MESSAGE", branch: "z9hG4bK4"))
+        trace.add(0, .outgoing, at: Endpoint(address: .loopback, port: 5999), request("MESSAGE", branch: "z9hG4bK2"))
+        trace.add(0, .outgoing, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bK3"))
+        trace.add(0, .outgoing, at: Endpoint(address: .loopback, port: 5998), request("MESSAGE", branch: "z9hG4bK4"))
         let model = LadderModel(trace.messages)
         #expect(model.events.map(\.to) == ["core", "alice", "alice", "im", "127.0.0.1:5998"])
         #expect(model.nodes == ["alice", "127.0.0.1:5998", "core", "im"])

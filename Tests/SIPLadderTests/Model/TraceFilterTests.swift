@@ -7,8 +7,8 @@ import Testing
     private static let messages: [TracedMessage] = {
         var trace = Trace()
         trace.add(0, .incoming, request("MESSAGE", branch: "z9hG4bK1"))
-        trace.add(0, .outgoing, server, peer: "im", request("MESSAGE", branch: "z9hG4bK2"))
-        trace.add(0, .incoming, server, peer: "im", response(202, "Accepted", "MESSAGE", branch: "z9hG4bK2", callID: "other"))
+        trace.add(0, .outgoing, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bK2"))
+        trace.add(0, .incoming, at: server, peer: "im", response(202, "Accepted", "MESSAGE", branch: "z9hG4bK2", callID: "other"))
         trace.add(0, .outgoing, response(200, "OK", "REGISTER", branch: "z9hG4bK3", to: "<sip:carol@HOME1.test>"))
         trace.add(0, .incoming, "noise")
         return trace.messages

@@ -11,8 +11,8 @@ import XMLTree
     private static let model: LadderModel = {
         var trace = Trace()
         trace.add(0, .incoming, request("MESSAGE", branch: "z9hG4bK1", "Subject: \(hostile)\n", body: hostile))
-        trace.add(0.1, .outgoing, server, peer: hostile, request("MESSAGE", branch: "z9hG4bK2", "P-Served-User: <sip:a@h>\n"))
-        trace.add(0.6, .outgoing, server, peer: hostile, mark: .dropped, request("MESSAGE", branch: "z9hG4bK2"))
+        trace.add(0.1, .outgoing, at: server, peer: hostile, request("MESSAGE", branch: "z9hG4bK2", "P-Served-User: <sip:a@h>\n"))
+        trace.add(0.6, .outgoing, at: server, peer: hostile, mark: .dropped, request("MESSAGE", branch: "z9hG4bK2"))
         trace.add(4, .outgoing, response(408, "Request Timeout", "MESSAGE", branch: "z9hG4bK1"))
         return LadderModel(trace.messages)
     }()

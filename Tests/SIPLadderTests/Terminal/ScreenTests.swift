@@ -6,7 +6,7 @@ import Testing
 /// The ladder on screens of all sizes, and what its strokes mean.
 @Suite struct ScreenTests {
     private static func event(
-        _ kind: LadderEvent.Kind = .message, _ microseconds: Int64, _ from: String, _ to: String, _ label: String, _ detail: String = "",
+        _ microseconds: Int64, _ from: String, _ to: String, _ label: String, _ detail: String = "", kind: LadderEvent.Kind = .message,
         status: Int? = nil, mark: TraceMark = .none, sequence: UInt64? = nil
     ) -> LadderEvent {
         var event = LadderEvent(kind, microseconds: microseconds, from: from, to: to, label: label, detail: detail, sequence: sequence)
@@ -17,10 +17,10 @@ import Testing
 
     private static let events = [
         event(0, "alice", "core", "MESSAGE", "sip:bob@home1.test", sequence: 1),
-        event(.retransmission, 500_000, "alice", "core", "MESSAGE", "again after 0.5 s"),
-        event(.fault, 500_100, "core", "im", "MESSAGE", "sip:bob@home1.test", mark: .dropped),
-        event(.fault, 600_000, "im", "core", "202 Accepted", "to MESSAGE", status: 202, mark: .dropped),
-        event(.timer, 32_500_100, "core", "core", "Timer F", "no answer from im to MESSAGE for 32 s"),
+        event(500_000, "alice", "core", "MESSAGE", "again after 0.5 s", kind: .retransmission),
+        event(500_100, "core", "im", "MESSAGE", "sip:bob@home1.test", kind: .fault, mark: .dropped),
+        event(600_000, "im", "core", "202 Accepted", "to MESSAGE", kind: .fault, status: 202, mark: .dropped),
+        event(32_500_100, "core", "core", "Timer F", "no answer from im to MESSAGE for 32 s", kind: .timer),
         event(32_500_200, "core", "alice", "408 Request Timeout", "to MESSAGE", status: 408, sequence: 5),
     ]
 
