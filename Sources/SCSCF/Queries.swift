@@ -95,6 +95,7 @@ extension ServingCSCF {
         endedChains = EndedChains()
         alternatives = [:]
         pins.removeAll()
+        ownRequests = [:]
         transactions.removeAll()
     }
 

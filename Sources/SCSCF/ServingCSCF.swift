@@ -69,6 +69,11 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var isGRUUSecretStored = false
     var date = DateField()
     var decisions: DecisionLog
+    /// Requests of whoever runs the core, by their numbers.
+    var ownRequests: [UInt32: OwnRequest] = [:]
+    /// Where requests come from that are believed to be of a user whatever they bring along, and whether there is such a place.
+    var vouchedFor: [Endpoint: IdentityReference] = [:]
+    var vouches = false
     /// A run of octets for what is compared and thrown away: canonical identities, passwords.
     var scratch = OctetBuffer(capacity: 512)
     public internal(set) var counters: CoreCounters

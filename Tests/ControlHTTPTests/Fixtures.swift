@@ -19,6 +19,7 @@ final class FakeCore: CoreBacking {
         var reauthenticated: [String] = []
         var subscribers: [ProvisionedSubscriber]
         var bodies: [String] = []
+        var orders: [SendOrder] = []
 
         init(_ messageLimit: Int, _ registrations: [Registration], _ subscribers: [ProvisionedSubscriber]) {
             trace = TraceRing(messageLimit: messageLimit)
@@ -32,15 +33,19 @@ final class FakeCore: CoreBacking {
     let families: [MetricFamily]
     /// What every change of subscribers fails with.
     private let failure: ProvisioningFailure?
+    /// What every order to send comes to.
+    private let outcome: Result<SentRequest, SendFailure>
     /// Yields when a call begins to wait.
     let waiting: AsyncStream<Void>
     private let waitingBegan: AsyncStream<Void>.Continuation
 
     init(
         operations: Set<CoreOperation> = [], registrations: [Registration] = [], families: [MetricFamily] = [],
-        subscribers: [ProvisionedSubscriber] = [], failure: ProvisioningFailure? = nil, messageLimit: Int = 10_000
+        subscribers: [ProvisionedSubscriber] = [], failure: ProvisioningFailure? = nil, messageLimit: Int = 10_000,
+        outcome: Result<SentRequest, SendFailure> = .failure(.overloaded)
     ) {
         state = Mutex(State(messageLimit, registrations, subscribers))
+        self.outcome = outcome
         self.failure = failure
         self.operations = operations
         self.families = families
@@ -136,6 +141,14 @@ final class FakeCore: CoreBacking {
             state.subscribers.removeAll { $0.name == name }
             return state.subscribers.count < count
         }
+    }
+
+    /// What was to be sent, in order.
+    var orders: [SendOrder] { state.withLock { $0.orders } }
+
+    func send(_ order: SendOrder) async throws(SendFailure) -> SentRequest {
+        state.withLock { $0.orders.append(order) }
+        return try outcome.get()
     }
 
     func recordedMessages(after sequence: UInt64, limit: Int) async -> RecordedMessages {
@@ -234,9 +247,10 @@ struct HTTPClient: Sendable {
     func get(_ target: String) async -> Answer { await call("GET", target) }
 
     /// - Parameter headers: in place of the Host that belongs to the port.
-    func call(_ method: String, _ target: String, headers: [String]? = nil) async -> Answer {
-        let lines = ["\(method) \(target) HTTP/1.1"] + (headers ?? ["Host: 127.0.0.1:\(port)"]) + ["Connection: close", "", ""]
-        return await exchange(lines.joined(separator: "\r\n"))
+    func call(_ method: String, _ target: String, headers: [String]? = nil, body: String = "") async -> Answer {
+        var lines = ["\(method) \(target) HTTP/1.1"] + (headers ?? ["Host: 127.0.0.1:\(port)"]) + ["Connection: close"]
+        if !body.isEmpty { lines.append("Content-Length: \(body.utf8.count)") }
+        return await exchange((lines + ["", body]).joined(separator: "\r\n"))
     }
 
     func exchange(_ request: String) async -> Answer { await exchange(Array(request.utf8)) }

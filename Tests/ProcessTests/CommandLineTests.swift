@@ -47,7 +47,7 @@ import Testing
         #expect(command.errors.contains("did you mean 'check'?"))
     }
 
-    @Test(arguments: [[], ["lab"], ["core"], ["check"], ["schema"], ["im-server"], ["im-client"], ["load"]])
+    @Test(arguments: [[], ["lab"], ["core"], ["check"], ["schema"], ["im-server"], ["im-client"], ["load"], ["send"], ["trace"]])
     func `help and version are everywhere`(command: [String]) async throws {
         let (status, help) = try await run([sipcore] + command + ["--help"], named: "help", in: folder)
         #expect(status == 0)

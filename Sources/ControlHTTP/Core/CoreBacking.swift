@@ -29,6 +29,8 @@ public protocol CoreBacking: Sendable {
     /// Has a registered user authenticate anew (TS 24.229 §5.4.1.6).
     /// - Returns: whether the identity was registered.
     func reauthenticate(_ identity: String) async throws -> Bool
+    /// Sends a request as a subscriber, or to a node, and waits for what comes back.
+    func send(_ order: SendOrder) async throws(SendFailure) -> SentRequest
     /// Forgets registrations and messages, but not subscribers, and numbers messages from 1 again.
     func reset() async throws
 
@@ -59,7 +61,7 @@ public protocol CoreBacking: Sendable {
 
 /// What not every core can do.
 public enum CoreOperation: Hashable, Sendable {
-    case deregistration, reauthentication, reset, provisioning, faults, clock
+    case deregistration, reauthentication, reset, provisioning, faults, clock, sending
 }
 
 /// What a user is told whom the network deregisters: the event of its contacts (RFC 3680 §4.7.1).
@@ -74,6 +76,7 @@ extension CoreBacking {
     public var operations: Set<CoreOperation> { [] }
     public func deregister(_ identity: String, _ event: NetworkDeregistration) async throws -> Bool { false }
     public func reauthenticate(_ identity: String) async throws -> Bool { false }
+    public func send(_ order: SendOrder) async throws(SendFailure) -> SentRequest { throw .unreachable("this core sends nothing") }
     public func reset() async throws {}
     public func subscribers() async -> [ProvisionedSubscriber] { [] }
     public func subscriber(_ name: String) async -> ProvisionedSubscriber? { nil }

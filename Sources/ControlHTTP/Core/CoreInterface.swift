@@ -60,8 +60,12 @@ struct CoreInterface: Sendable {
                 Answer(contentType: MetricsText.contentType, body: Array(MetricsText.text(await backing.metrics()).utf8))
             },
         ]
-        return routes + registrationChanges + SubscriberInterface(backing: backing).routes + FaultInterface(backing: backing).routes
-            + ClockInterface(backing: backing).routes
+        let parts = [
+            SubscriberInterface(backing: backing).routes, SendInterface(backing: backing).routes, FaultInterface(backing: backing).routes,
+            ClockInterface(backing: backing).routes,
+        ]
+        let all = routes + registrationChanges + parts.flatMap { $0 }
+        return all
     }
 
     private var registrationChanges: [Route] {

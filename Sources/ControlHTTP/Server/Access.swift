@@ -25,7 +25,8 @@ final class Access: Sendable {
     ///   - hosts: the values of Host, of which there must be one.
     ///   - origins: the values of Origin, if a web page is behind the request.
     ///   - authorization: the value of Authorization.
-    func check(hosts: [String], origins: [String], authorization: String?) throws(APIError) {
+    ///   - isOpen: whether no token is needed for what is called.
+    func check(hosts: [String], origins: [String], authorization: String?, isOpen: Bool = false) throws(APIError) {
         guard hosts.count == 1, let host = hosts.first else {
             throw APIError(.badRequest, "one Host header is needed, there are \(hosts.count); send Host: \(ours)")
         }
@@ -35,7 +36,7 @@ final class Access: Sendable {
                 isOurs(String(origin[scheme.upperBound...]))
             else { throw APIError(.forbidden, "web pages of \(origin) may not call this server; those of http://\(ours) may") }
         }
-        guard let token else { return }
+        guard let token, !isOpen else { return }
         guard let authorization, let sent = Access.bearerToken(authorization), Access.isEqual(sent, token) else {
             throw APIError(.unauthorized, "the token is missing or wrong; send Authorization: Bearer and core.http_token")
         }

@@ -14,6 +14,8 @@ struct Call: Sendable {
     let query: Query
     /// The last event that a caller has read of a stream.
     let lastEventID: String?
+    /// The entity tags that the caller has (RFC 9110 §13.1.2).
+    let knownTags: String?
     fileprivate let body: RequestBody
 
     /// The most octets of a body.
@@ -73,7 +75,8 @@ struct ControlResponder: HTTPResponder {
         do {
             try access.check(
                 hosts: [request.head.authority].compactMap { $0 } + request.headers[values: .host],
-                origins: request.headers[values: .origin], authorization: request.headers[.authorization])
+                origins: request.headers[values: .origin], authorization: request.headers[.authorization],
+                isOpen: isOpen(request))
             return try await routed(request)
         } catch let error as APIError {
             return error.answer
@@ -81,6 +84,13 @@ struct ControlResponder: HTTPResponder {
             logger.error("\(request.method) \(request.uri.path) failed: \(error)")
             return APIError(.internalServerError, "\(error)").answer
         }
+    }
+
+    /// Whether the call needs no token.
+    private func isOpen(_ request: Request) -> Bool {
+        let path = (request.head.path ?? "/").prefix { $0 != "?" }
+        let segments = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
+        return routes.contains { $0.isOpen && $0.matches(segments) }
     }
 
     private func routed(_ request: Request) async throws -> Answer {
@@ -106,7 +116,8 @@ struct ControlResponder: HTTPResponder {
         let query = try Query(pieces.count > 1 ? pieces[1] : "", known: route.parameters)
         return try await route.answer(
             Call(
-                arguments: route.arguments(in: segments), query: query, lastEventID: request.headers[.lastEventID], body: request.body))
+                arguments: route.arguments(in: segments), query: query, lastEventID: request.headers[.lastEventID],
+                knownTags: request.headers[.ifNoneMatch], body: request.body))
     }
 
     private static func response(_ answer: Answer) -> Response {
@@ -119,7 +130,7 @@ struct ControlResponder: HTTPResponder {
             if let name = HTTPField.Name(name) { headers[name] = value }
         }
         let status = HTTPResponse.Status(code: answer.status.rawValue)
-        guard answer.status != .noContent else { return Response(status: status, headers: headers) }
+        guard answer.status != .noContent, answer.status != .notModified else { return Response(status: status, headers: headers) }
         headers[.contentType] = answer.contentType
         if let stream = answer.stream {
             let body = ResponseBody { writer in

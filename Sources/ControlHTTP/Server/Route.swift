@@ -13,14 +13,18 @@ struct Route: Sendable {
     let path: [String]
     /// The query parameters that it knows.
     let parameters: [String]
+    /// Whether it is answered without a token too: it shows nothing of what the core knows.
+    let isOpen: Bool
     let answer: @Sendable (Call) async throws -> Answer
 
     init(
-        _ method: Method, _ path: String, parameters: [String] = [], answer: @escaping @Sendable (Call) async throws -> Answer
+        _ method: Method, _ path: String, parameters: [String] = [], isOpen: Bool = false,
+        answer: @escaping @Sendable (Call) async throws -> Answer
     ) {
         self.method = method
         self.path = path.split(separator: "/").map(String.init)
         self.parameters = parameters
+        self.isOpen = isOpen
         self.answer = answer
     }
 
@@ -36,6 +40,7 @@ enum Status: Int {
     case ok = 200
     case created = 201
     case noContent = 204
+    case notModified = 304
     case badRequest = 400
     case unauthorized = 401
     case forbidden = 403
@@ -44,6 +49,8 @@ enum Status: Int {
     case conflict = 409
     case contentTooLarge = 413
     case internalServerError = 500
+    case serviceUnavailable = 503
+    case gatewayTimeout = 504
 }
 
 /// An answer with a body, or without.

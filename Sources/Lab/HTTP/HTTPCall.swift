@@ -11,6 +11,8 @@ public struct HTTPCall: Sendable {
     var target: String
     var token: String?
     var timeoutMilliseconds: Int
+    /// JSON that goes along.
+    var body: [UInt8]
 
     public struct Answer: Sendable, Equatable {
         public var status: Int
@@ -27,12 +29,16 @@ public struct HTTPCall: Sendable {
     /// - Parameters:
     ///   - base: of the node, as its ready line has it: `http://127.0.0.1:8080`.
     ///   - target: path and query.
-    public init(method: String = "GET", base: String, target: String, token: String? = nil, timeoutMilliseconds: Int = 5000) {
+    ///   - body: JSON that goes along.
+    public init(
+        method: String = "GET", base: String, target: String, token: String? = nil, timeoutMilliseconds: Int = 5000, body: [UInt8] = []
+    ) {
         self.method = method
         self.base = base
         self.target = target
         self.token = token
         self.timeoutMilliseconds = timeoutMilliseconds
+        self.body = body
     }
 
     /// An answer is at most this large; a page of messages is far below.
@@ -60,9 +66,10 @@ public struct HTTPCall: Sendable {
         guard let descriptor = connectedSocket(to: authority, type: SOCK_STREAM, timeoutMilliseconds: timeoutMilliseconds) else {
             throw Failure(description: "\(base) does not answer: \(String(cString: strerror(errno)))")
         }
-        var request = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\nContent-Length: 0\r\n"
+        var request = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\nContent-Length: \(body.count)\r\n"
+        if !body.isEmpty { request += "Content-Type: application/json\r\n" }
         if let token { request += "Authorization: Bearer \(token)\r\n" }
-        guard writeAll(request + "\r\n", to: descriptor) else {
+        guard writeAll(Array((request + "\r\n").utf8) + body, to: descriptor) else {
             close(descriptor)
             throw Failure(description: "\(base) closed the connection")
         }

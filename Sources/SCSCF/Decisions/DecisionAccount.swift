@@ -58,6 +58,7 @@ extension ServingCSCF {
         case .registeredFlow: return "it comes on the flow of a registration"
         case .credentials: return "its sender answered a challenge"
         case .noAuthentication: return "its sender is registered, and no credentials are asked of it"
+        case .vouchedFor: return "whoever runs the core sends it on the user's behalf"
         case .foreignNetwork: return "its sender is nobody of ours, so it comes from another network"
         }
     }

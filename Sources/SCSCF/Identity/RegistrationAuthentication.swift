@@ -14,6 +14,10 @@ extension ServingCSCF {
         _ user: IdentityReference, _ given: DigestParameters?, _ arrival: Arrival, _ request: ProtectedRequest, at now: Now
     ) -> CredentialCheck {
         let bytes = request.bytes
+        if vouches, vouchedFor[arrival.flow.remote]?.subscriber == user.subscriber {
+            let device = given.flatMap { $0.username.isEmpty ? nil : privateIdentity($0.username, in: bytes) }
+            return .accepted(device: device?.subscriber == user.subscriber ? device?.identity ?? 0 : 0, proof: nil)
+        }
         guard directory.isAuthenticated(user.subscriber) else { return believeUnasked(given, user, arrival, in: bytes) }
         if let given, !given.integrityProtected.isEmpty {
             if let verdict = believeEdge(given, user, arrival, in: bytes, at: now) { return verdict }

@@ -8,11 +8,11 @@ import SIPMessage
 import SIPProxy
 import SIPRegistrar
 import SIPTransaction
-import SansIO
+public import SansIO
 
 /// Why a sender was believed.
 enum BeliefReason: UInt8, BitwiseCopyable {
-    case dialogIdentifier, trustedPeer, registeredFlow, credentials, noAuthentication, foreignNetwork
+    case dialogIdentifier, trustedPeer, registeredFlow, credentials, noAuthentication, foreignNetwork, vouchedFor
 }
 
 /// Who sends a request.
@@ -43,6 +43,7 @@ extension ServingCSCF {
     mutating func believe(
         _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, _ use: FlowUse? = nil, at now: Now
     ) -> Belief {
+        if vouches, let user = vouchedFor[arrival.flow.remote] { return believeVouched(user, arrival, request) }
         if let peer = trustedPeer(arrival) { return believeTrusted(peer, arrival, request, routes) }
         let preferred = identity(ofFirst: .pPreferredIdentity, in: request)
         let from = identity(of: arrival.essentials.from.uri, in: request.bytes)
@@ -167,6 +168,31 @@ extension ServingCSCF {
     /// The mark of our Service-Route: the user part `orig`, or the parameter (TS 24.229 §5.4.3.1).
     func isOriginatingMark(_ uri: SIPURI, in bytes: RawSpan) -> Bool {
         bytes[uri.user].equals("orig") || bytes.parameter("orig", in: uri.parameters) != nil
+    }
+
+    // MARK: Whoever runs the core
+
+    /// Has requests from an address believed to be of a user, without a registration and without a challenge.
+    ///
+    /// - Parameter identity: one of the user's public identities, in any spelling.
+    /// - Returns: false if nobody has it.
+    public mutating func vouch(for identity: String, at remote: Endpoint) -> Bool {
+        guard let user = reference(to: identity) else { return false }
+        vouchedFor[remote] = user
+        vouches = true
+        return true
+    }
+
+    public mutating func endVouching(at remote: Endpoint) {
+        vouchedFor[remote] = nil
+        vouches = !vouchedFor.isEmpty
+    }
+
+    private mutating func believeVouched(_ user: IdentityReference, _ arrival: Arrival, _ request: borrowing Message) -> Belief {
+        let preferred = identity(ofFirst: .pPreferredIdentity, in: request)
+        let from = identity(of: arrival.essentials.from.uri, in: request.bytes)
+        let isNamed = preferred?.subscriber == user.subscriber || from?.subscriber == user.subscriber
+        return originating(user.subscriber, isNamed ? preferred : user, from, .vouchedFor)
     }
 
     // MARK: Users and strangers

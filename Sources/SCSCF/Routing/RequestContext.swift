@@ -96,6 +96,8 @@ enum Owner: Equatable {
     case thirdParty(SlotID)
     /// The NOTIFY of one.
     case subscription(SlotID)
+    /// A request of whoever runs the core, by its number.
+    case ownRequest(UInt32)
 
     private static let kindShift: UInt32 = 29
 
@@ -105,6 +107,7 @@ enum Owner: Equatable {
         case .branch(let id): Owner.pack(id, 1)
         case .thirdParty(let id): Owner.pack(id, 2)
         case .subscription(let id): Owner.pack(id, 3)
+        case .ownRequest(let number): Owner.pack(SlotID(index: 0, generation: number), 4)
         }
     }
 
@@ -115,6 +118,7 @@ enum Owner: Equatable {
         case 1: self = .branch(id)
         case 2: self = .thirdParty(id)
         case 3: self = .subscription(id)
+        case 4: self = .ownRequest(id.generation)
         default: self = .nobody
         }
     }

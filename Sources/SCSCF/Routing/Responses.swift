@@ -20,6 +20,7 @@ extension ServingCSCF {
             case .branch(let branch): branchAnswered(branch, response, essentials, at: now, into: &effects)
             case .thirdParty(let id): thirdPartyAnswered(id, response, at: now, into: &effects)
             case .subscription(let id): notifyAnswered(id, response, at: now, into: &effects)
+            case .ownRequest(let number): ownRequestAnswered(number, response)
             }
         }
     }
@@ -41,6 +42,7 @@ extension ServingCSCF {
         case .branch(let branch): branchUnanswered(branch, status, at: now, into: &effects)
         case .thirdParty(let id): thirdPartyUnanswered(id, status, at: now, into: &effects)
         case .subscription(let id): notifyUnanswered(id, into: &effects)
+        case .ownRequest(let number): ownRequestUnanswered(number)
         }
     }
 

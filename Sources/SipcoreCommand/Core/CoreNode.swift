@@ -42,7 +42,7 @@ struct CoreNode: CoreBacking {
         self.provisioner = provisioner
     }
 
-    var operations: Set<CoreOperation> { [.deregistration, .reauthentication, .reset, .provisioning, .faults, .clock] }
+    var operations: Set<CoreOperation> { [.deregistration, .reauthentication, .reset, .provisioning, .faults, .clock, .sending] }
 
     func health() async -> Health {
         Health(

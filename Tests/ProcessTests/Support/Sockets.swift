@@ -78,12 +78,13 @@ final class DatagramPeer: Sendable {
     let port: UInt16
     private let descriptor: Int32
 
-    init(to remote: UInt16) throws {
+    /// - Parameter port: its own; 0: any.
+    init(to remote: UInt16, from port: UInt16 = 0) throws {
         let descriptor = socket(AF_INET, datagram | closeOnExec | nonBlocking, 0)
         self.descriptor = descriptor
-        let isBound = withLoopback(0) { bind(descriptor, $0, $1) } == 0
+        let isBound = withLoopback(port) { bind(descriptor, $0, $1) } == 0
         let isConnected = withLoopback(remote) { connect(descriptor, $0, $1) } == 0
-        port = localPort(descriptor)
+        self.port = localPort(descriptor)
         guard isBound, isConnected else { throw Failure("no UDP socket: \(String(cString: strerror(errno)))") }
     }
 
@@ -160,7 +161,7 @@ final class StreamPeer: Sendable {
         let descriptor = socket(AF_INET, stream | closeOnExec, 0)
         self.descriptor = descriptor
         let isConnected = withLoopback(remote) { connect(descriptor, $0, $1) } == 0
-        port = localPort(descriptor)
+        self.port = localPort(descriptor)
         guard isConnected else { throw Failure("no connection to port \(remote): \(String(cString: strerror(errno)))") }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     }
