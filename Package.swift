@@ -84,11 +84,13 @@ let package = Package(
                 "CNameService", "CNodeIO", "FaultRules", "SansIO", "SIPTrace", crypto, logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS,
                 nioWebSocket,
             ]),
+        // The web page, which the C compiler puts into the executable.
+        .target(name: "CPage", exclude: ["files"]),
         module(
             "ControlHTTP",
             [
-                "FaultRules", "IMSProfile", "SansIO", "SIPTrace", "SIPMessage", "TrafficReview", hummingbird, logging, nioCore, nioPosix,
-                serviceLifecycle,
+                "CPage", "FaultRules", "IMSProfile", "SansIO", "SIPTrace", "SIPMessage", "TrafficReview", hummingbird, logging, nioCore,
+                nioPosix, serviceLifecycle,
             ]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),

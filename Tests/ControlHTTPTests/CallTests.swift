@@ -104,7 +104,7 @@ struct CallTests {
 
     @Test func callsThatAreNone() async throws {
         try await withServer(.core(FakeCore())) { client in
-            for path in ["/", "/api", "/api/healt", "/api/health/x", "/api/registrations/a/b", "/api/reset"] {
+            for path in ["/index.html", "/api", "/api/healt", "/api/health/x", "/api/registrations/a/b", "/api/reset"] {
                 let answer = await client.get(path)
                 #expect(answer.status == 404, "\(path)")
                 #expect(answer.text.hasPrefix(#"{"error":"there is nothing at \#(path); there is /api/health, "#))

@@ -46,7 +46,9 @@ import Testing
 
     @Test func `every target is either pure, a shell, C or the command`() throws {
         let known = Set(
-            Self.pure.map(\.name) + Self.shells + ["CNameService", "CNodeIO", "CProcess", "SipcoreCommand", "sipcore", "sipcore-bench"])
+            Self.pure.map(\.name) + Self.shells + [
+                "CNameService", "CNodeIO", "CPage", "CProcess", "SipcoreCommand", "sipcore", "sipcore-bench",
+            ])
         for folder in try FileManager.default.contentsOfDirectory(atPath: Self.sources.path) {
             #expect(known.contains(folder), "\(folder) has no place in the layers")
         }

@@ -65,7 +65,7 @@ struct CoreInterface: Sendable {
             ClockInterface(backing: backing).routes,
         ]
         let all = routes + registrationChanges + parts.flatMap { $0 }
-        return all
+        return all + [InterfaceDescription.route(describing: all)] + PageFile.routes
     }
 
     private var registrationChanges: [Route] {

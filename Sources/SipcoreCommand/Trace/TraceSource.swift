@@ -14,23 +14,12 @@ enum TraceSource {
     ///   - text: the URL of a core, a topology file that names it, or a trace.
     ///   - token: that of the interface; nil: the topology's, if it is one.
     init(_ text: String, token: String?) throws(CommandFailure) {
-        if text.hasPrefix("http://") {
-            self = .core(TraceView(base: text, token: token))
-        } else if [".yaml", ".yml"].contains(where: { text.lowercased().hasSuffix($0) }) {
-            self = .core(try TraceSource.running(text, token: token))
+        if text.hasPrefix("http://") || [".yaml", ".yml"].contains(where: { text.lowercased().hasSuffix($0) }) {
+            let address = try ControlAddress(text, token: token)
+            self = .core(TraceView(base: address.base, token: address.token))
         } else {
             self = .file(text, try TraceSource.messages(text))
         }
-    }
-
-    private static func running(_ path: String, token: String?) throws(CommandFailure) -> TraceView {
-        let topology = try TopologyFile.load(path, isLab: true)
-        guard let http = topology.core.http, http.port != 0 else {
-            throw CommandFailure(
-                status: 1, text: "\(path) fixes no core.http; write http://HOST:PORT of the running core's ready line instead of the file")
-        }
-        let host = http.host.contains(":") ? "[\(http.host)]" : http.host
-        return TraceView(base: "http://\(host):\(http.port)", token: token ?? topology.core.httpToken)
     }
 
     private static func messages(_ path: String) throws(CommandFailure) -> [TracedMessage] {
