@@ -61,10 +61,11 @@ packages:
 # Independent programs that the tests speak to, and the one that counts their instructions; a test fails where one is missing.
 peers:
 	@missing=; for pair in sipp:sip-tester sipsak:sipsak tshark:tshark valgrind:valgrind baresip:baresip-core \
-		linphonec:linphone-cli python3:python3-venv openssl:openssl; do \
+		linphonec:linphone-cli python3:python3-venv openssl:openssl chromium:chromium; do \
 		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	[ -z "$$missing" ] || { $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y $$missing; }
-	@[ -x .build/peers/bin/python ] && .build/peers/bin/python -c 'import pjsua2, sippy' 2>/dev/null || { \
+	@[ -x .build/peers/bin/python ] && .build/peers/bin/python -c 'import pjsua2, schemathesis, sippy, websocket' 2>/dev/null || { \
 		python3 -m venv .build/peers || { $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y python3-venv && python3 -m venv .build/peers; }; \
-		.build/peers/bin/pip install --quiet --disable-pip-version-check pjsua2-python==2.15.1.post1 sippy==2.5.0; }
+		.build/peers/bin/pip install --quiet --disable-pip-version-check pjsua2-python==2.15.1.post1 sippy==2.5.0 \
+			schemathesis==4.32.5 websocket-client==1.9.2; }
