@@ -33,7 +33,7 @@ class Page:
         else:
             raise SystemExit("chromium did not start")
         os.set_blocking(self.process.stderr.fileno(), False)
-        self.socket = websocket.create_connection(found.group(1), timeout=60, suppress_origin=True)
+        self.socket = websocket.create_connection(found.group(1), timeout=300, suppress_origin=True)
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         self.session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         for domain in ["Page", "Runtime", "Log"]:
@@ -78,7 +78,7 @@ class Page:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def until(self, expression, seconds=30):
+    def until(self, expression, seconds=120):
         """Waits until an expression is true."""
         end = time.monotonic() + seconds
         while not self.value(f"Boolean({expression})"):
