@@ -82,7 +82,7 @@ import Testing
         _ = try await add(#"{"direction":"out","status":200,"action":"delay","delay":"1h","times":1}"#, to: core)
         let peer = try DatagramPeer(to: core.udp)
         let request = SIPRequest.options(from: peer.port)
-        try peer.send(request.text)
+        peer.send(Array(request.text.utf8))
         #expect(try await http("GET", "/api/messages?method=OPTIONS&wait=5s", port: core.http).decoded(Messages.self).messages.count == 1)
         #expect(try await http("POST", "/api/clock/advance", port: core.http, body: #"{"by":"1h"}"#).status == 200)
         let messages = try await http("GET", "/api/messages?method=OPTIONS", port: core.http).decoded(Messages.self).messages

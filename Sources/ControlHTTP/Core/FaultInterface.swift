@@ -65,23 +65,22 @@ extension FaultState {
             json.member("id", id)
             json.member("hits", Int(hits))
             json.member("matches", Int(matches))
-            json.member("method", match.method)
-            json.name("status")
-            switch match.status {
-            case nil: json.null()
-            case let range? where range.count == 1: json.integer(Int64(range.lowerBound))
-            case let range?: json.string("\(range.lowerBound / 100)xx")
+            if let method = match.method { json.member("method", method) }
+            if let range = match.status {
+                json.name("status")
+                if range.count == 1 { json.integer(range.lowerBound) } else { json.string("\(range.lowerBound / 100)xx") }
             }
-            json.member("peer", match.peer)
+            if let peer = match.peer { json.member("peer", peer) }
             json.member("direction", match.direction == .incoming ? "in" : "out")
-            json.member("transport", match.transport.map { "\($0.name)" })
-            json.member("call_id", match.callID)
+            if let transport = match.transport { json.member("transport", "\(transport.name)") }
+            if let callID = match.callID { json.member("call_id", callID) }
             json.member("nth", match.nth)
-            json.member("times", match.times)
-            json.name("probability")
-            if let probability = match.probability { json.thousandths(Int64((probability * 1000).rounded())) } else { json.null() }
-            json.name("seed")
-            if let seed = match.seed { json.integer(seed) } else { json.null() }
+            if let times = match.times { json.member("times", times) }
+            if let probability = match.probability {
+                json.name("probability")
+                json.thousandths(Int64((probability * 1000).rounded()))
+            }
+            if let seed = match.seed { json.member("seed", seed) }
             rule.action.write(to: &json)
         }
     }
@@ -113,7 +112,7 @@ extension FaultRule.Action {
             json.member("bytes", octets)
         case .cut(let octets):
             json.member("action", "cut")
-            json.member("bytes", octets)
+            if let octets { json.member("bytes", octets) }
         case .close: json.member("action", "close")
         }
     }

@@ -88,7 +88,8 @@ actor ReviewedTrace {
         var newest: UInt64?
         while true {
             let page = await backing.recordedMessages(after: mark?.sequence ?? 0, limit: ReviewedTrace.page)
-            for message in page.messages { review.add(ObservedMessage(message, peer: backing.nodeName(of: message))) }
+            // What a fault rule did is nobody's fault.
+            for message in page.messages where message.mark == .none { review.add(ObservedMessage(message, peer: backing.nodeName(of: message))) }
             mark = page.messages.last ?? mark
             // What arrives meanwhile is for the next time.
             if newest == nil { newest = page.newest }

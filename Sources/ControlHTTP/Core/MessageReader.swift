@@ -74,6 +74,7 @@ struct MessageReader: ~Copyable {
         json.member("local", recorded.local.text)
         json.member("remote", recorded.remote.text)
         writeOutline(message, to: &json)
+        if let fault = recorded.mark.word { json.member("fault", fault) }
         if isBrief { writeBriefly(message, to: &json) } else { writeContent(message, to: &json) }
         json.endObject()
     }
@@ -82,7 +83,6 @@ struct MessageReader: ~Copyable {
         json.member("start_line", String(octets: message.bytes[message.startLine]))
         json.member("method", message.methodName.map { String(octets: message.bytes[$0]) })
         if !message.isRequest { json.member("status", message.status) }
-        if let fault = recorded.mark.word { json.member("fault", fault) }
         json.member("call_id", message.value(.callID).map { String(octets: message.bytes[$0]) })
     }
 

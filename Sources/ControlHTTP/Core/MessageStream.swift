@@ -6,7 +6,7 @@ import ServiceLifecycle
 
 /// A question about the messages to come.
 struct MessageStream: Sendable {
-    static let parameters = ["method", "status", "from", "to", "call_id", "peer", "direction", "since", "limit"]
+    static let parameters = MessageFilter.parameters + ["since", "limit"]
     static let contentType = "text/event-stream"
     /// Messages copied in one go, on the thread of the core. Each is written before the next: a caller who reads slowly is
     /// waited for, and what the trace forgets meanwhile is told as lost.
@@ -89,7 +89,7 @@ extension MessageReader {
     fileprivate static func json(_ message: RecordedMessage, matching filter: MessageFilter, _ backing: any CoreBacking) -> [UInt8]? {
         var found = Found(last: message.sequence)
         var reader = MessageReader()
-        reader.read(message, matching: filter, backing, into: &found)
+        reader.read(message, matching: filter, isBrief: false, backing, into: &found)
         return found.count > 0 ? found.messages : nil
     }
 }

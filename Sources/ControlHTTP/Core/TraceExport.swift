@@ -6,7 +6,7 @@ import SansIO
 
 /// A question for a capture file.
 struct TraceExport: Sendable {
-    static let parameters = ["method", "status", "from", "to", "call_id", "peer", "direction", "since", "limit"]
+    static let parameters = MessageFilter.parameters + ["since", "limit"]
     static let contentType = "application/x-pcapng"
     private static let page = 256
 
@@ -58,7 +58,7 @@ struct TraceExport: Sendable {
         }
         var found = Found(last: sequence)
         var reader = MessageReader()
-        reader.read(message, matching: try MessageFilter(Query("", known: [])), backing, into: &found)
+        reader.read(message, matching: try MessageFilter(Query("", known: [])), isBrief: false, backing, into: &found)
         return Answer(body: found.messages)
     }
 }

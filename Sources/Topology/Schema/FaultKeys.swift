@@ -18,7 +18,7 @@ enum FaultKeys {
     static let behind = Key(
         "behind", .integer(1...1000),
         "How many that match pass it first, with 'action: reorder'; 1 unless given. It waits for 500ms at most.")
-    static let answerStatus = Key("answer_status", .integer(200...699), "The status of the answer, with 'action: answer'.")
+    static let answerStatus = Key("answer_status", .integer(100...699), "The status of the answer, with 'action: answer'.")
     static let answerHeaders = Key(
         "answer_headers", .names("header", .token("header", "Retry-After"), .oneOrMore(.text)), "Header fields of the answer.")
     static let set = Key(
