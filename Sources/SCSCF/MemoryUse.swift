@@ -30,3 +30,16 @@ extension ServingCSCF {
                 + wheel.bytesAllocated + subscriptions.bytesAllocated)
     }
 }
+
+extension ServingCSCF {
+    /// What is under way, by name: each is zero when all that was begun has ended, and nobody is registered.
+    public var remainingWork: [(name: String, count: Int)] {
+        [
+            ("transactions", transactionCount), ("octets kept for retransmission", transactions.bytesKept),
+            ("requests under way", contexts.count), ("branches", branches.count), ("third-party registrations", thirdParty.count),
+            ("held answers", heldAnswers.count), ("held acknowledgements", heldAcknowledgements.count),
+            ("targets not tried", alternatives.count), ("changes that wait for the database", waiting.isEmpty ? 0 : 1),
+            ("stored octets", pool.bytesInUse), ("registrations", registeredCount), ("subscriptions", subscriptionCount),
+        ]
+    }
+}
