@@ -272,7 +272,8 @@ extension IMServer {
             finish(number)
             guard !forward.isAnswered else { return }
             if case .deferrable(var deferral) = forward.role {
-                deferral.isPossiblyReceived = status == 408
+                // If only a copy that was sent again met with a failure, the first may have arrived.
+                deferral.isPossiblyReceived = true
                 return keep(deferral, forward.answer, at: now, into: &effects)
             }
             if forward.method == .invite || status != 408 {

@@ -80,11 +80,17 @@ import Testing
 
     @Test func whatCannotBeSentIsKept() {
         let rig = ServerRig()
-        rig.receive(rig.message(to: "bob", "hi"))
+        let request = rig.message(to: "bob", "hi")
+        rig.receive(request)
         let flow = Flow(transport: .udp, listener: 0, remote: ServerRig.core)
         // The number of the transaction stands in the effects only; slot and generation of the second one are known.
         rig.withEffects { rig.server.transmissionFailed(1 << 32 | 1, over: flow, at: rig.now, into: &$0) }
         #expect(rig.taken().last?.status == 202)
+        // It may have arrived before it was sent again in vain: the repeat is the same request, which a client tells.
+        rig.receive(rig.register("bob"))
+        let delivery = rig.taken().first { $0.isRequest && $0["User-Agent"] != nil }
+        #expect(delivery?["Call-ID"] == request["Call-ID"])
+        #expect(delivery?["CSeq"] == request["CSeq"])
     }
 
     @Test func theOriginatingRolePassesTheRequestOn() {
