@@ -70,6 +70,11 @@ let package = Package(
         module("SIPLadder", ["SansIO", "SIPMessage", "SIPTrace"]),
         module("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
         module("TrafficReview", ["SansIO", "SIPMessage", "InstantMessaging"]),
+        module(
+            "Simulation",
+            [
+                "SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "IMSProfile", "SCSCF", "InstantMessaging", "SIPLadder", "SIPTrace",
+            ]),
 
         // Shells: files, sockets, processes, HTTP. They do not import one another.
         module("XMLTree"),
@@ -102,7 +107,7 @@ let package = Package(
             "SipcoreCommand",
             [
                 "ControlHTTP", "CProcess", "FaultRules", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver",
-                "LoadGenerator", "NodeRuntime", "SansIO", "SCSCF", "SIPLadder", "SIPMessage", "SIPRegistrar",
+                "LoadGenerator", "NodeRuntime", "SansIO", "SCSCF", "Simulation", "SIPLadder", "SIPMessage", "SIPRegistrar",
                 "SIPTrace", "SIPTransaction", "Store", "Topology", "TrafficReview", argumentParser, logging,
             ]),
         .executableTarget(
@@ -144,6 +149,7 @@ let package = Package(
         tests("TrafficReviewTests", ["TrafficReview", "SansIO", "SIPMessage", "TortureMessages"]),
         tests("SIPLadderTests", ["SIPLadder", "SIPTrace", "SansIO", "XMLTree"]),
         tests("LoadGeneratorTests", ["LoadGenerator", "SansIO", "SIPMessage"]),
+        tests("SimulationTests", ["Simulation", "SansIO", "SIPMessage", "SIPRegistrar", "IMSProfile", "SCSCF", "InstantMessaging"]),
         tests("XMLTreeTests", ["XMLTree"]),
         tests("TopologyTests", ["Topology", "XMLTree"]),
         tests("StoreTests", ["Store", "SansIO", grdb]),

@@ -21,7 +21,7 @@ public struct Sipcore: AsyncParsableCommand {
         version: version,
         subcommands: [
             LabCommand.self, CoreCommand.self, IMServerCommand.self, IMClientCommand.self, LoadCommand.self, CheckCommand.self,
-            SendCommand.self, TraceCommand.self, LintCommand.self, SchemaCommand.self,
+            SendCommand.self, TraceCommand.self, LintCommand.self, SimulateCommand.self, SchemaCommand.self,
         ])
 
     /// Runs the command that the process's arguments name, and ends the process with its status.

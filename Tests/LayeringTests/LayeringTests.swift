@@ -21,6 +21,10 @@ import Testing
         ("SIPLadder", ["SansIO", "SIPMessage", "SIPTrace"]),
         ("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
         ("TrafficReview", ["SansIO", "SIPMessage", "InstantMessaging"]),
+        (
+            "Simulation",
+            ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "IMSProfile", "SCSCF", "InstantMessaging", "SIPLadder", "SIPTrace"]
+        ),
     ]
     private static let shells = ["Topology", "Store", "NodeRuntime", "ControlHTTP", "Lab", "LoadDriver"]
 

@@ -206,7 +206,7 @@ struct CoreAssembly {
     }
 
     /// The canonical form of an identity, its holes left open: they are filled with a word for the time being.
-    private static func canonical(_ template: NameTemplate) -> IdentityTemplate {
+    static func canonical(_ template: NameTemplate) -> IdentityTemplate {
         let hole = "zzholezz"
         let octets = Array(template.filled(with: hole).utf8)
         var buffer = OctetBuffer(capacity: 128)

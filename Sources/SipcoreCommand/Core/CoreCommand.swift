@@ -79,7 +79,7 @@ extension Topology {
     }
 
     /// In the server itself, and in every criterion that names it.
-    private mutating func replaceURI(of index: Int, with uri: String) {
+    mutating func replaceURI(of index: Int, with uri: String) {
         let name = applicationServers[index].name
         applicationServers[index].uri = uri
         func replace(_ criteria: inout [FilterCriterion]) {
