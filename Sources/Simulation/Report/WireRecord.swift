@@ -1,6 +1,6 @@
 // What was sent in a run and what became of it, for a ladder.
 
-import SIPTrace
+import SIPLadder
 import SansIO
 
 struct WireRecord {
@@ -53,7 +53,7 @@ struct WireRecord {
         }
         return Ladder.text(
             related.suffix(count).map { entry in
-                LadderEntry(
+                LadderEvent(
                     microseconds: entry.time.nanoseconds / 1000, from: cast.name(entry.from),
                     to: cast.name(entry.to), label: entry.label, detail: entry.detail)
             }, nodes: cast.plan.nodeNames)

@@ -7,6 +7,7 @@ import SCSCF
 import SIPMessage
 import SIPTransaction
 import SansIO
+import Topology
 
 extension CoreNode {
     func send(_ order: SendOrder) async throws(SendFailure) -> SentRequest {
