@@ -1,5 +1,5 @@
-// `${core.udp}` and its like in the commands and environments of a user's own processes: named when the topology is
-// checked, filled in when a process starts.
+// `${core.udp}` and its like in the commands and environments of a user's own processes and in the steps of scenarios: named
+// when the topology is checked, filled in when a process starts or a step is reached.
 
 /// The values that stand for placeholders when a process is started.
 public struct PlaceholderValues: Sendable, Equatable {
@@ -36,15 +36,26 @@ public struct PlaceholderValues: Sendable, Equatable {
         return filled
     }
 
+    /// The same with `${lab.http}`, the URL of the lab's interface.
+    public func with(labHTTP: String?) -> PlaceholderValues {
+        var filled = self
+        filled.values["lab.http"] = labHTTP
+        return filled
+    }
+
+    /// Gives `${var.NAME}` a value.
+    public mutating func set(variable name: String, to value: String) { values["\(Placeholders.variables)\(name)"] = value }
+
     /// The text with every placeholder filled in.
-    public func fill(_ text: String) throws(UnknownPlaceholder) -> String {
+    /// - Parameter escaped: how a value is written in such a text.
+    public func fill(_ text: String, escaped: (String) -> String = { $0 }) throws(UnknownPlaceholder) -> String {
         var filled = ""
         for piece in Placeholders.pieces(of: text) {
             switch piece {
             case .literal(let literal): filled += literal
             case .name(let name):
                 guard let value = values[name] else { throw UnknownPlaceholder(name: name) }
-                filled += value
+                filled += escaped(value)
             }
         }
         return filled
@@ -59,6 +70,8 @@ public struct UnknownPlaceholder: Error, Sendable, Equatable, CustomStringConver
 }
 
 enum Placeholders {
+    /// What the names of a scenario's own variables begin with.
+    static let variables = "var."
     static let subscriberFields = ["name", "private_identity", "public_identity", "password"]
 
     enum Piece: Equatable {
@@ -68,6 +81,13 @@ enum Placeholders {
 
     static func names(in text: String) -> [String] {
         pieces(of: text).compactMap { if case .name(let name) = $0 { name } else { nil } }
+    }
+
+    static func areIn(_ text: String) -> Bool { !names(in: text).isEmpty }
+
+    /// The text with this in place of each placeholder, where a text of the same form is asked for.
+    static func replaced(in text: String, with standIn: String) -> String {
+        pieces(of: text).map { if case .literal(let literal) = $0 { literal } else { standIn } }.joined()
     }
 
     /// A `${` without an end is text.

@@ -23,8 +23,8 @@ import Topology
             expectation { $0.headers = [.init(name: "To", value: "sip:alice@home1.test")] }.mismatch(with: publish)
                 == "To is <sip:alice@home1.test>")
         #expect(expectation { $0.headers = [.init(name: "Date", value: "x")] }.mismatch(with: publish) == "has no Date")
-        #expect(expectation { $0.body = "see you" }.mismatch(with: publish) == nil)
-        #expect(expectation { $0.body = "see" }.mismatch(with: publish) == "body is \"see you\r\n\"")
+        #expect(expectation { $0.body = .text(.value("see you")) }.mismatch(with: publish) == nil)
+        #expect(expectation { $0.body = .text(.value("see")) }.mismatch(with: publish) == "body is \"see you\r\n\"")
         #expect(expectation { $0.response = 200 }.mismatch(with: publish) == "is no response")
     }
 
@@ -57,7 +57,7 @@ import Topology
         ]
         var block = ExpectationBlock()
         let any = expectation { $0.request = "MESSAGE" }
-        let one = expectation { $0.body = "one" }
+        let one = expectation { $0.body = .text(.value("one")) }
         // The first takes a message that the second needs, and gives it up for another.
         #expect(block.satisfy(any, arrived: [0, 1]) { log[$0] })
         #expect(block.satisfy(one, arrived: [0, 1]) { log[$0] })
@@ -71,7 +71,7 @@ import Topology
         }
         func step(_ body: String) -> Awaited {
             expectation {
-                $0.body = body
+                $0.body = .text(.value(body))
                 $0.inOrder = true
             }
         }

@@ -25,9 +25,16 @@ final class TemporaryFolder: Sendable {
         path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    deinit {
+    deinit { TemporaryFolder.remove(path) }
+
+    private static func remove(_ path: String) {
         guard let folder = opendir(path) else { return }
-        while let item = readdir(folder) { unlink("\(path)/\(entryName(item))") }
+        while let item = readdir(folder) {
+            let name = entryName(item)
+            if name == "." || name == ".." { continue }
+            // What is no file is a folder.
+            if unlink("\(path)/\(name)") != 0 { remove("\(path)/\(name)") }
+        }
         closedir(folder)
         rmdir(path)
     }
@@ -72,8 +79,8 @@ private func fileContent(_ path: String) -> [UInt8]? {
     return readSome(descriptor)
 }
 
-func shell(_ script: String, node: String = "node") -> ProcessSpec {
-    ProcessSpec(node: node, arguments: ["/bin/sh", "-c", script], folder: "/tmp")
+func shell(_ script: String, node: String = "node", environment: [String: String] = [:]) -> ProcessSpec {
+    ProcessSpec(node: node, arguments: ["/bin/sh", "-c", script], environment: environment, folder: "/tmp")
 }
 
 func smallTopology(folder: String = "/tmp") -> Topology {
@@ -114,13 +121,17 @@ func message(
                 sequence, direction, remote, startLine, method: method, status: status, peer: peer, headers: headers, body: body)))
 }
 
-/// An HTTP server of a few lines that plays the core: what is put into it comes out under `/api/messages`.
+/// An HTTP server of a few lines that plays the core: what is put into it comes out under `/api/messages`, and it keeps what
+/// it is asked to do.
 final class FakeCore: Sendable {
     let address: HostAndPort
     private let listener: Int32
     private let messages = Mutex<[JSON]>([])
+    private let calls = Mutex<[String]>([])
+    private let clockIsReal: Bool
 
-    init() throws {
+    init(clockIsReal: Bool = false) throws {
+        self.clockIsReal = clockIsReal
         let bound = try #require(boundSocket(to: HostAndPort(host: "127.0.0.1", port: 0), type: SOCK_STREAM))
         listener = bound.descriptor
         address = HostAndPort(host: "127.0.0.1", port: bound.port)
@@ -141,20 +152,44 @@ final class FakeCore: Sendable {
 
     func record(_ message: JSON) { messages.withLock { $0.append(message) } }
 
+    /// What was asked beside messages and registrations: method, path and body.
+    var orders: [String] { calls.withLock { $0 } }
+
     private func answer(_ connection: Int32) {
-        guard let request = readSome(connection), let line = String(decoding: request, as: UTF8.self).split(separator: "\r\n").first
-        else { return }
-        let since = line.firstRange(of: "since=").flatMap { Int(line[$0.upperBound...].prefix { $0.isNumber }) } ?? 0
-        let body: JSON
-        if line.contains("/api/registrations") {
-            body = .members(["registrations": .array([])])
-        } else {
-            let recorded = messages.withLock { all in all.filter { ($0["sequence"]?.integer ?? 0) > since } }
-            body = .members(["messages": .array(recorded), "next": .integer(0)])
-        }
-        let text = body.description
+        guard let request = readSome(connection) else { return }
+        let text = String(decoding: request, as: UTF8.self)
+        guard let line = text.split(separator: "\r\n").first else { return }
+        let words = line.split(separator: " ").map(String.init)
+        guard words.count == 3 else { return }
+        let body = text.firstRange(of: "\r\n\r\n").map { String(text[$0.upperBound...]) } ?? ""
+        let (status, answer) = answer(words[0], words[1], body)
+        let content = answer?.description ?? ""
         writeAll(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)", to: connection)
+            "HTTP/1.1 \(status) X\r\nContent-Type: application/json\r\nX-Kind: fake\r\nContent-Length: \(content.utf8.count)\r\n\r\n\(content)",
+            to: connection)
+    }
+
+    private func answer(_ method: String, _ path: String, _ body: String) -> (status: Int, body: JSON?) {
+        if path.hasPrefix("/api/messages") {
+            let since = path.firstRange(of: "since=").flatMap { Int(path[$0.upperBound...].prefix { $0.isNumber }) } ?? 0
+            let recorded = messages.withLock { all in all.filter { ($0["sequence"]?.integer ?? 0) > since } }
+            return (200, .members(["messages": .array(recorded), "next": .integer(0)]))
+        }
+        if path.hasPrefix("/api/registrations") { return (200, .members(["registrations": .array([])])) }
+        calls.withLock { $0.append("\(method) \(path)" + (body.isEmpty ? "" : " \(body)")) }
+        switch (method, path) {
+        case ("POST", "/api/clock/advance"):
+            return clockIsReal ? (409, .members(["error": .string("the clock is real; write clock: virtual")])) : (200, .object([]))
+        case ("POST", "/api/faults"): return (201, .members(["id": .integer(7)]))
+        case ("GET", "/api/faults"):
+            return (200, .members(["faults": .array([.members(["id": .integer(7), "hits": .integer(2)])])]))
+        case ("POST", "/api/reset"):
+            messages.withLock { $0 = [] }
+            return (204, nil)
+        case ("DELETE", _): return (204, nil)
+        case (_, "/echo"): return (201, .members(["said": JSON(body.utf8) ?? .string(body), "list": .array([.integer(1), .bool(true)])]))
+        default: return (404, .members(["error": .string("nothing here")]))
+        }
     }
 }
 
@@ -175,4 +210,11 @@ private enum Thread {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
+}
+
+/// Counts calls.
+final class Counter: Sendable {
+    private let number = Mutex(0)
+    var count: Int { number.withLock { $0 } }
+    func add() { number.withLock { $0 += 1 } }
 }

@@ -7,6 +7,7 @@ import Testing
     @Test func commandsAndEventsSurviveTheirFrames() throws {
         let commands: [GuardCommand] = [
             .start(ProcessSpec(node: "im", arguments: ["prog", "", "ü"], environment: ["A": "1", "B": ""], folder: "/tmp")),
+            .start(ProcessSpec(node: "run 1", arguments: ["prog"], folder: "/tmp", takesInput: false)),
             .stop(node: "im", graceMilliseconds: 5000), .write(node: "alice", bytes: [0, 255, 10]),
         ]
         for command in commands { #expect(try GuardCommand(Array(command.frame.dropFirst(4))) == command) }

@@ -14,7 +14,7 @@ import Testing
         init(_ plans: [NodePlan], logFolder: String? = nil, address: HostAndPort? = nil) throws {
             link = try GuardLink(command: [sipcoreExecutable, LabGuard.subcommand])
             supervisor = Supervisor(
-                plans: plans, link: link, output: try NodeOutput(logFolder: logFolder, errors: try silence()),
+                plans: plans, link: link, output: try NodeOutput(logFolder: logFolder, keptLines: 2) { _ in },
                 addressOfURI: { _ in address }, unexpectedEnd: { [ends] in ends.add($0.node, $0.reason) })
             Task { [supervisor] in await supervisor.watch() }
         }
@@ -168,13 +168,57 @@ import Testing
         #expect(Set(log.split(separator: "\n")) == ["{\"event\":\"ready\",\"sip\":[\"udp://127.0.0.1:4000\"]}", "oops", "last"])
         await stage.link.end()
     }
-}
 
-/// Where output goes that no test looks at.
-private func silence() throws -> Int32 {
-    let descriptor = open("/dev/null", O_WRONLY | O_CLOEXEC)
-    try #require(descriptor >= 0)
-    return descriptor
+    @Test func aClientOnAVirtualClockWaitsItself() async throws {
+        var plan = plan("alice", .client, "\(ready); while read -r line; do echo \"asked to $line\"; done")
+        plan.hasVirtualClock = true
+        let stage = try Stage([plan])
+        try await stage.supervisor.startAll()
+        let outcome = await stage.supervisor.perform(ClientVerb("wait 80000"), on: "alice")
+        #expect(outcome == .done(.members(["event": .string("waited")])))
+        #expect(await eventually { await stage.supervisor.logs().first?.lines.last == "asked to wait 80000" })
+        await stage.link.end()
+    }
+
+    // MARK: Commands
+
+    @Test func aCommandRunsToItsEndWithoutInput() async throws {
+        let stage = try Stage([])
+        let outcome = await stage.supervisor.run(
+            shell("cat; echo $COLOUR; echo x >&2; exit 3", environment: ["COLOUR": "red"]), milliseconds: 10_000)
+        #expect(outcome == CommandOutcome(end: .ended(.exited(3)), output: "red"))
+        #expect(stage.ends.all == [])
+        await stage.link.end()
+    }
+
+    @Test func aCommandIsEndedWithAllThatItStarted() async throws {
+        let folder = try TemporaryFolder()
+        let stage = try Stage([])
+        let script = "trap '' TERM; echo $$ > \(folder.path)/pids; (setsid sleep 1000 & echo $! >> \(folder.path)/pids); sleep 1000"
+        let outcome = await stage.supervisor.run(shell(script), milliseconds: 200)
+        #expect(outcome.end == .timedOut)
+        let pids = (folder.read("pids") ?? "").split(separator: "\n").compactMap { pid_t($0) }
+        #expect(pids.count == 2 && pids.filter(isAlive) == [])
+        await stage.link.end()
+    }
+
+    @Test func aCommandThatIsNotFoundSaysSo() async throws {
+        let stage = try Stage([])
+        let process = ProcessSpec(node: "x", arguments: ["./no-such-command"], folder: "/tmp")
+        guard case .notStarted(let reason) = await stage.supervisor.run(process, milliseconds: 10_000).end else {
+            return #expect(Bool(false), "it started")
+        }
+        #expect(reason.contains("./no-such-command") && reason.contains("No such file"))
+        await stage.link.end()
+    }
+
+    @Test func theLastLinesAreKept() async throws {
+        let stage = try Stage([plan("im", .server, "for i in 1 2 3 4 5; do echo $i; done; exec sleep 1000", .output(pattern: "5"))])
+        try await stage.supervisor.startAll()
+        let logs = await stage.supervisor.logs()
+        #expect(logs.map(\.node) == ["im"] && logs.first?.lines.suffix(2) == ["4", "5"])
+        await stage.link.end()
+    }
 }
 
 /// Answers every datagram with anything until cancelled, and returns the text of the first: on a busy machine the sender of

@@ -69,6 +69,28 @@ func removeFolder(_ path: String) {
     rmdir(path)
 }
 
+/// Makes a folder, and those above it; why that cannot be, or nil.
+func makeFolders(_ path: String) -> String? {
+    if mkdir(path, 0o777) == 0 || errno == EEXIST { return nil }
+    let code = errno
+    guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return String(cString: strerror(code)) }
+    if let reason = makeFolders(String(path[..<slash])) { return reason }
+    return mkdir(path, 0o777) == 0 || errno == EEXIST ? nil : String(cString: strerror(errno))
+}
+
+/// Writes a whole file in one move, so that nobody reads half of it; why that cannot be, or nil.
+func replaceFile(_ path: String, with text: String) -> String? {
+    let draft = "\(path).\(getpid())"
+    let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    let isWritten = descriptor >= 0 && writeAll(text, to: descriptor)
+    let code = errno
+    if descriptor >= 0 { close(descriptor) }
+    if isWritten, rename(draft, path) == 0 { return nil }
+    let reason = String(cString: strerror(isWritten ? errno : code))
+    unlink(draft)
+    return "\(path): \(reason)"
+}
+
 func monotonicMilliseconds() -> Int64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)

@@ -47,6 +47,8 @@ struct ProcessSpec: Sendable, Equatable {
     var environment: [String: String] = [:]
     /// Absolute path of the working folder.
     var folder: String
+    /// Whether its standard input stays open, for lines to it; else it is at its end.
+    var takesInput = true
 }
 
 /// Why a pipe between the lab and its guard cannot be read on.
@@ -62,6 +64,7 @@ extension GuardCommand {
             writer.text(spec.folder)
             writer.texts(spec.arguments)
             writer.texts(spec.environment.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] })
+            writer.kind(spec.takesInput ? 1 : 0)
         case .stop(let node, let grace):
             writer.kind(2)
             writer.text(node)
@@ -83,6 +86,7 @@ extension GuardCommand {
             let pairs = try reader.texts()
             guard !spec.arguments.isEmpty, pairs.count.isMultiple(of: 2) else { throw MalformedFrame() }
             for index in stride(from: 0, to: pairs.count, by: 2) { spec.environment[pairs[index]] = pairs[index + 1] }
+            spec.takesInput = try reader.kind() == 1
             self = .start(spec)
         case 2: self = .stop(node: try reader.text(), graceMilliseconds: try reader.number())
         case 3: self = .write(node: try reader.text(), bytes: try reader.bytes())

@@ -52,7 +52,9 @@ struct GuardedNode {
             return .failure(StartFailure(code: -pid))
         }
         for descriptor in [input.writing, output.reading, errors.reading] { setNonBlocking(descriptor) }
-        return .success(GuardedNode(pid: pid, input: input.writing, standardOutput: output.reading, errorOutput: errors.reading))
+        var node = GuardedNode(pid: pid, input: input.writing, standardOutput: output.reading, errorOutput: errors.reading)
+        if !spec.takesInput { node.closeInput() }
+        return .success(node)
     }
 
     private init(pid: pid_t, input: Int32, standardOutput: Int32, errorOutput: Int32) {

@@ -3,6 +3,7 @@
 
 import Dispatch
 import Glibc
+import Synchronization
 
 /// A call to the control interface of a node.
 public struct HTTPCall: Sendable {
@@ -11,12 +12,24 @@ public struct HTTPCall: Sendable {
     var target: String
     var token: String?
     var timeoutMilliseconds: Int
-    /// JSON that goes along.
+    /// Beside those that every call has.
+    var headers: [Header]
     var body: [UInt8]
+    /// Whether the end of the task ends the call; else the call is made whatever becomes of the task.
+    var endsWithTask = false
+
+    public struct Header: Sendable, Equatable {
+        public var name: String
+        public var value: String
+    }
 
     public struct Answer: Sendable, Equatable {
         public var status: Int
+        public var headers: [Header] = []
         public var body: [UInt8]
+
+        /// The values of a header.
+        func values(of name: String) -> [String] { headers.filter { $0.name.lowercased() == name.lowercased() }.map(\.value) }
     }
 
     /// That no answer came, and why.
@@ -39,6 +52,21 @@ public struct HTTPCall: Sendable {
         self.token = token
         self.timeoutMilliseconds = timeoutMilliseconds
         self.body = body
+        headers = body.isEmpty ? [] : [Header(name: "Content-Type", value: "application/json")]
+    }
+
+    /// - Parameter url: `http://HOST[:PORT]/path?query`; nil for another.
+    init?(method: String, url: String, timeoutMilliseconds: Int) {
+        guard url.hasPrefix("http://") else { return nil }
+        let rest = url.dropFirst("http://".count)
+        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        let target = rest[authority.endIndex...].prefix { $0 != "#" }
+        guard let address = HostAndPort(authority) ?? HostAndPort("\(authority):80"),
+            !target.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F })
+        else { return nil }
+        self.init(
+            method: method, base: "http://\(address)", target: target.hasPrefix("/") ? String(target) : "/\(target)",
+            timeoutMilliseconds: timeoutMilliseconds)
     }
 
     /// An answer is at most this large; a page of messages is far below.
@@ -47,16 +75,27 @@ public struct HTTPCall: Sendable {
 
     /// Makes the call; blocks a thread of its own, never a task.
     public func answer() async throws(Failure) -> Answer {
-        let result: Result<Answer, Failure> = await withCheckedContinuation { done in
-            HTTPCall.queue.async {
-                do throws(Failure) {
-                    done.resume(returning: .success(try blockingAnswer()))
-                } catch {
-                    done.resume(returning: .failure(error))
+        let isGivenUp = Flag()
+        let result: Result<Answer, Failure> = await withTaskCancellationHandler {
+            await withCheckedContinuation { done in
+                HTTPCall.queue.async {
+                    do throws(Failure) {
+                        done.resume(returning: .success(try blockingAnswer { endsWithTask && isGivenUp.isSet }))
+                    } catch {
+                        done.resume(returning: .failure(error))
+                    }
                 }
             }
+        } onCancel: {
+            isGivenUp.set()
         }
         return try result.get()
+    }
+
+    private final class Flag: Sendable {
+        private let state = Atomic(false)
+        var isSet: Bool { state.load(ordering: .relaxed) }
+        func set() { state.store(true, ordering: .relaxed) }
     }
 
     /// A connection on which the request has been sent; whoever asks for it closes it.
@@ -66,25 +105,26 @@ public struct HTTPCall: Sendable {
         guard let descriptor = connectedSocket(to: authority, type: SOCK_STREAM, timeoutMilliseconds: timeoutMilliseconds) else {
             throw Failure(description: "\(base) does not answer: \(String(cString: strerror(errno)))")
         }
-        var request = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\nContent-Length: \(body.count)\r\n"
-        if !body.isEmpty { request += "Content-Type: application/json\r\n" }
-        if let token { request += "Authorization: Bearer \(token)\r\n" }
-        guard writeAll(Array((request + "\r\n").utf8) + body, to: descriptor) else {
+        guard writeAll(request(to: authority), to: descriptor) else {
             close(descriptor)
             throw Failure(description: "\(base) closed the connection")
         }
         return descriptor
     }
 
-    private func blockingAnswer() throws(Failure) -> Answer {
+    private func blockingAnswer(isGivenUp: () -> Bool) throws(Failure) -> Answer {
         let descriptor = try opened(timeoutMilliseconds: timeoutMilliseconds)
         defer { close(descriptor) }
+        if endsWithTask { limitReading(descriptor, milliseconds: min(timeoutMilliseconds, HTTPCall.sliceMilliseconds)) }
         var received: [UInt8] = []
         let deadline = monotonicMilliseconds() + Int64(timeoutMilliseconds)
         while received.count < HTTPCall.largestAnswer {
-            guard monotonicMilliseconds() < deadline, let bytes = readSome(descriptor) else {
+            let bytes = readSome(descriptor)
+            if bytes == nil, isGivenUp() { throw Failure(description: "\(method) \(target) of \(base) was given up") }
+            guard monotonicMilliseconds() < deadline else {
                 throw Failure(description: "\(base) gave no answer to \(method) \(target) within \(timeoutMilliseconds) ms")
             }
+            guard let bytes else { continue }
             received += bytes
             if bytes.isEmpty || HTTPCall.isComplete(received) { break }
         }
@@ -92,6 +132,16 @@ public struct HTTPCall: Sendable {
             throw Failure(description: "\(base) gave no HTTP answer to \(method) \(target)")
         }
         return answer
+    }
+
+    /// How often a call that may be given up looks whether it is.
+    private static let sliceMilliseconds = 100
+
+    private func request(to authority: HostAndPort) -> [UInt8] {
+        var head = "\(method) \(target) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\nContent-Length: \(body.count)\r\n"
+        if let token { head += "Authorization: Bearer \(token)\r\n" }
+        for header in headers { head += "\(header.name): \(header.value)\r\n" }
+        return Array((head + "\r\n").utf8) + body
     }
 
     /// Whether the body is as long as Content-Length says, so that the end of the connection need not be waited for.
@@ -103,9 +153,10 @@ public struct HTTPCall: Sendable {
     static func parse(_ received: [UInt8]) -> Answer? {
         guard let head = Head(received) else { return nil }
         let rest = received[head.bodyStart...]
-        if head.isChunked { return dechunked(rest).map { Answer(status: head.status, body: $0) } }
-        guard let length = head.contentLength else { return Answer(status: head.status, body: Array(rest)) }
-        return rest.count >= length ? Answer(status: head.status, body: Array(rest.prefix(length))) : nil
+        func answer(_ body: [UInt8]) -> Answer { Answer(status: head.status, headers: head.headers, body: body) }
+        if head.isChunked { return dechunked(rest).map(answer) }
+        guard let length = head.contentLength else { return answer(Array(rest)) }
+        return rest.count >= length ? answer(Array(rest.prefix(length))) : nil
     }
 
     private static func dechunked(_ text: ArraySlice<UInt8>) -> [UInt8]? {
@@ -126,6 +177,7 @@ public struct HTTPCall: Sendable {
 
     private struct Head {
         var status: Int
+        var headers: [Header] = []
         var contentLength: Int?
         var isChunked = false
         var bodyStart: Int
@@ -140,7 +192,8 @@ public struct HTTPCall: Sendable {
             for line in lines.dropFirst() {
                 let field = line.split(separator: ":", maxSplits: 1)
                 guard field.count == 2 else { continue }
-                let value = field[1].drop { $0 == " " }.lowercased()
+                headers.append(Header(name: String(field[0]), value: field[1].trimmed))
+                let value = field[1].trimmed.lowercased()
                 switch field[0].lowercased() {
                 case "content-length": contentLength = Int(value).flatMap { $0 >= 0 ? $0 : nil }
                 case "transfer-encoding": isChunked = value.contains("chunked")

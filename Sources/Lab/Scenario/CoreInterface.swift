@@ -1,10 +1,16 @@
-// What a scenario asks of the nodes by HTTP: the core's messages and registrations, the IM Server's stored messages.
+// What a scenario asks of the nodes by HTTP: the core's messages, registrations, faults and clock, the IM Server's stored
+// messages.
+
+import Topology
 
 /// The control interface of the core.
 struct CoreInterface: Sendable {
     /// `http://127.0.0.1:8080`.
     var base: String
     var token: String?
+
+    /// A clock may have a week of timers to go through.
+    private static let advanceMilliseconds = 120_000
 
     /// The messages recorded after a sequence number, oldest first; waits this long for the first.
     func messages(since sequence: Int, waitMilliseconds: Int = 0) async throws(HTTPCall.Failure) -> [RecordedMessage] {
@@ -37,6 +43,52 @@ struct CoreInterface: Sendable {
     /// Any call that changes nothing.
     func get(_ target: String) async throws(HTTPCall.Failure) -> JSON { try await json(target, timeoutMilliseconds: 30_000) }
 
+    // MARK: Steering
+
+    /// Moves a virtual clock by a duration such as `7d`.
+    func advance(by duration: String) async throws(HTTPCall.Failure) {
+        var call = call("POST", "/api/clock/advance", JSON.members(["by": .string(duration)]).description)
+        call.timeoutMilliseconds = CoreInterface.advanceMilliseconds
+        call.endsWithTask = true
+        _ = try await accepted(call)
+    }
+
+    /// Forgets registrations, messages and faults; the next message has the number 1.
+    func reset() async throws(HTTPCall.Failure) { _ = try await accepted(call("POST", "/api/reset")) }
+
+    /// - Parameter rule: in JSON.
+    /// - Returns: the rule's id.
+    func addFault(_ rule: String) async throws(HTTPCall.Failure) -> String {
+        let call = call("POST", "/api/faults", rule)
+        guard let id = JSON(try await accepted(call).body)?["id"] else {
+            throw HTTPCall.Failure(description: "\(base)/api/faults gave the rule no id")
+        }
+        return id.string ?? id.description
+    }
+
+    func removeFault(_ id: String) async throws(HTTPCall.Failure) { _ = try await accepted(call("DELETE", "/api/faults/\(id)")) }
+
+    func removeFaults() async throws(HTTPCall.Failure) { _ = try await accepted(call("DELETE", "/api/faults")) }
+
+    /// How many messages a rule has befallen.
+    func hits(ofFault id: String) async throws(HTTPCall.Failure) -> Int {
+        let answer = try await json("/api/faults", timeoutMilliseconds: 5000)
+        let rule = answer["faults"]?.array?.first { ($0["id"]?.string ?? $0["id"]?.description) == id }
+        guard let hits = rule?["hits"]?.integer else {
+            throw HTTPCall.Failure(description: "\(base)/api/faults knows no rule \(id)")
+        }
+        return hits
+    }
+
+    // MARK: Calls
+
+    private func call(_ method: String, _ target: String, _ body: String = "") -> HTTPCall {
+        var call = HTTPCall(method: method, base: base, target: target, token: token)
+        call.body = Array(body.utf8)
+        if !body.isEmpty { call.headers = [HTTPCall.Header(name: "Content-Type", value: "application/json")] }
+        return call
+    }
+
     private func json(_ target: String, timeoutMilliseconds: Int) async throws(HTTPCall.Failure) -> JSON {
         let call = HTTPCall(base: base, target: target, token: token, timeoutMilliseconds: timeoutMilliseconds)
         return try await jsonAnswer(to: call)
@@ -52,10 +104,19 @@ func storedMessageCount(at base: String) async throws(HTTPCall.Failure) -> Int {
 }
 
 private func jsonAnswer(to call: HTTPCall) async throws(HTTPCall.Failure) -> JSON {
-    let answer = try await call.answer()
-    guard answer.status == 200, let json = JSON(answer.body) else {
-        let reason = JSON(answer.body)?["error"]?.string.map { ": \($0)" } ?? ""
-        throw HTTPCall.Failure(description: "\(call.base)\(call.target) answered \(answer.status)\(reason)", isRefusal: true)
+    guard let json = JSON(try await accepted(call).body) else {
+        throw HTTPCall.Failure(description: "\(call.base)\(call.target) gave no JSON", isRefusal: true)
     }
     return json
+}
+
+/// The answer to a call, if it is a success.
+private func accepted(_ call: HTTPCall) async throws(HTTPCall.Failure) -> HTTPCall.Answer {
+    let answer = try await call.answer()
+    guard (200...299).contains(answer.status) else {
+        let reason = JSON(answer.body)?["error"]?.string.map { ": \($0)" } ?? ""
+        let method = call.method == "GET" ? "" : "\(call.method) "
+        throw HTTPCall.Failure(description: "\(method)\(call.base)\(call.target) answered \(answer.status)\(reason)", isRefusal: true)
+    }
+    return answer
 }

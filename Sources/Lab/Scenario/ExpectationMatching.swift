@@ -1,4 +1,4 @@
-// Which recorded message satisfies which `expect`: each message one, in any order unless `in_order`.
+// Which recorded messages satisfy which `expect`: each message one, in any order unless `in_order`.
 
 import Topology
 
@@ -6,40 +6,56 @@ extension Expectation {
     /// Whether a message is asked for at all, not only a number of stored ones.
     var asksForMessage: Bool { request != nil || response != nil || body != nil || !headers.isEmpty || stored == nil }
 
+    /// Whether the whole time has to be waited for more.
+    var hasUpperBound: Bool { count.most != nil }
+
     /// Why the message is not what is awaited; nil if it is. Where it arrived is not looked at.
-    func mismatch(with message: RecordedMessage) -> String? {
-        if let request, message.status != nil || message.method != request { return "is no \(request) request" }
-        if let response {
-            guard let status = message.status else { return "is no response" }
-            if status != response { return "is \(status), not \(response)" }
-            if let responseTo, message.method != responseTo { return "answers \(message.method), not \(responseTo)" }
+    func mismatch(with message: RecordedMessage) -> String? { comparisons(with: message).lazy.compactMap(\.fault).first }
+
+    /// All that is awaited, beside what the message has of it.
+    func comparisons(with message: RecordedMessage) -> [Comparison] {
+        kindComparisons(with: message)
+            + headers.map { $0.rule.comparison(of: $0.name, with: message.values(of: $0.name), normalised: HeaderText.normalised) }
+            + (body?.comparisons(with: message.body) ?? [])
+    }
+
+    private func kindComparisons(with message: RecordedMessage) -> [Comparison] {
+        if let request {
+            let isOne = message.status == nil && message.method == request
+            return [Comparison(subject: "request", awaited: request, came: [message.name], fault: isOne ? nil : "is no \(request) request")]
         }
-        for header in headers {
-            let values = message.values(of: header.name)
-            if values.isEmpty { return "has no \(header.name)" }
-            let wanted = HeaderText.normalised(header.value)
-            if !values.contains(where: { HeaderText.normalised($0) == wanted }) {
-                return "\(header.name) is \(values.joined(separator: " and "))"
-            }
+        guard let response else { return [] }
+        guard let status = message.status else {
+            return [Comparison(subject: "response", awaited: "\(response)", came: [message.name], fault: "is no response")]
         }
-        if let body, HeaderText.lines(of: message.body) != HeaderText.lines(of: body) {
-            return message.body.isEmpty ? "has no body" : "body is \"\(message.body)\""
-        }
-        return nil
+        let fault = status == response ? nil : "is \(status), not \(response)"
+        let own = Comparison(subject: "response", awaited: "\(response)", came: ["\(status)"], fault: fault)
+        guard let responseTo else { return [own] }
+        let isTo = message.method == responseTo
+        let answered = Comparison(
+            subject: "to", awaited: responseTo, came: [message.method], fault: isTo ? nil : "answers \(message.method), not \(responseTo)")
+        return [own, answered]
     }
 
     /// `a REGISTER with To: <sip:alice@home1.test> at im within 2 s`.
     var sentence: String {
         var parts: [String] = []
-        if let request { parts.append("a \(request)") }
-        if let response { parts.append("a response \(response)" + (responseTo.map { " to \($0)" } ?? "")) }
-        if request == nil, response == nil, asksForMessage { parts.append("a message") }
-        parts += headers.map { "with \($0.name): \($0.value)" }
-        if let body { parts.append("with the body \"\(body)\"") }
+        if let number { parts.append(number) }
+        let article = number == nil ? "a " : ""
+        if let request { parts.append(article + request) }
+        if let response { parts.append("\(article)response \(response)" + (responseTo.map { " to \($0)" } ?? "")) }
+        if request == nil, response == nil, asksForMessage { parts.append(article + "message") }
+        parts += headers.map { "with \($0.name): \($0.rule.text)" }
+        if let body { parts.append("with \(body.text)") }
         if let stored { parts.append((parts.isEmpty ? "" : "and ") + "\(stored) stored") }
         parts.append("at \(node)")
         if inOrder { parts.append("after those before it") }
         return parts.joined(separator: " ") + " within \(Duration.milliseconds(withinMilliseconds).text)"
+    }
+
+    private var number: String? {
+        if count == Count() { return nil }
+        return count.most == 0 ? "no" : "\(count.text) times a"
     }
 }
 
@@ -57,11 +73,27 @@ struct ExpectationBlock {
     ///   - message: the message at a place.
     /// - Returns: whether there is one; without, nothing has changed.
     mutating func satisfy(_ expectation: Expectation, arrived: [Int], message: (Int) -> RecordedMessage) -> Bool {
+        take(expectation, arrived.filter { expectation.mismatch(with: message($0)) == nil })
+    }
+
+    /// Finds as many messages for one more expectation as its count asks for, and one more if there is an upper bound.
+    /// - Returns: the places of those found. The expectation holds them only if there are enough and not too many.
+    mutating func satisfyAll(_ expectation: Expectation, arrived: [Int], message: (Int) -> RecordedMessage) -> [Int] {
+        let matching = arrived.filter { expectation.mismatch(with: message($0)) == nil }
+        let before = self
+        let limit = expectation.count.most.map { $0 + 1 } ?? expectation.count.least
+        var number = 0
+        while number < limit, take(expectation, matching) { number += 1 }
+        let own = held.suffix(number).compactMap { $0 }.sorted()
+        if !expectation.count.holds(number) { self = before }
+        return own
+    }
+
+    private mutating func take(_ expectation: Expectation, _ matching: [Int]) -> Bool {
         let earliest = expectation.inOrder ? (held.compactMap { $0 }.max() ?? -1) : -1
-        let own = arrived.filter { $0 > earliest && expectation.mismatch(with: message($0)) == nil }
         expectations.append(expectation)
         held.append(nil)
-        candidates.append(own)
+        candidates.append(matching.filter { $0 > earliest })
         var visited: Set<Int> = []
         if assign(expectations.count - 1, &visited) { return true }
         expectations.removeLast()

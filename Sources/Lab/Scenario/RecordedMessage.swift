@@ -1,5 +1,7 @@
 // A message as the core recorded it and its HTTP interface tells it, and what a scenario compares in it.
 
+import SIPTrace
+
 /// A recorded message. Direction is seen from the core.
 struct RecordedMessage: Sendable, Equatable {
     var sequence: Int
@@ -16,6 +18,8 @@ struct RecordedMessage: Sendable, Equatable {
     var status: Int?
     var headers: [Header]
     var body: String
+    /// The whole message with its addresses, for a ladder; nil if the core did not tell them.
+    var traced: TracedMessage?
 
     struct Header: Sendable, Equatable {
         var name: String
@@ -37,6 +41,7 @@ struct RecordedMessage: Sendable, Equatable {
         status = json["status"]?.integer
         headers = (json["headers"]?.array ?? []).compactMap(Header.init)
         body = json["body"]?.string ?? ""
+        traced = TracedMessage(json)
     }
 
     func values(of header: String) -> [String] {

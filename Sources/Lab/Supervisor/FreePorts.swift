@@ -1,6 +1,7 @@
 // Ports that are free now, chosen before anything starts.
 
 import Glibc
+import Synchronization
 
 /// Chooses ports for addresses written with port 0. All that were chosen are held until `release`, so no two are the same.
 struct FreePorts: ~Copyable {
@@ -12,8 +13,17 @@ struct FreePorts: ~Copyable {
     private static let attempts = 64
     /// nil: any will do. Else the same seed chooses the same ports, as long as they are free.
     private var seed: UInt64?
+    /// What this process has chosen, so that labs that start side by side do not take each other's ports between the choice
+    /// and the listening.
+    private static let chosen = Mutex<Set<UInt16>>([])
+    private static let mostChosen = 8192
+    private let isAlone: Bool
 
-    init(seed: UInt64?) { self.seed = seed }
+    /// - Parameter isAlone: whether no other lab of this process starts meanwhile.
+    init(seed: UInt64? = nil, isAlone: Bool = true) {
+        self.seed = seed
+        self.isAlone = isAlone
+    }
 
     private mutating func next() -> UInt16 {
         guard let seed else { return UInt16.random(in: FreePorts.preferred) }
@@ -25,6 +35,7 @@ struct FreePorts: ~Copyable {
     mutating func choose(host: String) -> UInt16? {
         for attempt in 0...FreePorts.attempts {
             let wanted = attempt < FreePorts.attempts ? next() : 0
+            if !isAlone, wanted != 0, !FreePorts.isNew(wanted) { continue }
             guard let stream = boundSocket(to: HostAndPort(host: host, port: wanted), type: SOCK_STREAM) else { continue }
             held.append(stream.descriptor)
             guard let datagram = boundSocket(to: HostAndPort(host: host, port: stream.port), type: SOCK_DGRAM) else { continue }
@@ -32,6 +43,13 @@ struct FreePorts: ~Copyable {
             return stream.port
         }
         return nil
+    }
+
+    private static func isNew(_ port: UInt16) -> Bool {
+        chosen.withLock { ports in
+            if ports.count >= mostChosen { ports = [] }
+            return ports.insert(port).inserted
+        }
     }
 
     /// Gives the ports to those who will listen on them.

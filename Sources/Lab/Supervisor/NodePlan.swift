@@ -10,9 +10,15 @@ struct NodePlan: Sendable {
     var readiness: Readiness
     /// The executable itself in one of its roles, which needs no other node to start.
     var isBuiltIn: Bool
+    /// A client for which time passes when the clock is moved, so that it has to wait itself.
+    var hasVirtualClock = false
 }
 
-enum NodeRole: String, Sendable { case core, server, client }
+enum NodeRole: String, Sendable {
+    case core, server, client
+    /// What a step of a scenario runs.
+    case command
+}
 
 /// What is waited for after a process has started.
 enum Readiness: Sendable, Equatable {
@@ -137,7 +143,9 @@ extension ResolvedTopology {
             }
             arguments += ["--listen", "\(transport.rawValue)://\(clientAddress[client.name] ?? HostAndPort(host: address.host, port: 0))"]
             if transport == .tls { arguments += options.tls?.nodeOptions ?? [] }
-            return builtIn(client.name, .client, arguments + clockArguments(client.name, options), options)
+            var plan = builtIn(client.name, .client, arguments + clockArguments(client.name, options), options)
+            plan.hasVirtualClock = topology.core.clockIsVirtual
+            return plan
         case .command(let command):
             let readiness = client.readyPattern.map(Readiness.output) ?? .running
             return try own(client.name, .client, command, client.environment, readiness, options)
@@ -175,7 +183,7 @@ extension ResolvedTopology {
     }
 
     /// What `${...}` stands for; `subscriber.*` is known to clients alone.
-    private func placeholders(forClient client: String?, _ options: BuiltInOptions) -> PlaceholderValues {
+    func placeholders(forClient client: String?, _ options: BuiltInOptions) -> PlaceholderValues {
         let values = PlaceholderValues(
             udp: coreAddress(.udp)?.description, tcp: coreAddress(.tcp)?.description, tls: coreAddress(.tls)?.description,
             ws: coreAddress(.ws)?.description, wss: coreAddress(.wss)?.description, http: "http://\(coreHTTP)",

@@ -4,11 +4,11 @@ import Topology
 
 /// A topology as the lab runs it, and how its core is told of what the file does not say.
 struct ResolvedTopology: Sendable {
-    private(set) var topology: Topology
+    var topology: Topology
     /// The core's control interface; a private one where the file gives none.
     private(set) var coreHTTP: HostAndPort
     /// Arguments `--set KEY=VALUE` of the core, for what differs from the file: `core.listen` (all listeners, with commas
-    /// between them), `core.http`, `application_servers.NAME.uri`, and `application_servers.NAME.http` of each built-in one.
+    /// between them), `core.http`, `core.database`, `application_servers.NAME.uri`, and `application_servers.NAME.http` of each built-in one.
     private(set) var overrides: [(key: String, value: String)] = []
     /// The control interfaces of the built-in servers, by name.
     private(set) var serverHTTP: [String: HostAndPort] = [:]
@@ -17,14 +17,21 @@ struct ResolvedTopology: Sendable {
 
     struct Failure: Error, CustomStringConvertible { let description: String }
 
-    init(_ topology: Topology) throws(Failure) {
+    /// Whether other labs may live beside this one.
+    let isIsolated: Bool
+
+    /// - Parameter folder: where the databases of a lab are that takes nothing which the file fixes, neither ports nor
+    ///   databases, so that others may live beside it; nil: it is the only one.
+    init(_ topology: Topology, isolatedIn folder: String? = nil) throws(Failure) {
         self.topology = topology
-        let http = topology.core.http.map { HostAndPort(host: $0.host, port: $0.port) } ?? HostAndPort(host: "127.0.0.1", port: 0)
-        coreHTTP = http
-        var ports = FreePorts(seed: topology.core.seed)
+        isIsolated = folder != nil
+        coreHTTP = HostAndPort(host: "127.0.0.1", port: 0)
+        if let folder { isolate(in: folder) }
+        if let http = self.topology.core.http { coreHTTP = HostAndPort(host: http.host, port: http.port) }
+        var ports = FreePorts(seed: topology.core.seed, isAlone: !isIsolated)
         try chooseListeners(&ports)
-        if http.port == 0 {
-            coreHTTP.port = try ResolvedTopology.port(on: http.host, of: "core.http", &ports)
+        if coreHTTP.port == 0 {
+            coreHTTP.port = try ResolvedTopology.port(on: coreHTTP.host, of: "core.http", &ports)
             self.topology.core.http = HostPort(host: coreHTTP.host, port: coreHTTP.port)
             overrides.append(("core.http", coreHTTP.description))
         }
@@ -34,6 +41,11 @@ struct ResolvedTopology: Sendable {
         }
         for client in topology.clients { try chooseClient(client, &ports) }
         ports.release()
+    }
+
+    mutating func setDatabase(_ path: String) {
+        topology.core.database = path
+        overrides.append(("core.database", path))
     }
 
     private mutating func chooseListeners(_ ports: inout FreePorts) throws(Failure) {

@@ -43,10 +43,8 @@ func connectedSocket(to address: HostAndPort, type: __socket_type, timeoutMillis
     withSocketAddress(address, type: type, passive: false) { info in
         let descriptor = socket(info.ai_family, info.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), info.ai_protocol)
         guard descriptor >= 0 else { return nil }
-        var limit = timeval(tv_sec: timeoutMilliseconds / 1000, tv_usec: (timeoutMilliseconds % 1000) * 1000)
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
-        }
+        limitReading(descriptor, milliseconds: timeoutMilliseconds)
+        limit(descriptor, SO_SNDTIMEO, timeoutMilliseconds)
         guard connect(descriptor, info.ai_addr, info.ai_addrlen) == 0 else {
             let code = errno
             close(descriptor)
@@ -55,6 +53,14 @@ func connectedSocket(to address: HostAndPort, type: __socket_type, timeoutMillis
         }
         return descriptor
     }
+}
+
+/// Reading from a socket waits no longer than this.
+func limitReading(_ descriptor: Int32, milliseconds: Int) { limit(descriptor, SO_RCVTIMEO, milliseconds) }
+
+private func limit(_ descriptor: Int32, _ option: Int32, _ milliseconds: Int) {
+    var limit = timeval(tv_sec: milliseconds / 1000, tv_usec: (milliseconds % 1000) * 1000)
+    setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
 }
 
 /// A socket that holds a free port (0: any) without SO_REUSEADDR or SO_REUSEPORT, and the port; nil if it is taken.

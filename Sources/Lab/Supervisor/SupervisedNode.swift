@@ -11,6 +11,12 @@ struct SupervisedNode {
     var endIsExpected = false
     /// Why it does not run, after it was started.
     var failure: String?
+    /// How its process ended.
+    private(set) var end: EndCause?
+    /// Of a command: what it printed on standard output.
+    private(set) var output: [[UInt8]] = []
+    private var outputSize = 0
+    private static let longestOutput = 4 << 20
     private(set) var readyLine: JSON?
     /// The latest JSON Lines that it printed, without the ready line; nil for one that answered a verb, so that no other
     /// verb takes it for its own.
@@ -41,8 +47,9 @@ struct SupervisedNode {
         if plan.readiness == .running { isReady = true }
     }
 
-    mutating func ended(reason: String) {
+    mutating func ended(reason: String, cause: EndCause? = nil) {
         pid = nil
+        end = cause
         isReady = false
         failure = reason
         if !hasBeenReady, !lastErrorLine.isEmpty { failure = "\(reason) before it was ready: \(lastErrorLine)" }
@@ -58,6 +65,7 @@ struct SupervisedNode {
         let text = String(decoding: line, as: UTF8.self)
         if stream == .error, !text.trimmed.isEmpty { lastErrorLine = text }
         if let pattern, pattern.matches(in: text) { isReady = true }
+        if plan.role == .command { return keep(line, of: stream) }
         guard stream == .standard, line.first == UInt8(ascii: "{"), let event = JSON(line), let name = event["event"]?.string
         else { return }
         speaksLines = true
@@ -71,6 +79,12 @@ struct SupervisedNode {
         }
         readyLine = event
         if pattern == nil { isReady = true }
+    }
+
+    private mutating func keep(_ line: [UInt8], of stream: OutputStream) {
+        guard stream == .standard, outputSize < SupervisedNode.longestOutput else { return }
+        outputSize += line.count + 1
+        output.append(line)
     }
 
     /// The number that the next event will have.

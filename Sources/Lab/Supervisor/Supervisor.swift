@@ -20,6 +20,20 @@ enum VerbOutcome: Sendable, Equatable {
     case notRunning(reason: String)
 }
 
+/// What came of a command.
+struct CommandOutcome: Sendable, Equatable {
+    enum End: Sendable, Equatable {
+        case ended(EndCause)
+        case notStarted(String)
+        case timedOut
+        /// The scenario was ended before.
+        case givenUp
+    }
+    var end: End
+    /// Standard output.
+    var output: String
+}
+
 /// A node as others see it.
 struct NodeStatus: Sendable {
     var name: String
@@ -43,6 +57,7 @@ actor Supervisor {
     private let unexpectedEnd: @Sendable (UnexpectedEnd) -> Void
     private var waiting: [Int: (condition: (isolated Supervisor) -> Bool, resume: CheckedContinuation<Bool, Never>)] = [:]
     private var nextWaiting = 0
+    private var commandCount = 0
 
     /// How long a node may take to end by itself.
     static let graceMilliseconds = 5000
@@ -167,7 +182,12 @@ actor Supervisor {
         guard let node = nodes[name] else { return .notRunning(reason: "the lab starts no such node") }
         guard node.pid != nil else { return .notRunning(reason: node.failure ?? "it does not run") }
         if let pause = verb.waitMilliseconds {
-            try? await Task.sleep(for: .milliseconds(pause))
+            if node.plan.hasVirtualClock {
+                // What it is asked next comes after that.
+                link.send(.write(node: name, bytes: Array((verb.line + "\n").utf8)))
+            } else {
+                try? await Task.sleep(for: .milliseconds(pause))
+            }
             return .done(.members(["event": .string("waited")]))
         }
         let first = node.nextEvent
@@ -190,7 +210,39 @@ actor Supervisor {
         return .silent(speaksLines: node.speaksLines)
     }
 
+    // MARK: Commands
+
+    /// Runs a command to its end, or to its time-out: then it is ended with all that it has started.
+    func run(_ process: ProcessSpec, milliseconds: Int) async -> CommandOutcome {
+        commandCount += 1
+        var process = process
+        process.node = "run \(commandCount)"
+        process.takesInput = false
+        let name = process.node
+        var node = SupervisedNode(
+            plan: NodePlan(name: name, role: .command, process: process, readiness: .running, isBuiltIn: false))
+        node.endIsExpected = true
+        nodes[name] = node
+        defer { nodes[name] = nil }
+        link.send(.start(process))
+        let hasEnded = await wait(milliseconds: milliseconds) { $0.nodes[name]?.failure != nil }
+        if !hasEnded {
+            link.send(.stop(node: name, graceMilliseconds: Int32(Supervisor.commandGraceMilliseconds)))
+            _ = await wait(milliseconds: Supervisor.commandGraceMilliseconds + 3000) { $0.nodes[name]?.failure != nil }
+        }
+        let lines = nodes[name]?.output ?? []
+        let output = lines.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
+        if !hasEnded { return CommandOutcome(end: Task.isCancelled ? .givenUp : .timedOut, output: output) }
+        if let cause = nodes[name]?.end { return CommandOutcome(end: .ended(cause), output: output) }
+        return CommandOutcome(end: .notStarted(nodes[name]?.failure ?? ""), output: output)
+    }
+
+    private static let commandGraceMilliseconds = 500
+
     // MARK: Looking
+
+    /// What each node printed last, if that is kept.
+    func logs() -> [(node: String, lines: [String])] { order.map { ($0, output.lines(of: $0)) } }
 
     func status(of name: String) -> NodeStatus? { nodes[name]?.status }
     func statuses() -> [NodeStatus] { order.compactMap { nodes[$0]?.status } }
@@ -219,7 +271,7 @@ actor Supervisor {
             for stream in [OutputStream.standard, .error] {
                 if let line = nodes[name]?.lastLine(of: stream), !line.isEmpty { take(line, of: name, stream) }
             }
-            nodeEnded(name, reason: cause.description)
+            nodeEnded(name, reason: cause.description, cause)
         }
     }
 
@@ -228,9 +280,9 @@ actor Supervisor {
         nodes[name]?.printed(line, on: stream)
     }
 
-    private func nodeEnded(_ name: String, reason: String) {
+    private func nodeEnded(_ name: String, reason: String, _ cause: EndCause? = nil) {
         guard let node = nodes[name] else { return }
-        nodes[name]?.ended(reason: reason)
+        nodes[name]?.ended(reason: reason, cause: cause)
         // An end before it was ready is told by `start`.
         if !node.endIsExpected, node.hasBeenReady { unexpectedEnd((name, node.plan.role, reason)) }
     }

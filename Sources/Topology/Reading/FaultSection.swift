@@ -78,7 +78,7 @@ extension Topology {
 }
 
 extension Reader {
-    fileprivate static var noAction: String {
+    static var noAction: String {
         "it is not said what befalls a message; write an action, such as drop, delay or answer"
     }
 

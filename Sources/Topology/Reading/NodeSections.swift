@@ -82,7 +82,7 @@ extension Reader {
         }
     }
 
-    private func placeholderFault(_ name: String, client: String?) -> String? {
+    func placeholderFault(_ name: String, client: String?) -> String? {
         let written = "${\(name)}"
         if let transport = TransportName.allCases.first(where: { "core.\($0.rawValue)" == name }) {
             let isThere = topology.core.listen.isEmpty || topology.core.listen.contains { $0.transport == transport }
@@ -115,10 +115,11 @@ extension Reader {
 
     /// Scenarios and the lab's own interface name nodes, so no two may be called alike.
     mutating func checkNodeNames(_ root: Node) {
+        let taken = ["core", "lab", StepKeys.mayFail.name] + StepKeys.actions.map(\.name)
         var lines: [String: Int] = [:]
         for section in [root[RootKeys.servers], root[RootKeys.networks], root[RootKeys.clients]] {
             for entry in section?.entries ?? [] {
-                if ["core", "lab", "expect", "stop", "start", "may_fail"].contains(entry.key) {
+                if taken.contains(entry.key) {
                     error(entry.position, "'\(entry.key)' means something else in a scenario; write another name")
                 } else if let line = lines.updateValue(entry.position.line, forKey: entry.key) {
                     error(

@@ -13,6 +13,8 @@ struct Reader {
     private var documentFaults: [Fault] = []
     /// Files of `profile_xml` that were read, by their names; nil: nothing can be taken from one, which has been said.
     var profileTrees: [String: ProfileTree?] = [:]
+    /// What the steps of the scenario that is being read have named so far.
+    var stepNames = StepNames()
 
     init(file: String, surroundings: Surroundings) {
         self.file = file

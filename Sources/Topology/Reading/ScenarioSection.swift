@@ -1,5 +1,11 @@
 // Scenarios: lists of steps, in the topology or in a file of their own.
 
+/// What steps may name that earlier steps have made.
+struct StepNames {
+    var variables: Set<String> = []
+    var faults: Set<String> = []
+}
+
 extension Reader {
     mutating func scenarios(_ node: Node?) -> [Scenario] {
         var scenarios: [Scenario] = []
@@ -9,16 +15,24 @@ extension Reader {
 
     mutating func scenario(named name: String, steps: Node) -> Scenario {
         var scenario = Scenario(name: name, steps: [])
+        stepNames = StepNames()
         for element in steps.elements {
             guard let action = action(element) else { continue }
+            let position = element.position
             scenario.steps.append(
-                Step(file: file, line: element.position.line, text: String(element.flow.dropFirst().dropLast()), action: action))
+                Step(file: file, line: position.line, column: position.column, text: Reader.stepText(element), action: action))
         }
         return scenario
     }
 
-    /// A step is one thing: an expectation, a node to stop or start, or a verb of a client, which may fail if it says so.
+    private static func stepText(_ step: Node) -> String {
+        if case .map = step.content { return String(step.flow.dropFirst().dropLast()) }
+        return step.flow
+    }
+
+    /// A step is one thing to do or to await. A verb of a client may fail if it says so.
     private mutating func action(_ step: Node) -> Step.Action? {
+        if step.text == StepKeys.reset.name { return .reset }
         guard case .map(let entries) = step.content else { return nil }
         let actions = entries.filter { $0.key != StepKeys.mayFail.name }
         guard let entry = actions.first else {
@@ -29,15 +43,25 @@ extension Reader {
             error(second.position, "'\(entry.key)' and '\(second.key)' are two steps; write a dash before each of them")
             return nil
         }
-        let isVerb = ![StepKeys.expect.name, StepKeys.stop.name, StepKeys.start.name].contains(entry.key)
+        let isVerb = !StepKeys.actions.contains { $0.name == entry.key }
         if !isVerb, let mayFail = step.entry(StepKeys.mayFail.name) {
             error(mayFail.position, "'may_fail' belongs to a client's verb; leave it out")
         }
+        return isVerb ? verb(entry, mayFail: step[StepKeys.mayFail] ?? false) : action(entry, of: step)
+    }
+
+    private mutating func action(_ entry: Node.Entry, of step: Node) -> Step.Action? {
         switch entry.key {
-        case StepKeys.expect.name: return step[StepKeys.expect].flatMap { expectation($0) }.map { .expect($0) }
-        case StepKeys.stop.name: return startedNode(entry.value).map { .stop($0) }
-        case StepKeys.start.name: return startedNode(entry.value).map { .start($0) }
-        default: return verb(entry, mayFail: step[StepKeys.mayFail] ?? false)
+        case StepKeys.expect.name: step[StepKeys.expect].flatMap { expectation($0) }
+        case StepKeys.stop.name: startedNode(entry.value).map { .stop($0) }
+        case StepKeys.start.name: startedNode(entry.value).map { .start($0) }
+        case StepKeys.wait.name: step[StepKeys.wait].map { .wait(milliseconds: $0) }
+        case StepKeys.advance.name: advance(step)
+        case StepKeys.fault.name: step[StepKeys.fault].flatMap { faultStep($0) }.map { .fault($0) }
+        case StepKeys.reset.name: step[StepKeys.reset].map { _ in .reset }
+        case StepKeys.http.name: step[StepKeys.http].flatMap { http($0) }.map { .http($0) }
+        case StepKeys.run.name: step[StepKeys.run].flatMap { run($0) }.map { .run($0) }
+        default: step[StepKeys.set].map { .set(assignments($0)) }
         }
     }
 
@@ -46,12 +70,12 @@ extension Reader {
     private mutating func verb(_ entry: Node.Entry, mayFail: Bool) -> Step.Action? {
         guard let client = topology.clients.first(where: { $0.name == entry.key }) else {
             let names = topology.clients.map(\.name)
-            let words = [StepKeys.expect.name, StepKeys.stop.name, StepKeys.start.name]
+            let words = StepKeys.actions.map(\.name)
             let advice = Suggestion.nearest(to: entry.key, among: names + words).map { "write '\($0)'" }
             error(entry.position, "no client is called '\(entry.key)'; " + (advice ?? "add it to clients, or write expect, stop or start"))
             return nil
         }
-        guard let text = entry.value.text else { return nil }
+        guard let text = stepText(entry.value) else { return nil }
         do throws(Wrong) {
             let verb = try Verb(text, receivers: topology.subscribers, isBuiltIn: client.launch == .builtIn("im-client"))
             return .verb(client: client.name, command: verb.command, mayFail: mayFail)
@@ -83,64 +107,34 @@ extension Reader {
         return name
     }
 
-    // MARK: Expectations
+    // MARK: Texts
 
-    private mutating func expectation(_ node: Node) -> Expectation? {
-        guard let at = node[ExpectKeys.at], let place = node[node: ExpectKeys.at] else { return nil }
-        checkExpectedNode(at, place.position)
-        checkExpectedMessage(node)
-        var expectation = Expectation(node: at)
-        expectation.request = node[ExpectKeys.request]
-        expectation.response = node[ExpectKeys.response]
-        expectation.responseTo = node[ExpectKeys.to]
-        for header in node[ExpectKeys.headers]?.entries ?? [] {
-            for value in Codec<[String]>.oneOrMore(.text).read(header.value) ?? [] {
-                expectation.headers.append(HeaderExpectation(name: header.key, value: value))
-            }
+    /// A text of a step, with what is yet to be filled in; each placeholder has to be known by then.
+    mutating func stepText(_ node: Node?) -> String? {
+        guard let node, let text = node.text else { return nil }
+        for name in Placeholders.names(in: text) {
+            if let fault = stepPlaceholderFault(name) { error(node.position, fault) }
         }
-        expectation.body = node[ExpectKeys.body]
-        expectation.withinMilliseconds = node[ExpectKeys.within] ?? expectation.withinMilliseconds
-        expectation.stored = node[ExpectKeys.stored]
-        expectation.inOrder = node[ExpectKeys.inOrder] ?? false
-        for key in [ExpectKeys.request, ExpectKeys.to] {
-            if let method = node[key], let value = node[node: key] { warnOfNearMiss(method, at: value.position) }
-        }
-        if let stored = node.entry(ExpectKeys.stored.name) { checkStored(at, stored) }
-        return expectation
+        return text
     }
 
-    private mutating func checkExpectedNode(_ name: String, _ position: Position) {
-        let names = topology.applicationServers.map(\.name) + topology.networks.map(\.domain) + topology.clients.map(\.name)
-        if name == "core" {
-            error(position, "every message passes the core; write the node at its other end")
-        } else if !names.contains(name) {
-            error(position, unknown("node", name, among: names, section: "application_servers, networks or clients"))
+    private func stepPlaceholderFault(_ name: String) -> String? {
+        if name == "lab.http" {
+            return topology.lab.http == nil ? "the lab has no interface of its own; add lab: {http: \"127.0.0.1:0\"}" : nil
         }
+        guard name.hasPrefix(Placeholders.variables) else { return placeholderFault(name, client: nil) }
+        let variable = String(name.dropFirst(Placeholders.variables.count))
+        if stepNames.variables.contains(variable) { return nil }
+        let advice = Suggestion.nearest(to: variable, among: stepNames.variables).map { "write '${var.\($0)}'" }
+        return "no step before has given '\(variable)' a value; " + (advice ?? "write a step 'set: {\(variable): ...}' or a 'capture'")
     }
 
-    /// One of a request, a response and a number of stored messages is awaited, and the rest belongs to it.
-    private mutating func checkExpectedMessage(_ node: Node) {
-        let subjects = node.entries.filter { ["request", "response", "stored"].contains($0.key) }
-        guard let subject = subjects.first else {
-            // A key that was written wrong is reported already, and may be the one that is missing.
-            let known = ExpectKeys.shape.keys.map(\.name)
-            if node.entries.contains(where: { !known.contains($0.key) }) { return }
-            return error(node.position, "nothing is awaited; write 'request: METHOD', 'response: STATUS' or 'stored: NUMBER'")
-        }
-        if let second = subjects.dropFirst().first {
-            error(second.position, "'\(subject.key)' and '\(second.key)' are two expectations; write a step for each of them")
-        }
-        if let to = node.entry(ExpectKeys.to.name), subject.key != "response" {
-            error(to.position, "'to' says which method a response answers; write it beside 'response', or leave it out")
-        }
-        guard subject.key == "stored" else { return }
-        for name in ["headers", "body", "in_order"] {
-            if let entry = node.entry(name) { error(entry.position, "'\(name)' belongs to a message; leave it out beside 'stored'") }
-        }
-    }
+    /// An expression of a step; what is filled in stands for itself.
+    mutating func stepExpression(_ key: Key<String>, in node: Node) -> String? { stepExpression(node[node: key]) }
 
-    private mutating func checkStored(_ name: String, _ stored: Node.Entry) {
-        let isBuiltIn = topology.applicationServers.contains { $0.name == name && $0.launch == .builtIn("im-server") }
-        if !isBuiltIn { error(stored.position, "'\(name)' does not tell what it has stored; write 'at:' a server with 'run: im-server'") }
+    mutating func stepExpression(_ node: Node?) -> String? {
+        guard let node, let text = stepText(node) else { return nil }
+        if let fault = surroundings.expressionFault(Placeholders.replaced(in: text, with: "x")) { error(node.position, fault) }
+        return text
     }
 }

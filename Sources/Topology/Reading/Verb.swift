@@ -18,6 +18,11 @@ struct Verb {
         command = text
         let words = text.split(separator: " ").map(String.init)
         guard let first = words.first else { throw Wrong("the verb is missing; write one of \(Verb.verbs.joined(separator: ", "))") }
+        // What is filled in later is checked then.
+        if Placeholders.areIn(text) {
+            try Verb.checkName(words)
+            return
+        }
         let two = words.prefix(2).joined(separator: " ")
         switch first {
         case "register": try Verb.checkOptions(words.dropFirst(), of: first, ["expires"])
@@ -27,12 +32,21 @@ struct Verb {
         case "publish", "remove": throw Wrong("'\(two)' is no verb; write '\(first) settings'")
         case "wait": try Verb.checkWait(words.dropFirst())
         case "message": command = try Verb.message(text, receivers)
-        default:
-            let nearest =
-                Suggestion.nearest(to: first, among: Verb.verbs) ?? Suggestion.nearest(to: two, among: Verb.verbs)
-                ?? Suggestion.nearest(to: first, among: ["publish", "remove"]).map { "\($0) settings" }
-            throw Wrong("'\(first)' is no verb; write " + (nearest.map { "'\($0)'" } ?? "one of \(Verb.verbs.joined(separator: ", "))"))
+        default: throw Verb.unknown(first, two)
         }
+    }
+
+    private static func checkName(_ words: [String]) throws(Wrong) {
+        let two = words.prefix(2).joined(separator: " ")
+        if Placeholders.areIn(words[0]) || verbs.contains(words[0]) || verbs.contains(two) { return }
+        throw unknown(words[0], two)
+    }
+
+    private static func unknown(_ first: String, _ two: String) -> Wrong {
+        let nearest =
+            Suggestion.nearest(to: first, among: verbs) ?? Suggestion.nearest(to: two, among: verbs)
+            ?? Suggestion.nearest(to: first, among: ["publish", "remove"]).map { "\($0) settings" }
+        return Wrong("'\(first)' is no verb; write " + (nearest.map { "'\($0)'" } ?? "one of \(verbs.joined(separator: ", "))"))
     }
 
     private static func checkOptions(_ words: ArraySlice<String>, of verb: String, _ known: [String]) throws(Wrong) {
@@ -41,9 +55,10 @@ struct Verb {
                 let advice = known.isEmpty ? "write '\(verb)' alone" : "write '\(verb) \(known.map { "\($0)=N" }.joined(separator: " "))'"
                 throw Wrong("'\(word)' is no option of '\(verb)'; \(advice)")
             }
-            guard HostText.isDigits(value), UInt32(value) != nil else {
+            guard HostText.isDigits(value), let seconds = UInt32(value) else {
                 throw Wrong("'\(value)' is no number of seconds; write one such as \(name)=3600")
             }
+            if seconds == 0 { throw Wrong("a registration for 0 seconds ends one; write 'unregister'") }
         }
     }
 
@@ -130,6 +145,24 @@ struct Verb {
         if body.isEmpty { throw Wrong("the text of the message is missing; write \(example)") }
         if isOpen { throw Wrong("the text of the message has no end; write a double quote behind it") }
     }
+}
+
+extension Topology {
+    /// A verb of a step with all placeholders filled in, checked, and as the client takes it.
+    /// - Parameter client: a name of `clients`.
+    public func command(_ text: String, of client: String) throws(WrongVerb) -> String {
+        let isBuiltIn = clients.first { $0.name == client }?.launch == .builtIn("im-client")
+        do throws(Wrong) {
+            return try Verb(text, receivers: subscribers, isBuiltIn: isBuiltIn).command
+        } catch {
+            throw WrongVerb(description: error.text)
+        }
+    }
+}
+
+/// What is wrong with a verb; what to write instead.
+public struct WrongVerb: Error, Sendable, CustomStringConvertible {
+    public let description: String
 }
 
 extension Substring {

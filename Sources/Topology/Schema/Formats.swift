@@ -154,6 +154,14 @@ extension Codec where Value == Bool {
             }
         }
     }
+
+    /// A key that is there to say something, and else is left out.
+    static var onlyTrue: Codec {
+        .scalar([.init("const", .bool(true))]) { text throws(Wrong) in
+            guard text == "true" else { throw Wrong("'\(text)' says nothing here; write true, or leave the key out") }
+            return true
+        }
+    }
 }
 
 extension Codec where Value: FixedWidthInteger {

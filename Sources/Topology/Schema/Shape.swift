@@ -8,6 +8,10 @@ indirect enum Shape: Sendable {
     /// One value, or a list of them.
     case oneOrMore(Shape)
     case object(ObjectShape)
+    /// One of several forms; which one is told by how it is written.
+    case either(text: Scalar?, list: Shape?, map: ObjectShape?)
+    /// Whatever YAML can say.
+    case anything
 }
 
 /// A scalar: `fault` says what is wrong with a text and what to write instead, nil if nothing is.
@@ -136,6 +140,19 @@ extension Codec where Value == Node {
     }
 
     static func object(_ what: String, _ keys: [AnyKey]) -> Codec { object(ObjectShape(what: what, keys: keys)) }
+
+    /// A value in one of several forms, which the reader tells apart.
+    static func either(text: Codec<some Sendable>, list: Shape? = nil, map: ObjectShape) -> Codec {
+        guard case .scalar(let scalar) = text.shape else { preconditionFailure("a text is a scalar") }
+        return Codec(shape: .either(text: scalar, list: list, map: map)) { $0.isUnreadable ? nil : $0 }
+    }
+
+    /// A list, or a map.
+    static func either(list: Shape, map: ObjectShape) -> Codec {
+        Codec(shape: .either(text: nil, list: list, map: map)) { $0.isUnreadable ? nil : $0 }
+    }
+
+    static let anything = Codec(shape: .anything) { $0.isUnreadable ? nil : $0 }
 
     /// A map from names of the user's choosing.
     static func names<Name, Element>(_ what: String, _ name: Codec<Name>, _ element: Codec<Element>) -> Codec {

@@ -32,6 +32,10 @@ public enum TopologySchema {
             let isOptional = object.keys.allSatisfy { !$0.isRequired }
             let type: JSON = isOptional ? .list([.text("object"), .text("null")]) : .text("object")
             return schema(of: object).map { $0.name == "type" ? .init("type", type) : $0 }
+        case .either(let text, let list, let map):
+            let forms = [text.map(Shape.scalar), list, map.map(Shape.object)].compactMap { $0 }
+            return [.init("anyOf", .list(forms.map { .object(schema(of: $0)) }))]
+        case .anything: return []
         }
     }
 

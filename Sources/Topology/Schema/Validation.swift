@@ -17,6 +17,15 @@ struct Validation {
                 check(node, against: element, as: name)
             }
         case .object(let object): check(node, object, name)
+        case .either(let text, let list, let map):
+            switch (node.content, text, list, map) {
+            case (.list, _, let list?, _): check(node, against: list, as: name)
+            case (.map, _, _, let map?): check(node, map, name)
+            case (_, let text?, _, _): check(node, text, name)
+            case (_, nil, let list?, _): check(node, against: list, as: name)
+            case (_, nil, nil, let map): if let map { check(node, map, name) }
+            }
+        case .anything: break
         }
     }
 
