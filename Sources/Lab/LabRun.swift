@@ -1,7 +1,5 @@
-// `sipcore lab`: from a loaded topology to running processes, through the scenarios, and to the end of all of it.
+// `sipcore lab`: runs a lab, or one for each scenario, and reports what came of the scenarios.
 
-import CProcess
-import Dispatch
 import Glibc
 public import Topology
 
@@ -12,8 +10,14 @@ public struct LabOptions: Sendable {
     public var executable: String
     /// The scenarios to run, in this order, before the lab ends; nil: the lab stays until it is interrupted.
     public var scenarios: [Scenario]?
+    /// How many scenarios run at once, each in a lab of its own; nil: all run in one lab, one after the other.
+    public var jobs: Int?
     /// Where the JUnit report of the scenarios goes.
     public var junitFile: String?
+    /// The folder of an HTML file for each failed scenario.
+    public var reportFolder: String?
+    /// Whether failures are told to GitHub Actions too.
+    public var annotates = false
     /// The folder of the files `NAME.log`, one a node.
     public var logFolder: String?
     /// Gets the ready line too, atomically.
@@ -22,11 +26,22 @@ public struct LabOptions: Sendable {
     public var security: LabSecurity?
     /// Arguments for every built-in node, such as `--log-level debug`.
     public var builtInArguments: [String] = []
+    /// Of this program.
+    public var version: String
 
-    public init(topology: Topology, executable: String) {
+    public init(topology: Topology, executable: String, version: String) {
         self.topology = topology
         self.executable = executable
+        self.version = version
     }
+}
+
+/// What came of a lab.
+struct LabOutcome: Sendable {
+    /// The exit status.
+    var status: Int32
+    /// nil: there were no scenarios to run, or the lab did not start.
+    var results: [ScenarioResult]?
 }
 
 /// One run of a lab.
@@ -40,258 +55,35 @@ public struct LabRun: Sendable {
     /// - Returns: the exit status: 0; 1 if a scenario failed or was interrupted, or the core ended by itself; 3 if a node
     ///   could not start.
     public func run() async -> Int32 {
-        let (occurrences, occur) = AsyncStream.makeStream(of: Occurrence.self)
-        let signals = InterruptSignals { occur.yield(.interrupted) }
+        let interruption = Interruption()
+        let signals = InterruptSignals { interruption.fire() }
         defer { signals.stop() }
-        do throws(LabFailure) {
-            let lab = try RunningLab(options, occur: { occur.yield($0) })
-            return await lab.live(through: occurrences)
-        } catch {
-            complain(error.description)
-            return error.status
-        }
-    }
-}
-
-/// What a lab reacts to.
-enum Occurrence: Sendable {
-    case started
-    case startFailed(LabFailure)
-    case interrupted
-    case nodeEnded(Supervisor.UnexpectedEnd)
-    case guardEnded
-    case scenariosEnded(allPassed: Bool)
-}
-
-/// Why a lab did not start.
-struct LabFailure: Error, CustomStringConvertible {
-    let status: Int32
-    let description: String
-}
-
-/// The guard, the nodes and the interface of one run.
-private final class RunningLab: Sendable {
-    private let options: LabOptions
-    private let resolved: ResolvedTopology
-    private let link: GuardLink
-    private let scratch: String
-    private let supervisor: Supervisor
-    private let runner: ScenarioRunner
-    private let occur: @Sendable (Occurrence) -> Void
-
-    init(_ options: LabOptions, occur: @escaping @Sendable (Occurrence) -> Void) throws(LabFailure) {
-        self.options = options
-        self.occur = occur
-        let scratch = try RunningLab.makeScratchFolder()
-        self.scratch = scratch
-        do {
-            // The guard first: it starts while ports are chosen.
-            link = try GuardLink(command: [options.executable, LabGuard.subcommand], scratch: scratch)
-            resolved = try ResolvedTopology(options.topology)
-            var builtIn = BuiltInOptions(executable: options.executable, arguments: options.builtInArguments, scratch: scratch)
-            if let security = options.security { builtIn.tls = try TLSPaths(security, in: scratch) }
-            let plans = try resolved.nodePlans(builtIn)
-            supervisor = Supervisor(
-                plans: plans, link: link, output: try NodeOutput(logFolder: options.logFolder),
-                addressOfURI: { [resolved] in resolved.address(ofURI: $0) }, unexpectedEnd: { occur(.nodeEnded($0)) })
-        } catch let failure as ResolvedTopology.PlanFailure {
-            removeFolder(scratch)
-            throw LabFailure(status: 1, description: failure.description)
-        } catch {
-            removeFolder(scratch)
-            throw LabFailure(status: 3, description: "\(error)")
-        }
-        let core = CoreInterface(base: "http://\(resolved.coreHTTP)", token: options.topology.core.httpToken)
-        runner = ScenarioRunner(resolved, supervisor: supervisor, core: core) { writeAll($0 + "\n", to: STDOUT_FILENO) }
+        return await run(until: interruption)
     }
 
-    /// What there is to end.
-    private struct Life {
-        var server: LabServer?
-        var scenarios: Task<Void, Never>?
-        var status: Int32 = 0
+    /// The same without signals of its own.
+    func run(until interruption: Interruption) async -> Int32 {
+        let outcome: LabOutcome
+        if let jobs = options.jobs, let scenarios = options.scenarios {
+            outcome = await IsolatedLabs(options, scenarios, jobs: jobs).run(until: interruption)
+        } else {
+            outcome = await RunningLab.run(options, .standard, until: interruption)
+        }
+        guard let results = outcome.results else { return outcome.status }
+        LabConsole.standard.print("\(results.count { $0.failure == nil }) of \(results.count) scenarios passed")
+        return max(outcome.status, report(results) ? 0 : 1)
     }
 
-    /// Lives until there is a reason to end, and ends everything.
-    func live(through occurrences: AsyncStream<Occurrence>) async -> Int32 {
-        let watching = Task {
-            await supervisor.watch()
-            occur(.guardEnded)
-        }
-        let starting = Task { await start() }
-        var life = Life()
-        for await occurrence in occurrences {
-            if await !goesOn(after: occurrence, &life) { break }
-        }
-        // Whoever interrupts again has no patience.
-        let hurrying = Task {
-            for await occurrence in occurrences {
-                if case .interrupted = occurrence { await link.end() }
-            }
-        }
-        starting.cancel()
-        await starting.value
-        await life.scenarios?.value
-        await life.server?.stop()
-        await supervisor.stopAll()
-        hurrying.cancel()
-        await link.end()
-        await watching.value
-        // The guard has done so already, unless it was killed.
-        removeFolder(scratch)
-        return life.status
-    }
-
-    private func goesOn(after occurrence: Occurrence, _ life: inout Life) async -> Bool {
-        switch occurrence {
-        case .started: return await serve(&life)
-        case .startFailed(let failure):
-            complain(failure.description)
-            life.status = failure.status
-            return false
-        case .interrupted:
-            await runner.interrupt(because: "the lab was interrupted", isLasting: true)
-            life.status = options.scenarios == nil ? 0 : 1
-            return false
-        case .nodeEnded(let end):
-            let report = "\(end.node) \(end.reason), without being asked to"
-            complain(report)
-            await runner.interrupt(because: report, isLasting: end.role == .core)
-            // Scenarios come to their own end.
-            if end.role != .core || life.scenarios != nil { return true }
-            life.status = 1
-            return false
-        case .guardEnded:
-            complain("the lab's guard ended, and all nodes with it")
-            await runner.interrupt(because: "the lab's guard ended", isLasting: true)
-            life.status = 1
-            return false
-        case .scenariosEnded(let allPassed):
-            life.status = allPassed ? 0 : 1
-            return false
-        }
-    }
-
-    // MARK: Starting
-
-    private func start() async {
-        do {
-            try await supervisor.startAll()
-            occur(.started)
-        } catch {
-            occur(.startFailed(LabFailure(status: 3, description: "\(error)")))
-        }
-    }
-
-    /// All nodes are ready: now the lab is.
-    private func serve(_ life: inout Life) async -> Bool {
-        do throws(LabFailure) {
-            life.server = try await listen()
-            try await announce(life.server?.address)
-        } catch {
-            complain(error.description)
-            life.status = error.status
-            return false
-        }
-        life.scenarios = options.scenarios.map { list in Task { await self.run(list) } }
-        return true
-    }
-
-    private func listen() async throws(LabFailure) -> LabServer? {
-        guard let wanted = resolved.topology.lab.http.map({ HostAndPort(host: $0.host, port: $0.port) }) else { return nil }
-        let token = resolved.topology.lab.httpToken
-        guard wanted.isLoopback || token != nil else {
-            throw LabFailure(status: 1, description: "lab.http: \(wanted) is not loopback, and there is no token to ask for")
-        }
-        do throws(LabServer.Failure) {
-            return try await LabServer.start(on: wanted) { [supervisor, resolved] address in
-                LabInterface(
-                    supervisor: supervisor, address: address, token: token, identity: { resolved.identities(of: $0).first })
-            }
-        } catch {
-            throw LabFailure(status: 3, description: error.description)
-        }
-    }
-
-    /// Prints the lab's ready line.
-    private func announce(_ http: HostAndPort?) async throws(LabFailure) {
-        let nodes = await supervisor.statuses().map { node in
-            JSON.Member(name: node.name, value: node.readyLine ?? .members(["pid": node.pid.map { .integer(Int64($0)) }]))
-        }
-        let line = JSON.members([
-            "event": .string("ready"), "role": .string("lab"), "pid": .integer(Int64(getpid())),
-            "http": http.map { .string("http://\($0)") }, "nodes": .object(nodes),
-        ]).description
-        writeAll(line + "\n", to: STDOUT_FILENO)
-        if let file = options.readyFile { try RunningLab.replace(file, with: line + "\n") }
-    }
-
-    // MARK: Scenarios
-
-    private func run(_ scenarios: [Scenario]) async {
-        var results: [ScenarioResult] = []
-        for scenario in scenarios { results.append(await runner.run(scenario)) }
-        let passed = results.count { $0.failure == nil }
-        writeAll("\(passed) of \(results.count) scenarios passed\n", to: STDOUT_FILENO)
-        var isReported = true
+    /// Writes all reports that were asked for; false if one of them could not be.
+    private func report(_ results: [ScenarioResult]) -> Bool {
+        if options.annotates { for line in GitHubAnnotations.lines(results) { LabConsole.standard.print(line) } }
+        var faults: [String] = []
         if let file = options.junitFile {
-            do throws(LabFailure) {
-                try RunningLab.replace(file, with: JUnitReport.text(suite: options.topology.file, results: results))
-            } catch {
-                complain(error.description)
-                isReported = false
-            }
+            let text = JUnitReport.text(suite: options.topology.file, results: results)
+            if let fault = replaceFile(file, with: text) { faults.append(fault) }
         }
-        occur(.scenariosEnded(allPassed: passed == results.count && isReported))
-    }
-
-    // MARK: Files
-
-    private static func makeScratchFolder() throws(LabFailure) -> String {
-        let parent = ownEnvironment()["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
-        var path = Array("\(parent)/sipcore-lab-XXXXXX".utf8CString)
-        guard mkdtemp(&path) != nil else {
-            throw LabFailure(status: 3, description: "\(parent): \(String(cString: strerror(errno)))")
-        }
-        return String(decoding: path.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    }
-
-    /// Writes a whole file in one move, so that nobody reads half of it.
-    private static func replace(_ path: String, with text: String) throws(LabFailure) {
-        let draft = "\(path).\(getpid())"
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        let isWritten = descriptor >= 0 && writeAll(text, to: descriptor)
-        if descriptor >= 0 { close(descriptor) }
-        guard isWritten, rename(draft, path) == 0 else {
-            let reason = String(cString: strerror(errno))
-            unlink(draft)
-            throw LabFailure(status: 3, description: "\(path): \(reason)")
-        }
-    }
-}
-
-private func complain(_ text: String) { writeAll("sipcore: \(text)\n", to: STDERR_FILENO) }
-
-/// SIGINT and SIGTERM as calls, until stopped.
-private struct InterruptSignals {
-    private static let numbers = [SIGINT, SIGTERM]
-    private let pipe: Pipe?
-
-    init(_ interrupted: @escaping @Sendable () -> Void) {
-        pipe = Pipe()
-        guard let pipe else { return }
-        setNonBlocking(pipe.writing)
-        let reading = pipe.reading
-        DispatchQueue(label: "sipcore.lab.signals").async {
-            while let numbers = readSome(reading, limit: 1), !numbers.isEmpty { interrupted() }
-            close(reading)
-        }
-        _ = cprocess_forward_signals(InterruptSignals.numbers, Int32(InterruptSignals.numbers.count), pipe.writing)
-    }
-
-    func stop() {
-        guard let pipe else { return }
-        _ = cprocess_forward_signals(InterruptSignals.numbers, Int32(InterruptSignals.numbers.count), -1)
-        close(pipe.writing)
+        if let folder = options.reportFolder { faults += HTMLReport.write(results, to: folder) }
+        for fault in faults { LabConsole.standard.complain(fault) }
+        return faults.isEmpty
     }
 }

@@ -17,13 +17,13 @@ import Testing
             NodePlan(name: "alice", role: .client, process: shell(script, node: "alice"), readiness: .readyLine, isBuiltIn: true),
             NodePlan(name: "im", role: .server, process: shell("exec sleep 1000", node: "im"), readiness: .running, isBuiltIn: true),
         ]
-        let errors = open("/dev/null", O_WRONLY | O_CLOEXEC)
         let supervisor = Supervisor(
-            plans: plans, link: link, output: try NodeOutput(logFolder: nil, errors: errors), addressOfURI: { _ in nil },
+            plans: plans, link: link, output: try NodeOutput(logFolder: nil) { _ in }, addressOfURI: { _ in nil },
             unexpectedEnd: { _ in })
         Task { await supervisor.watch() }
         return LabInterface(
-            supervisor: supervisor, address: address, token: token, identity: { $0 == "bob" ? "sip:bob@home1.test" : nil })
+            supervisor: supervisor, address: address, token: token, identity: { $0 == "bob" ? "sip:bob@home1.test" : nil },
+            version: "1.2.3", began: .now)
     }
 
     private func ask(
@@ -71,12 +71,31 @@ import Testing
         let answer = await ask(try interface(), method, path, body: #"{"do":"register"}"#)
         #expect(answer.status == status)
         #expect(answer.body["error"]?.string?.isEmpty == false)
+        #expect((answer.allow != nil) == (status == 405))
     }
 
-    @Test(arguments: ["", "[]", "{}", #"{"do":1}"#, #"{"do":""}"#, #"{"do":"a\nb"}"#, #"{"do":"register","x":1}"#])
-    func illFormedBodiesAreRefused(body: String) async throws {
+    @Test func aWrongMethodIsToldTheRightOne() async throws {
+        let interface = try interface()
+        #expect(await ask(interface, "DELETE", "/api/nodes").allow == "GET")
+        #expect(await ask(interface, "GET", "/api/clients/alice").allow == "POST")
+    }
+
+    @Test func healthTellsRoleAndVersion() async throws {
+        let health = await ask(try interface(), "GET", "/api/health")
+        #expect(health.status == 200)
+        #expect(health.body["role"] == .string("lab") && health.body["version"] == .string("1.2.3"))
+        #expect(health.body["listeners"] == .array([.string("http://127.0.0.1:8090")]))
+        #expect(await ask(try interface(), "POST", "/api/health").status == 405)
+    }
+
+    @Test(arguments: [
+        ("", nil), ("[]", nil), ("{}", "do"), (#"{"do":1}"#, "do"), (#"{"do":""}"#, "do"), (#"{"do":"a\nb"}"#, "do"),
+        (#"{"do":"register","x":1}"#, "x"),
+    ])
+    func illFormedBodiesAreRefused(body: String, field: String?) async throws {
         let answer = await ask(try interface(), "POST", "/api/clients/alice", body: body)
         #expect(answer.status == 400)
+        #expect(answer.body["field"]?.string == field)
     }
 
     @Test func foreignPagesAreRefused() async throws {

@@ -16,6 +16,8 @@ struct LabRequest: Sendable {
 struct LabResponse: Sendable, Equatable {
     var status: Int
     var body: JSON
+    /// Of a 405: the method that is allowed.
+    var allow: String?
 
     static func error(_ status: Int, _ text: String, field: String? = nil) -> LabResponse {
         LabResponse(status: status, body: .members(["error": .string(text), "field": field.map(JSON.string)]))
@@ -31,12 +33,16 @@ struct LabInterface: Sendable {
     let token: String?
     /// The default public identity of a subscriber.
     let identity: @Sendable (String) -> String?
+    /// Of this program.
+    let version: String
+    let began: ContinuousClock.Instant
 
     func respond(to request: LabRequest) async -> LabResponse {
         if let refusal = refusal(of: request) { return refusal }
         let path = request.path.prefix { $0 != "?" }.split(separator: "/").map { percentDecoded($0) }
         guard path.count >= 2, path[0] == "api" else { return .error(404, "there is no \(request.path); try /api/nodes") }
         switch (path[1], path.count) {
+        case ("health", 2): return await allowing("GET", request) { health() }
         case ("nodes", 2): return await allowing("GET", request) { await nodes() }
         case ("nodes", 4) where path[3] == "stop" || path[3] == "start":
             return await allowing("POST", request) { await path[3] == "stop" ? stop(path[2]) : start(path[2]) }
@@ -56,7 +62,7 @@ struct LabInterface: Sendable {
         guard let token else { return nil }
         let words = request.authorization?.split(separator: " ") ?? []
         guard words.count == 2, words[0].lowercased() == "bearer", equalInConstantTime(String(words[1]), token) else {
-            return .error(401, "the bearer token is missing or wrong; send Authorization: Bearer with core.http_token")
+            return .error(401, "the bearer token is missing or wrong; send Authorization: Bearer with lab.http_token")
         }
         return nil
     }
@@ -72,8 +78,22 @@ struct LabInterface: Sendable {
     // MARK: What it does
 
     private func allowing(_ method: String, _ request: LabRequest, _ answer: () async -> LabResponse) async -> LabResponse {
-        guard request.method == method else { return .error(405, "\(request.method) is not for \(request.path); use \(method)") }
+        guard request.method == method else {
+            var refusal = LabResponse.error(405, "\(request.method) is not for \(request.path); use \(method)")
+            refusal.allow = method
+            return refusal
+        }
         return await answer()
+    }
+
+    private func health() -> LabResponse {
+        LabResponse(
+            status: 200,
+            body: .members([
+                "role": .string("lab"), "version": .string(version),
+                "uptime": .number(Double((ContinuousClock.now - began).milliseconds) / 1000),
+                "listeners": .array([.string("http://\(address)")]),
+            ]))
     }
 
     private func nodes() async -> LabResponse {

@@ -68,8 +68,11 @@ struct LabServer: Sendable {
         } catch {
             response = .error(400, "the body cannot be read; send at most \(longestBody) bytes")
         }
+        var headers: HTTPFields = [.contentType: "application/json"]
+        if let allow = response.allow { headers[.allow] = allow }
+        if response.status == 401 { headers[.wwwAuthenticate] = "Bearer" }
         return Response(
-            status: .init(code: response.status), headers: [.contentType: "application/json"],
+            status: .init(code: response.status), headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(string: response.body.description + "\n")))
     }
 }
