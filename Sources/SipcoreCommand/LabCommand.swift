@@ -29,43 +29,86 @@ struct LabCommand: AsyncParsableCommand {
         completion: .file(extensions: ["yaml", "yml"]))
     var files: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Run so many scenarios at once, each in a lab of its own with ports and databases of its own.", valueName: "number"))
+    var jobs: Int?
+
     @Option(help: ArgumentHelp("Write a JUnit report of the scenarios.", valueName: "file"), completion: .file())
     var junit: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write an HTML file for each scenario that fails, with ladder, difference and logs, to this folder.", valueName: "folder"),
+        completion: .directory)
+    var report: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Tell failures to GitHub Actions, beside the lines of the file; left out: where GITHUB_ACTIONS is true.", valueName: "service"))
+    var annotations: AnnotatedService?
 
     @Option(
         help: ArgumentHelp("Write what each process prints to NAME.log in this folder too.", valueName: "folder"), completion: .directory)
     var logs: String?
 
+    @Flag(help: "Start the lab anew, with its scenarios, whenever the topology or a file that belongs to it changes.")
+    var watch = false
+
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        if junit != nil, !runsScenarios { throw ValidationError("--junit reports scenarios, and none are to run; add --scenarios") }
+        for (name, isGiven) in [("--junit", junit != nil), ("--report", report != nil), ("--jobs", jobs != nil)] where isGiven {
+            if !runsScenarios { throw ValidationError("\(name) is for scenarios, and none are to run; add --scenarios") }
+        }
         if scenarios, !names.isEmpty { throw ValidationError("--scenarios runs all scenarios, --scenario some; give one of the two") }
+        if let jobs, !(1...64).contains(jobs) { throw ValidationError("--jobs \(jobs): write a number from 1 to 64") }
     }
 
     private var runsScenarios: Bool { scenarios || !names.isEmpty || !files.isEmpty }
 
     func run() async throws {
         _ = shared.startLogging("lab")
-        let topology = try TopologyFile.load(topology, isLab: true)
-        var options = LabOptions(topology: topology, executable: try LabCommand.ownPath())
-        options.security = try LabTLS.security(for: topology)
-        options.scenarios = try chosenScenarios(of: topology)
-        options.junitFile = junit
-        options.logFolder = logs
-        options.readyFile = shared.readyFile
-        options.builtInArguments = shared.logArguments
-        let status = await LabRun(options).run()
+        let status = watch ? try await watched() : await LabRun(try options()).run()
         if status != 0 { throw ExitCode(status) }
     }
 
+    /// What is wrong at the start is said as without watching if nothing could be read at all; later it is waited for.
+    private func watched() async throws(CommandFailure) -> Int32 {
+        _ = try TopologyFile.read(topology, isLab: true)
+        return await LabWatch { files in
+            do throws(CommandFailure) { return try options { files.add($0) } } catch {
+                if let text = error.text { complain(text) }
+                return nil
+            }
+        }.run()
+    }
+
+    /// - Parameter willRead: is told the name of each file before it is read.
+    private func options(willRead: @escaping @Sendable (String) -> Void = { _ in }) throws(CommandFailure) -> LabOptions {
+        let topology = try TopologyFile.load(topology, isLab: true, willRead: willRead)
+        var options = LabOptions(topology: topology, executable: try LabCommand.ownPath(), version: Sipcore.version)
+        options.security = try LabTLS.security(for: topology)
+        options.scenarios = try chosenScenarios(of: topology, willRead: willRead)
+        options.jobs = jobs
+        options.junitFile = junit
+        options.reportFolder = report
+        options.annotates = (annotations ?? .ofEnvironment) == .github
+        options.logFolder = logs
+        options.readyFile = shared.readyFile
+        options.builtInArguments = shared.logArguments
+        return options
+    }
+
     /// The scenarios to run, in the order of their files; nil: none are asked for.
-    private func chosenScenarios(of topology: Topology) throws(CommandFailure) -> [Scenario]? {
+    private func chosenScenarios(
+        of topology: Topology, willRead: @escaping @Sendable (String) -> Void
+    ) throws(CommandFailure) -> [Scenario]? {
         guard runsScenarios else { return nil }
         var added: [Scenario] = []
         var isRight = true
         for file in files {
-            let (scenarios, faults) = try TopologyFile.scenarios(file, for: topology)
+            let (scenarios, faults) = try TopologyFile.scenarios(file, for: topology, willRead: willRead)
             for fault in faults { Descriptor.write("\(fault)\n", to: STDERR_FILENO) }
             isRight = isRight && !faults.contains { $0.severity == .error }
             added += scenarios
@@ -100,4 +143,12 @@ struct LabCommand: AsyncParsableCommand {
         defer { free(path) }
         return String(cString: path)
     }
+}
+
+/// Where failures are shown beside the lines that they are about.
+enum AnnotatedService: String, ExpressibleByArgument, CaseIterable {
+    case github, none
+
+    /// Whoever runs us says so.
+    static var ofEnvironment: AnnotatedService { getenv("GITHUB_ACTIONS").map { String(cString: $0) } == "true" ? .github : .none }
 }

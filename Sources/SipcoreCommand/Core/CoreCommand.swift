@@ -35,7 +35,7 @@ struct CoreCommand: AsyncParsableCommand {
 }
 
 extension Topology {
-    /// `core.listen=udp://127.0.0.1:5060,...`, `core.http=127.0.0.1:8080`, `core.tls.certificate=FILE` and its like,
+    /// `core.listen=udp://127.0.0.1:5060,...`, `core.http=127.0.0.1:8080`, `core.database=FILE`, `core.tls.certificate=FILE` and its like,
     /// `application_servers.NAME.uri=sip:...`: what a lab has chosen in place of the file's.
     fileprivate mutating func apply(setting: String) throws(CommandFailure) {
         let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
@@ -47,6 +47,7 @@ extension Topology {
         case ["core", "http"]:
             let address = try Endpoint(httpArgument: parts[1])
             core.http = HostPort(host: address.address.text, port: address.port)
+        case ["core", "database"]: core.database = parts[1]
         case ["core", "tls", "certificate"]:
             core.tls.certificate = try file(parts[1], of: setting)
             core.tls.madeFile = parts[1]

@@ -9,9 +9,13 @@ import Topology
 
 enum TopologyFile {
     /// Reads a topology that something is to start from. Warnings go to standard error.
-    /// - Parameter isLab: a `uri` with port 0 is right: the lab fills it in.
-    static func load(_ path: String, isLab: Bool) throws(CommandFailure) -> Topology {
-        let (topology, faults) = try read(path, isLab: isLab)
+    /// - Parameters:
+    ///   - isLab: a `uri` with port 0 is right: the lab fills it in.
+    ///   - willRead: is told the name of each file before it is read.
+    static func load(
+        _ path: String, isLab: Bool, willRead: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(CommandFailure) -> Topology {
+        let (topology, faults) = try read(path, isLab: isLab, willRead: willRead)
         for fault in faults { Descriptor.write("\(fault)\n", to: STDERR_FILENO) }
         guard let topology else { throw CommandFailure(status: 1, text: nil) }
         return topology
@@ -19,17 +23,23 @@ enum TopologyFile {
 
     /// Reads a topology, with all that is wrong with it.
     /// - Returns: no topology if there is an error among the faults.
-    static func read(_ path: String, isLab: Bool) throws(CommandFailure) -> (topology: Topology?, faults: [Fault]) {
+    static func read(
+        _ path: String, isLab: Bool, willRead: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(CommandFailure) -> (topology: Topology?, faults: [Fault]) {
+        willRead(path)
         switch try contents(of: path) {
         case .text(let text):
-            let result = Topology.load(file: path, text: text, in: surroundings(isLab: isLab))
+            let result = Topology.load(file: path, text: text, in: surroundings(isLab: isLab, willRead: willRead))
             return (result.topology, result.faults)
         case .fault(let fault): return (nil, [fault])
         }
     }
 
     /// Reads a file of scenarios for a lab of this topology.
-    static func scenarios(_ path: String, for topology: Topology) throws(CommandFailure) -> (scenarios: [Scenario], faults: [Fault]) {
+    static func scenarios(
+        _ path: String, for topology: Topology, willRead: (String) -> Void = { _ in }
+    ) throws(CommandFailure) -> (scenarios: [Scenario], faults: [Fault]) {
+        willRead(path)
         switch try contents(of: path) {
         case .text(let text): return topology.loadScenarios(file: path, text: text, in: surroundings(isLab: true))
         case .fault(let fault): return ([], [fault])
@@ -65,10 +75,11 @@ enum TopologyFile {
 
     // MARK: The world around
 
-    static func surroundings(isLab: Bool) -> Surroundings {
+    static func surroundings(isLab: Bool, willRead: @escaping @Sendable (String) -> Void = { _ in }) -> Surroundings {
         Surroundings(
             environment: environment(), workingFolder: workingFolder(), isLab: isLab,
             readFile: { (path) throws(UnreadableFile) in
+                willRead(path)
                 do throws(FileFailure) { return try Descriptor.contents(of: path) } catch {
                     throw UnreadableFile(reason: error.reason)
                 }

@@ -53,6 +53,17 @@ func shippedTopologyPath(_ name: String) -> String {
     tests.deletingLastPathComponent().deletingLastPathComponent().appending(path: "topologies/\(name)").path
 }
 
+/// The first block of a language that the README has after a heading.
+func readmeBlock(after heading: String, _ language: String) throws -> String {
+    let file = tests.deletingLastPathComponent().deletingLastPathComponent().appending(path: "README.md")
+    let readme = try String(contentsOf: file, encoding: .utf8)
+    guard let section = readme.firstRange(of: "\n\(heading)\n"),
+        let start = readme[section.upperBound...].firstRange(of: "```\(language)\n"),
+        let end = readme[start.upperBound...].firstRange(of: "```\n")
+    else { throw Failure("the README has no block of \(language) after '\(heading)'") }
+    return String(readme[start.upperBound..<end.lowerBound])
+}
+
 func scenarioText(_ name: String) throws -> String { try String(contentsOfFile: scenarioPath(name), encoding: .utf8) }
 
 func scenarioPath(_ name: String) -> String { tests.appending(path: "Scenarios/\(name)").path }
