@@ -73,7 +73,8 @@ let package = Package(
         module(
             "Simulation",
             [
-                "SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "IMSProfile", "SCSCF", "InstantMessaging", "SIPLadder", "SIPTrace",
+                "SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "IMSProfile", "SCSCF", "InstantMessaging", "SIPLadder",
+                "SIPTrace",
             ]),
 
         // Shells: files, sockets, processes, HTTP. They do not import one another.

@@ -187,7 +187,12 @@ final class RunningLab: Sendable {
             return try await LabServer.start(on: wanted) { [supervisor, resolved, options] address in
                 LabInterface(
                     supervisor: supervisor, address: address, token: token, identity: { resolved.identities(of: $0).first },
-                    version: options.version, began: began)
+                    version: options.version, began: began,
+                    settle: {
+                        guard resolved.topology.core.clockIsVirtual else { return }
+                        // A core that was stopped has nothing under way.
+                        try? await CoreInterface(base: "http://\(resolved.coreHTTP)", token: resolved.topology.core.httpToken).settle()
+                    })
             }
         } catch {
             throw LabFailure(status: 3, description: error.description)

@@ -50,7 +50,9 @@ struct PageTests {
 
     // MARK: The description
 
-    private static let everything = FakeCore(operations: [.deregistration, .reauthentication, .reset, .provisioning, .sending, .faults, .clock])
+    private static let everything = FakeCore(operations: [
+        .deregistration, .reauthentication, .reset, .provisioning, .sending, .faults, .clock,
+    ])
 
     private static func calls(of core: FakeCore) -> Set<String> {
         Set(

@@ -11,7 +11,7 @@ import Topology
             scenarios: {x: [alice: message bob "hi", {expect: {at: im, request: MESSAGE, within: 2s}}]}
             """
         ).replacing("  alice: {password", with: "  'u{00..99}': {password: x}\n  alice: {password")
-        #expect(read(text).topology == nil && faults(text).count == 1)
+        #expect(read(text).topology != nil && faults(text).count == 1)
         let characters = Array(text)
         var generator = Numbers(state: 7)
         for _ in 0..<200 {

@@ -22,7 +22,8 @@ import Topology
     @Test func everySectionAndKeyIsThere() throws {
         #expect(
             try properties().keys.sorted() == [
-                "application_servers", "clients", "core", "domain", "lab", "networks", "scenarios", "service_profiles", "subscribers",
+                "application_servers", "clients", "core", "domain", "faults", "lab", "networks", "scenarios", "service_profiles",
+                "subscribers",
             ])
         #expect(
             try properties("core").keys.sorted() == [

@@ -4,7 +4,9 @@ import Topology
 
 @Suite struct StepTests {
     /// With a clock that can be moved.
-    private func virtualBase(_ lines: String) -> String { withBase("").replacing("domain: home1.test\n", with: "domain: home1.test\ncore: {clock: virtual}\n") + lines }
+    private func virtualBase(_ lines: String) -> String {
+        withBase("").replacing("domain: home1.test\n", with: "domain: home1.test\ncore: {clock: virtual}\n") + lines
+    }
 
     private func steps(_ lines: String) throws -> [Step.Action] {
         let result = read(virtualBase("scenarios:\n  x:\n" + lines.split(separator: "\n").map { "    \($0)\n" }.joined()))

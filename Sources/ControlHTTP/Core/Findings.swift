@@ -89,7 +89,9 @@ actor ReviewedTrace {
         while true {
             let page = await backing.recordedMessages(after: mark?.sequence ?? 0, limit: ReviewedTrace.page)
             // What a fault rule did is nobody's fault.
-            for message in page.messages where message.mark == .none { review.add(ObservedMessage(message, peer: backing.nodeName(of: message))) }
+            for message in page.messages where message.mark == .none {
+                review.add(ObservedMessage(message, peer: backing.nodeName(of: message)))
+            }
             mark = page.messages.last ?? mark
             // What arrives meanwhile is for the next time.
             if newest == nil { newest = page.newest }

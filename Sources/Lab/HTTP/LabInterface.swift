@@ -36,6 +36,8 @@ struct LabInterface: Sendable {
     /// Of this program.
     let version: String
     let began: ContinuousClock.Instant
+    /// Lets the nodes come to rest after a client's command, where their time moves only when it is told to.
+    var settle: @Sendable () async -> Void = {}
 
     func respond(to request: LabRequest) async -> LabResponse {
         if let refusal = refusal(of: request) { return refusal }
@@ -125,7 +127,9 @@ struct LabInterface: Sendable {
         guard let line = object["do"]?.string, !line.trimmed.isEmpty, !line.contains(where: \.isNewline) else {
             return .error(400, "do is not one line of text; send {\"do\":\"register\"}", field: "do")
         }
-        switch await supervisor.perform(ClientVerb(line).naming(identity), on: name) {
+        let outcome = await supervisor.perform(ClientVerb(line).naming(identity), on: name)
+        await settle()
+        switch outcome {
         case .done(let event), .refused(let event): return LabResponse(status: 200, body: event)
         case .silent(speaksLines: true): return .error(504, "\(name) printed no event that answers '\(line)' within 5 s")
         case .silent(speaksLines: false): return .error(409, "\(name) prints no JSON Lines, so it cannot be driven")

@@ -53,6 +53,9 @@ struct CoreInterface: Sendable {
         _ = try await accepted(call)
     }
 
+    /// Lets all that goes by a virtual clock come to rest, so that what is done next comes after all that was done before.
+    func settle() async throws(HTTPCall.Failure) { try await advance(by: "0s") }
+
     /// Forgets registrations, messages and faults; the next message has the number 1.
     func reset() async throws(HTTPCall.Failure) { _ = try await accepted(call("POST", "/api/reset")) }
 

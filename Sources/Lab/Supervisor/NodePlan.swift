@@ -141,7 +141,10 @@ extension ResolvedTopology {
                 if let password = own.password { arguments += ["--password", password.filled(with: client.name)] }
                 if let aka = own.aka { arguments += ["--aka", aka.argument] }
             }
-            arguments += ["--listen", "\(transport.rawValue)://\(clientAddress[client.name] ?? HostAndPort(host: address.host, port: 0))"]
+            let listen = clientAddress[client.name] ?? HostAndPort(host: address.host, port: 0)
+            arguments += ["--listen", "\(transport.rawValue)://\(listen)"]
+            // What is too large for a datagram comes by TCP to the same port (RFC 3261 §18.1.1).
+            if transport == .udp, listen.port != 0 { arguments += ["--listen", "tcp://\(listen)"] }
             if transport == .tls { arguments += options.tls?.nodeOptions ?? [] }
             var plan = builtIn(client.name, .client, arguments + clockArguments(client.name, options), options)
             plan.hasVirtualClock = topology.core.clockIsVirtual
