@@ -16,6 +16,13 @@ extension IMServer {
             return answer(arrival, 400, warning: "Expires is not a number of seconds", into: &effects)
         }
         guard let user = userNumber(of: identity) else { return answerOverloaded(arrival, into: &effects) }
+        // RFC 3261 §10.3 step 7: what a later one has overtaken on its way changes nothing. It is answered as if it had, or the
+        // core would take the refusal for the server's.
+        let order = NoticeOrder(callID: [UInt8](request[arrival.essentials.callID]), sequence: arrival.essentials.sequence)
+        if let last = users[user].lastNotice, last.callID == order.callID, order.sequence < last.sequence {
+            return answer(arrival, 200, into: &effects) { $0.appendField(.expires, decimal: UInt64(interval)) }
+        }
+        users[user].lastNotice = order
         let previous = users[user].registration
         register(user, registration(of: request, user, interval: interval, at: arrival.now), at: arrival.now)
         let answer = RegistrationAnswer(arrival, toTag: random.next())

@@ -7,6 +7,8 @@ import SansIO
 struct User: Sendable {
     let identity: Identity
     var registration = Registration()
+    /// The place of the last third-party REGISTER among those of its Call-ID; nil: none has come yet.
+    var lastNotice: NoticeOrder?
     /// Rises with every third-party REGISTER that says that the user is there.
     var registrations: UInt64 = 0
     var lapseTimer = TimerID.none
@@ -22,6 +24,12 @@ struct User: Sendable {
     var run = DeliveryRun()
 
     init(_ identity: Identity) { self.identity = identity }
+}
+
+/// Where a request stands among those that one sender sends.
+struct NoticeOrder: Sendable {
+    var callID: [UInt8]
+    var sequence: UInt32
 }
 
 /// What the core told of a user's registration (TS 24.229 §5.7.1.1).

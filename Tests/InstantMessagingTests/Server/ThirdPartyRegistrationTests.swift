@@ -59,6 +59,20 @@ import Testing
         #expect(rig.one().status == 202)
     }
 
+    @Test func whatALaterOneHasOvertakenChangesNothing() {
+        let rig = ServerRig()
+        for (sequence, expires) in [(4, 3600), (6, 0), (5, 3600)] {
+            var request = rig.register("bob", expires: expires)
+            request.set("Call-ID", "notices")
+            request.set("CSeq", "\(sequence) REGISTER")
+            rig.receive(request)
+            #expect(rig.one().status == 200)
+        }
+        // Still unreachable: what comes is kept.
+        rig.receive(rig.message(to: "bob", "hi"))
+        #expect(rig.one().status == 202)
+    }
+
     @Test func aRegistrationEndsAfterItsIntervalAndTheGrace() {
         let rig = ServerRig()
         rig.receive(rig.register("bob", expires: 100))
