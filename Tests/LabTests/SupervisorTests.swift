@@ -169,6 +169,20 @@ import Testing
         await stage.link.end()
     }
 
+    @Test func whoGoesByTheCoresClockIsStartedAfterTheCore() async throws {
+        let folder = try TemporaryFolder()
+        let clock = folder.path + "/clock"
+        let core = plan("core", .core, "sleep 0.3; touch \(clock); \(ready); exec sleep 1000")
+        var others = [("im", NodeRole.server), ("alice", .client)].map {
+            plan($0, $1, "test -e \(clock) || exit 3; \(ready); exec sleep 1000")
+        }
+        for index in others.indices { others[index].hasVirtualClock = true }
+        let stage = try Stage([core] + others)
+        try await stage.supervisor.startAll()
+        #expect(await stage.supervisor.statuses().map(\.state) == ["ready", "ready", "ready"])
+        await stage.link.end()
+    }
+
     @Test func aClientOnAVirtualClockWaitsItself() async throws {
         var plan = plan("alice", .client, "\(ready); while read -r line; do echo \"asked to $line\"; done")
         plan.hasVirtualClock = true

@@ -10,7 +10,7 @@ struct NodePlan: Sendable {
     var readiness: Readiness
     /// The executable itself in one of its roles, which needs no other node to start.
     var isBuiltIn: Bool
-    /// A client for which time passes when the clock is moved, so that it has to wait itself.
+    /// Whether it goes by the core's virtual clock. Then it needs the core at its start, and a client waits itself.
     var hasVirtualClock = false
 }
 
@@ -111,7 +111,9 @@ extension ResolvedTopology {
             if server.deliveryTimeoutMilliseconds != 10_000 {
                 arguments += ["--delivery-timeout", "\(server.deliveryTimeoutMilliseconds)ms"]
             }
-            return builtIn(server.name, .server, arguments + clockArguments(server.name, options), options)
+            var plan = builtIn(server.name, .server, arguments + clockArguments(server.name, options), options)
+            plan.hasVirtualClock = topology.core.clockIsVirtual
+            return plan
         case .command(let command):
             let readiness = server.readyPattern.map(Readiness.output) ?? .readyLineOrAnswer(uri: server.uri)
             return try own(server.name, .server, command, server.environment, readiness, options)

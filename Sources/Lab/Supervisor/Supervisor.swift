@@ -87,22 +87,23 @@ actor Supervisor {
 
     // MARK: Starting
 
-    /// Starts all nodes and returns when all are ready. What is built in needs no other to start; the user's own servers
-    /// wait for the core, the user's own clients for all others. The first failure ends the waiting.
+    /// Starts all nodes and returns when all are ready. What is built in needs no other to start, unless the core's clock is
+    /// its own; the user's own servers wait for the core, the user's own clients for all others. The first failure ends the
+    /// waiting.
     func startAll() async throws {
+        let afterCore = order.filter { nodes[$0]?.plan.hasVirtualClock == true } + names(.server, isBuiltIn: false)
         try await withThrowingTaskGroup(of: NodeRole?.self) { group in
-            for name in order where nodes[name]?.plan.isBuiltIn == true {
+            for name in order where nodes[name]?.plan.isBuiltIn == true && !afterCore.contains(name) {
                 group.addTask {
                     try await self.start(name)
                     return await self.role(of: name)
                 }
             }
-            let servers = names(.server, isBuiltIn: false)
             for try await role in group where role == .core {
-                for name in servers {
+                for name in afterCore {
                     group.addTask {
                         try await self.start(name)
-                        return .server
+                        return nil
                     }
                 }
             }
