@@ -64,10 +64,12 @@ import Topology
         let resolved = try ResolvedTopology(topology)
         let plans = try resolved.nodePlans(options)
         let http = try #require(resolved.serverHTTP["im"]).description
+        let alice = try #require(resolved.clientAddress["alice"]).description
         #expect(plans.map(\.name) == ["core", "im", "alice"])
         #expect(
             plans[0].process.arguments == [
-                "/bin/sipcore", "core", "/labs/lab.yaml", "--set", "application_servers.im.http=\(http)", "--log-level", "debug",
+                "/bin/sipcore", "core", "/labs/lab.yaml", "--set", "application_servers.im.http=\(http)", "--set",
+                "clients.alice.address=\(alice)", "--log-level", "debug",
             ])
         #expect(
             plans[1].process.arguments == [
@@ -78,8 +80,8 @@ import Topology
         #expect(
             plans[2].process.arguments == [
                 "/bin/sipcore", "im-client", "--core", "sip:127.0.0.1:5060", "--public-identity", "sip:alice@home1.test",
-                "--private-identity", "alice@home1.test", "--password", "wonderland", "--listen", "udp://127.0.0.1:0",
-                "--log-level", "debug",
+                "--private-identity", "alice@home1.test", "--password", "wonderland", "--listen", "udp://\(alice)", "--listen",
+                "tcp://\(alice)", "--log-level", "debug",
             ])
         #expect(plans.allSatisfy { $0.isBuiltIn && $0.readiness == .readyLine })
     }
@@ -97,7 +99,8 @@ import Topology
         topology.clients = [
             Client(name: "alice", launch: .builtIn("im-client")), Client(name: "bob", launch: .command(["./my-client", "${core.tls}"])),
         ]
-        let plans = try ResolvedTopology(topology).nodePlans(options)
+        let resolved = try ResolvedTopology(topology)
+        let plans = try resolved.nodePlans(options)
         let files = ["certificate", "key", "trust"].map { "\(folder.path)/\($0).pem" }
         let switches = ["--certificate", files[0], "--key", files[1], "--trust", files[2]]
         #expect(
@@ -108,7 +111,8 @@ import Topology
             plans[1].process.arguments.prefix(6).suffix(4) == [
                 "--listen", "tls://127.0.0.1:5081", "--core", "sip:127.0.0.1:5061;transport=tls",
             ])
-        #expect(plans[2].process.arguments.contains("tls://127.0.0.1:0"))
+        let alice = try #require(resolved.clientAddress["alice"]).description
+        #expect(plans[2].process.arguments.contains("tls://\(alice)"))
         for plan in plans[1...2] { #expect(plan.process.arguments.joined(separator: " ").contains(switches.joined(separator: " "))) }
         #expect(plans[3].process.arguments == ["./my-client", "127.0.0.1:5061"])
     }

@@ -73,16 +73,16 @@ struct MessageReader: ~Copyable {
         json.member("peer", peer)
         json.member("local", recorded.local.text)
         json.member("remote", recorded.remote.text)
-        writeOutline(message, to: &json)
-        if let fault = recorded.mark.word { json.member("fault", fault) }
+        writeOutline(message, fault: recorded.mark.word, to: &json)
         if isBrief { writeBriefly(message, to: &json) } else { writeContent(message, to: &json) }
         json.endObject()
     }
 
-    private static func writeOutline(_ message: borrowing Message, to json: inout JSONWriter) {
+    private static func writeOutline(_ message: borrowing Message, fault: String? = nil, to json: inout JSONWriter) {
         json.member("start_line", String(octets: message.bytes[message.startLine]))
         json.member("method", message.methodName.map { String(octets: message.bytes[$0]) })
         if !message.isRequest { json.member("status", message.status) }
+        if let fault { json.member("fault", fault) }
         json.member("call_id", message.value(.callID).map { String(octets: message.bytes[$0]) })
     }
 
