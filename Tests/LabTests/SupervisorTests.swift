@@ -187,7 +187,7 @@ import Testing
         var plan = plan("alice", .client, "\(ready); while read -r line; do echo \"asked to $line\"; done")
         plan.hasVirtualClock = true
         let stage = try Stage([plan])
-        try await stage.supervisor.startAll()
+        try await stage.supervisor.start("alice")
         let outcome = await stage.supervisor.perform(ClientVerb("wait 80000"), on: "alice")
         #expect(outcome == .done(.members(["event": .string("waited")])))
         #expect(await eventually { await stage.supervisor.logs().first?.lines.last == "asked to wait 80000" })
