@@ -71,7 +71,8 @@ import Testing
             try peerPathOfPython("schemathesis"), "run", "http://127.0.0.1:\(core.http)/api/openapi.yaml", "--max-examples", "10", "--seed",
             "1",
             "--phases", "examples,coverage,fuzzing", "--generation-database", "none", "--suppress-health-check", "all",
-            "--exclude-checks", "positive_data_acceptance", "--warnings", "off", "--request-timeout", "40",
+            // The stream has no end that could be waited for.
+            "--exclude-path", "/api/messages/stream", "--exclude-checks", "positive_data_acceptance", "--warnings", "off", "--request-timeout", "40",
         ]
         let (status, child) = try await runPatiently(tool, named: "schemathesis")
         #expect(status == 0, "\(child.output)\n\(child.errors)\n\(core.process.errors)")

@@ -241,7 +241,7 @@ export class Faults {
 
   switchOn(fault) {
     return attempt(async () => {
-      const { id, hits, ...rest } = fault;
+      const { id, hits, matches, ...rest } = fault;
       await call("POST", "/api/faults", { json: rest });
       this.off = this.off.filter((other) => other !== fault);
       await this.refresh();
