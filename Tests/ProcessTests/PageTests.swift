@@ -72,7 +72,8 @@ import Testing
             "1",
             "--phases", "examples,coverage,fuzzing", "--generation-database", "none", "--suppress-health-check", "all",
             // The stream has no end that could be waited for.
-            "--exclude-path", "/api/messages/stream", "--exclude-checks", "positive_data_acceptance", "--warnings", "off", "--request-timeout", "40",
+            "--exclude-path", "/api/messages/stream", "--exclude-checks", "positive_data_acceptance", "--warnings", "off",
+            "--request-timeout", "40",
         ]
         let (status, child) = try await runPatiently(tool, named: "schemathesis")
         #expect(status == 0, "\(child.output)\n\(child.errors)\n\(core.process.errors)")
