@@ -61,17 +61,17 @@ import Testing
         for _ in 0..<2 {
             let lab = try await Lab(Self.topology(core: ports[0], server: ports[1]), in: try TemporaryFolder())
             for client in 0...9 {
-                let registered = try await lab.ask("u\(client)", "register expires=7200")
+                let registered = try await lab.ask("u\(client)", "register expires=36000")
                 #expect(registered.contains(#""time":"2026-01-01T00:00:00.000000Z""#), "\(registered)")
             }
             #expect(try await lab.advance(by: "7d") == "2026-01-08T00:00:00.000000Z")
             let trace = try await http("GET", "/api/messages?limit=10000", port: lab.core).body
-            #expect(trace.contains("2026-01-07T23:"))
+            #expect(trace.contains("2026-01-07T"))
             traces.append(trace)
             try await lab.stop()
         }
         let messages = try JSONDecoder().decode(Messages.self, from: Data(traces[0].utf8)).messages
-        #expect(messages.count { $0.method == "REGISTER" && $0.direction == "in" && $0.peer == "u3" } > 80)
+        #expect(messages.count { $0.method == "REGISTER" && $0.direction == "in" && $0.peer == "u3" } > 15)
         #expect(traces[0] == traces[1])
     }
 

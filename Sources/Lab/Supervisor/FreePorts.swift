@@ -11,8 +11,8 @@ struct FreePorts: ~Copyable {
     /// Linux), so that what starts meanwhile does not take a chosen port away.
     private static let preferred: ClosedRange<UInt16> = 16384...32000
     private static let attempts = 64
-    /// nil: any will do. Else the same seed chooses the same ports, as long as they are free.
-    private var seed: UInt64?
+    /// nil: any will do. Else the same seed chooses the same port for the same key, as long as it is free.
+    private let seed: UInt64?
     /// What this process has chosen, so that labs that start side by side do not take each other's ports between the choice
     /// and the listening.
     private static let chosen = Mutex<Set<UInt16>>([])
@@ -25,16 +25,18 @@ struct FreePorts: ~Copyable {
         self.isAlone = isAlone
     }
 
-    private mutating func next() -> UInt16 {
+    private func wanted(for key: String, _ attempt: Int) -> UInt16 {
         guard let seed else { return UInt16.random(in: FreePorts.preferred) }
-        self.seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return FreePorts.preferred.lowerBound + UInt16(seed >> 33 % UInt64(FreePorts.preferred.count))
+        // FNV-1a.
+        let hash = "\(key) \(attempt)".utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        return FreePorts.preferred.lowerBound + UInt16((hash >> 32) % UInt64(FreePorts.preferred.count))
     }
 
     /// A port that is free for UDP and TCP on this host, or nil if the host is not ours.
-    mutating func choose(host: String) -> UInt16? {
+    /// - Parameter key: what the port is for.
+    mutating func choose(host: String, for key: String = "") -> UInt16? {
         for attempt in 0...FreePorts.attempts {
-            let wanted = attempt < FreePorts.attempts ? next() : 0
+            let wanted = attempt < FreePorts.attempts ? wanted(for: key, attempt) : 0
             if !isAlone, wanted != 0, !FreePorts.isNew(wanted) { continue }
             guard let stream = boundSocket(to: HostAndPort(host: host, port: wanted), type: SOCK_STREAM) else { continue }
             held.append(stream.descriptor)

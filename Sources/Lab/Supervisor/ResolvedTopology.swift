@@ -84,7 +84,7 @@ struct ResolvedTopology: Sendable {
     }
 
     private static func port(on host: String, of key: String, _ ports: inout FreePorts) throws(Failure) -> UInt16 {
-        guard let port = ports.choose(host: host) else { throw Failure(description: "\(key): no free port on \(host)") }
+        guard let port = ports.choose(host: host, for: key) else { throw Failure(description: "\(key): no free port on \(host)") }
         return port
     }
 }
