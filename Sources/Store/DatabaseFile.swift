@@ -1,6 +1,7 @@
 // The file: how it is opened, whose it is, and the versions of its schema. A migration, once published, never changes:
 // a new version is a new one after the last.
 
+import Foundation
 import GRDB
 
 /// A database file and what it should be.
@@ -109,6 +110,28 @@ struct DatabaseFile {
                     ) STRICT;
                     """)
             try db.execute(sql: "PRAGMA application_id = \(DatabaseFile.applicationID)")
+        }
+        migrator.registerMigration("2") { db in
+            // A row holds many changes (PackedChanges.swift) and has the sequence of the first.
+            for run in ["journal_0", "journal_1"] {
+                try db.execute(sql: "ALTER TABLE \(run) RENAME TO single")
+                try db.execute(sql: "CREATE TABLE \(run) (sequence INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT")
+                let rows = try Row.fetchCursor(db, sql: "SELECT sequence, table_number, key, value FROM single")
+                while let row = try rows.next() {
+                    let (key, value): (Data, Data?) = (row[2], row[3])
+                    var changes = PackedChanges()
+                    key.withUnsafeBytes { key in
+                        if let value {
+                            value.withUnsafeBytes { _ = changes.add(table: row[1], key: key, value: $0) }
+                        } else {
+                            _ = changes.add(table: row[1], key: key, value: nil)
+                        }
+                    }
+                    try db.execute(
+                        sql: "INSERT INTO \(run) VALUES (?, ?)", arguments: [row[0] as Int64, Data(changes.octets)])
+                }
+                try db.execute(sql: "DROP TABLE single")
+            }
         }
         return migrator
     }()

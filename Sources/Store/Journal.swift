@@ -1,9 +1,10 @@
 // The journal and its merging.
 //
-// Changes are appended to one of two runs. When that is long enough it is sealed, the other run takes what comes, and the
+// Changes are appended to one of two runs, many to a row (PackedChanges.swift); a row is known by the sequence of its first
+// change, the others' follow it. When a run is long enough it is sealed, the other run takes what comes, and the
 // sealed one is merged in the order of its keys, so that neighbours on a page are written together: the last change of
 // each key, a slice in each transaction. Then the run is emptied from its oldest row on. Each step is short, for commits
-// wait meanwhile. To merge a row twice does no harm, and no row is removed before a later one of its key, so a crash in
+// wait meanwhile. To merge a change twice does no harm, and none is removed before a later one of its key, so a crash in
 // the middle needs no repair: the merging begins again with what is left. An entry is what the younger run says, else
 // the older, else the table of entries.
 
@@ -16,9 +17,9 @@ struct MergeSettings: Sendable {
     /// A run is sealed when it holds so many octets of keys and values, and more than one in `fileShare` of the file's.
     var sealedAt = 4 << 20
     var fileShare = 4
-    /// Rows sorted, or removed, in one go.
+    /// Changes sorted, or removed, in one go.
     var piece = 2048
-    /// Rows merged in one transaction when nothing else is to be done, and the least beside a commit.
+    /// Changes merged in one transaction when nothing else is to be done, and the least beside a commit.
     var idleSlice = 512
     var busySlice = 64
 }
@@ -28,11 +29,11 @@ struct Journal: Sendable {
     /// A sealed run on its way into the table of entries.
     private struct Merge {
         let run: Int
-        /// The sequences in the run.
+        /// The sequences of the run's rows.
         let first: Int64
         let last: Int64
         var step = Step.ordering
-        /// The last sequence that this step is done with.
+        /// The last row that this step is done with, or a sequence before the next one.
         var position: Int64
         var order = MergeOrder()
 
@@ -56,11 +57,10 @@ struct Journal: Sendable {
     private let settings: MergeSettings
     /// The run to which changes are appended, and what it holds.
     private var active = 0
-    private var activeRows = 0
     private var activeOctets = 0
     private var nextSequence: Int64 = 1
     private var merging: Merge?
-    private var rowsSinceMerging = 0
+    private var changesSinceMerging = 0
     /// After a failure of merging: how many commits to wait before the next try.
     private var commitsUntilRetry = 0
 
@@ -71,13 +71,15 @@ struct Journal: Sendable {
         var lasts: [Int64] = []
         for run in Journal.runs { lasts.append(try Int64.fetchOne(db, sql: "SELECT max(sequence) FROM \(run)") ?? 0) }
         active = lasts[1] > lasts[0] ? 1 : 0
-        nextSequence = max(try Int64.fetchOne(db, sql: "SELECT next_sequence FROM node") ?? 1, lasts[active] + 1)
-        if let row = try Row.fetchOne(
-            db, sql: "SELECT count(*), coalesce(sum(length(key) + coalesce(length(value), 0)), 0) FROM \(Journal.runs[active])")
-        {
-            activeRows = row[0]
-            activeOctets = row[1]
+        nextSequence = try Int64.fetchOne(db, sql: "SELECT next_sequence FROM node") ?? 1
+        try Journal.forEachRow(of: active, after: lasts[active] - 1, db) { first, octets in
+            var reader = PackedChangeReader(octets)
+            var end = first
+            while try reader.next() != nil { end += 1 }
+            nextSequence = max(nextSequence, end)
+            return true
         }
+        activeOctets = try Int.fetchOne(db, sql: "SELECT coalesce(sum(length(changes)), 0) FROM \(Journal.runs[active])") ?? 0
         if lasts[1 - active] > 0 { merging = try Journal.merge(of: 1 - active, db) }
     }
 
@@ -88,13 +90,12 @@ struct Journal: Sendable {
         var sequence = nextSequence
         var octets = 0
         try db.inTransaction(.immediate) {
-            let insertion = try JournalInsertion(db, run: Journal.runs[active])
-            defer { insertion.forgetOctets() }
-            for batch in group { octets += try insertion.insert(batch, from: &sequence) }
+            var insertion = try JournalInsertion(db, run: Journal.runs[active], from: sequence)
+            for batch in group { try insertion.add(batch) }
+            (sequence, octets) = try insertion.finish()
             return .commit
         }
-        activeRows += Int(sequence - nextSequence)
-        rowsSinceMerging += Int(sequence - nextSequence)
+        changesSinceMerging += Int(sequence - nextSequence)
         activeOctets += octets
         nextSequence = sequence
         commitsUntilRetry = max(commitsUntilRetry - 1, 0)
@@ -111,16 +112,15 @@ struct Journal: Sendable {
             if merging == nil, try isActiveRunFull(db) {
                 merging = try Journal.merge(of: active, db)
                 active = 1 - active
-                activeRows = 0
                 activeOctets = 0
             }
             switch merging?.step {
             case nil: return false
             case .ordering: try orderPiece(db)
-            case .writing: try writeSlice(db, count: isBusy ? max(settings.busySlice, 2 * rowsSinceMerging) : settings.idleSlice)
+            case .writing: try writeSlice(db, count: isBusy ? max(settings.busySlice, 2 * changesSinceMerging) : settings.idleSlice)
             case .emptying: try emptyPiece(db)
             }
-            rowsSinceMerging = 0
+            changesSinceMerging = 0
             return true
         } catch {
             commitsUntilRetry = 64
@@ -143,21 +143,22 @@ struct Journal: Sendable {
 
     private mutating func orderPiece(_ db: Database) throws {
         guard let merge = merging else { return }
-        let end = min(merge.position + Int64(settings.piece), merge.last)
-        let statement = try db.cachedStatement(
-            sql: """
-                SELECT table_number, key, max(sequence), value IS NULL FROM \(Journal.runs[merge.run])
-                WHERE sequence > ? AND sequence <= ? GROUP BY table_number, key ORDER BY table_number, key
-                """)
-        var rows: [RunRow] = []
-        try statement.forEachRow(db, bindings: [merge.position, end]) { row in
-            let table = UInt8(truncatingIfNeeded: sqlite3_column_int64(row, 0))
-            rows.append(
-                RunRow(key: [table] + row.octets(1), sequence: sqlite3_column_int64(row, 2), isRemoval: sqlite3_column_int(row, 3) != 0))
+        var changes: [RunChange] = []
+        var position = merge.position
+        try Journal.forEachRow(of: merge.run, after: position, db) { row, octets in
+            var reader = PackedChangeReader(octets)
+            var sequence = row
+            while let change = try reader.next() {
+                let key = [change.table] + UnsafeRawBufferPointer(rebasing: octets[change.key])
+                changes.append(RunChange(key: key, sequence: sequence, row: row, value: change.value))
+                sequence += 1
+            }
+            position = row
+            return changes.count < settings.piece
         }
-        merging?.order.add(rows)
-        merging?.position = end
-        if end == merge.last { merging?.begin(.writing) }
+        merging?.order.add(changes)
+        merging?.position = position
+        if position == merge.last { merging?.begin(.writing) }
     }
 
     private mutating func writeSlice(_ db: Database, count: Int) throws {
@@ -176,23 +177,15 @@ struct Journal: Sendable {
 
     /// - Returns: whether all of the run is written.
     private func write(_ merge: inout Merge, _ db: Database, count: Int) throws -> Bool {
-        let run = Journal.runs[merge.run]
         var isOver = false
         try db.inTransaction(.immediate) {
-            let put = try db.cachedStatement(
-                sql: """
-                    INSERT INTO entry (table_number, key, sequence, value)
-                    SELECT table_number, key, sequence, value FROM \(run) WHERE sequence = ?
-                    ON CONFLICT DO UPDATE SET sequence = excluded.sequence, value = excluded.value
-                    """)
-            let remove = try db.cachedStatement(
-                sql: "DELETE FROM entry WHERE (table_number, key) = (SELECT table_number, key FROM \(run) WHERE sequence = ?)")
+            let writing = try EntryWriting(db, run: Journal.runs[merge.run])
             for _ in 0..<count {
-                guard let row = merge.order.next() else {
+                guard let change = merge.order.next() else {
                     isOver = true
                     break
                 }
-                try (row.isRemoval ? remove : put).forEachRow(db, bindings: [row.sequence]) { _ in }
+                try writing.write(change)
             }
             return .commit
         }
@@ -204,10 +197,8 @@ struct Journal: Sendable {
         let end = min(merge.position + Int64(settings.piece), merge.last)
         try db.inTransaction(.immediate) {
             // The run may have held the only trace of the sequences that were given out.
-            try db.cachedStatement(sql: "UPDATE node SET next_sequence = max(next_sequence, ?)")
-                .forEachRow(db, bindings: [nextSequence]) { _ in }
-            try db.cachedStatement(sql: "DELETE FROM \(Journal.runs[merge.run]) WHERE sequence <= ?")
-                .forEachRow(db, bindings: [end]) { _ in }
+            try db.cachedStatement(sql: "UPDATE node SET next_sequence = max(next_sequence, ?)").execute(arguments: [nextSequence])
+            try db.cachedStatement(sql: "DELETE FROM \(Journal.runs[merge.run]) WHERE sequence <= ?").execute(arguments: [end])
             return .commit
         }
         merging?.position = end
@@ -218,52 +209,92 @@ struct Journal: Sendable {
 
     /// What was merged and what was not are read side by side, both in the order of the keys.
     func load(_ table: UInt8, in order: Store.Order, from db: Database) throws -> [Store.Entry] {
-        let journal = Journal.runs.map { "SELECT key, value, sequence FROM \($0) WHERE table_number = ?1" }
-        var changes = try rows(of: table, from: journal, db)[...]
+        var changes = try lastChanges(of: table, db)[...]
         var found: [LoadedRow] = []
-        for merged in try rows(of: table, from: ["SELECT key, value, sequence FROM entry WHERE table_number = ?1"], db) {
+        let statement = try db.makeStatement(sql: "SELECT key, value, sequence FROM entry WHERE table_number = ? ORDER BY key")
+        try statement.bind(Int64(table), at: 1, db)
+        try statement.forEachRow(db) { row in
+            let merged = LoadedRow(key: row.octets(0), value: row.octets(1), sequence: sqlite3_column_int64(row, 2))
             while let change = changes.first, change.key.compared(to: merged.key) < 0 { found.append(changes.removeFirst()) }
             let isChanged = changes.first?.key == merged.key
             found.append(isChanged ? changes.removeFirst() : merged)
+            return true
         }
         found += changes
         if order == .lastChange { found.sort { $0.sequence < $1.sequence } }
         return found.compactMap { row in row.value.map { Store.Entry(key: row.key, value: $0) } }
     }
 
-    /// The last row of each key, in the order of the keys; no value: removed.
-    private func rows(of table: UInt8, from sources: [String], _ db: Database) throws -> [LoadedRow] {
-        let isOne = sources.count == 1
-        let statement = try db.makeStatement(
-            sql: isOne
-                ? "\(sources[0]) ORDER BY key"
-                : "SELECT key, value, max(sequence) FROM (\(sources.joined(separator: " UNION ALL "))) GROUP BY key ORDER BY key")
-        var rows: [LoadedRow] = []
-        try statement.forEachRow(db, bindings: [Int64(table)]) { row in
-            let value = sqlite3_column_type(row, 1) == SQLITE_NULL ? nil : row.octets(1)
-            rows.append(LoadedRow(key: row.octets(0), value: value, sequence: sqlite3_column_int64(row, 2)))
+    /// The last change of each key that is in a run, in the order of the keys; no value: removed.
+    private func lastChanges(of table: UInt8, _ db: Database) throws -> [LoadedRow] {
+        var last: [[UInt8]: LoadedRow] = [:]
+        try forEachChange(db) { change, sequence, octets in
+            guard change.table == table else { return }
+            let key = [UInt8](octets[change.key])
+            last[key] = LoadedRow(key: key, value: change.value.map { [UInt8](octets[$0]) }, sequence: sequence)
         }
-        return rows
+        return last.values.sorted { $0.key.compared(to: $1.key) < 0 }
     }
 
-    /// Empties all tables but those kept. What of these is not merged yet is merged later, so the journal goes on where it
-    /// was; without any it begins anew.
+    /// Goes through what is not merged, from the oldest change on.
+    private func forEachChange(
+        _ db: Database, _ body: (_ change: PackedChange, _ sequence: Int64, _ octets: UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        for run in [1 - active, active] {
+            try Journal.forEachRow(of: run, after: -1, db) { row, octets in
+                var reader = PackedChangeReader(octets)
+                var sequence = row
+                while let change = try reader.next() {
+                    try body(change, sequence, octets)
+                    sequence += 1
+                }
+                return true
+            }
+        }
+    }
+
+    /// Goes through the rows of a run behind a sequence, until the body says false.
+    private static func forEachRow(
+        of run: Int, after sequence: Int64, _ db: Database, _ body: (_ row: Int64, _ octets: UnsafeRawBufferPointer) throws -> Bool
+    ) throws {
+        let statement = try db.cachedStatement(
+            sql: "SELECT sequence, changes FROM \(runs[run]) WHERE sequence > ? ORDER BY sequence")
+        try statement.bind(sequence, at: 1, db)
+        try statement.forEachRow(db) { row in
+            let octets = UnsafeRawBufferPointer(start: sqlite3_column_blob(row, 1), count: Int(sqlite3_column_bytes(row, 1)))
+            return try body(sqlite3_column_int64(row, 0), octets)
+        }
+    }
+
+    /// Empties all tables but those kept. What of these is not merged yet goes to the end of the journal; without any it begins
+    /// anew.
     mutating func reset(keeping kept: Set<UInt8>, _ db: Database) throws {
         let numbers = kept.sorted().map(String.init).joined(separator: ", ")
-        let isAll = kept.isEmpty
-        let nextSequence = nextSequence
         try db.inTransaction(.immediate) {
-            for table in Journal.runs + ["entry"] {
-                try db.execute(sql: "DELETE FROM \(table)" + (isAll ? "" : " WHERE table_number NOT IN (\(numbers))"))
-            }
-            try db.execute(sql: "UPDATE node SET next_sequence = ?", arguments: [isAll ? 1 : nextSequence])
+            let moved = try kept.isEmpty ? nil : unmerged(of: kept, db)
+            for run in Journal.runs { try db.execute(sql: "DELETE FROM \(run)") }
+            try db.execute(sql: "DELETE FROM entry" + (kept.isEmpty ? "" : " WHERE table_number NOT IN (\(numbers))"))
+            var insertion = try JournalInsertion(db, run: Journal.runs[0], from: kept.isEmpty ? 1 : nextSequence)
+            if let moved { try insertion.add(moved) }
+            try db.execute(sql: "UPDATE node SET next_sequence = ?", arguments: [try insertion.finish().nextSequence])
             return .commit
         }
-        guard !isAll else {
-            self = Journal(settings: settings)
-            return
-        }
         self = try Journal(db, settings: settings)
+    }
+
+    /// What is not merged of some tables.
+    private func unmerged(of tables: Set<UInt8>, _ db: Database) throws -> Batch {
+        var lane = StoreLane()
+        try forEachChange(db) { change, _, octets in
+            guard tables.contains(change.table) else { return }
+            let key = [UInt8](octets[change.key])
+            if let value = change.value.map({ [UInt8](octets[$0]) }) {
+                lane.put(table: change.table, key: key.span.bytes, value: value.span.bytes, ticket: 0)
+            } else {
+                lane.remove(table: change.table, key: key.span.bytes, ticket: 0)
+            }
+        }
+        return Batch(changes: lane.changes, octets: [UInt8](lane.bytes.bytes), failuresKnown: 0, lastTicket: 0) { _, _ in }
     }
 }
 
@@ -271,84 +302,4 @@ private struct LoadedRow {
     var key: [UInt8]
     var value: [UInt8]?
     var sequence: Int64
-}
-
-/// The statement that appends a change, used without the copies that a general binding of values makes.
-private struct JournalInsertion {
-    private let db: Database
-    private let statement: SQLiteStatement
-
-    init(_ db: Database, run: String) throws {
-        self.db = db
-        statement = try db.cachedStatement(
-            sql: "INSERT INTO \(run) (sequence, table_number, key, value) VALUES (?, ?, ?, ?)"
-        ).sqliteStatement
-    }
-
-    /// Appends changes and counts the sequence on.
-    /// - Returns: the octets of their keys and values.
-    func insert(_ batch: Batch, from sequence: inout Int64) throws -> Int {
-        try batch.octets.withUnsafeBytes { octets in
-            var count = 0
-            for change in batch.changes {
-                try check(sqlite3_bind_int64(statement, 1, sequence))
-                try check(sqlite3_bind_int64(statement, 2, Int64(change.table)))
-                try bind(octets, change.keyStart, change.keyCount, at: 3)
-                if change.isRemoval {
-                    try check(sqlite3_bind_null(statement, 4))
-                } else {
-                    try bind(octets, change.valueStart, change.valueCount, at: 4)
-                }
-                let code = sqlite3_step(statement)
-                sqlite3_reset(statement)
-                guard code == SQLITE_DONE else { throw failure(code) }
-                sequence += 1
-                count += change.keyCount + change.valueCount
-            }
-            return count
-        }
-    }
-
-    /// The bindings point into a batch that will be gone.
-    func forgetOctets() { sqlite3_clear_bindings(statement) }
-
-    private func bind(_ octets: UnsafeRawBufferPointer, _ start: Int, _ count: Int, at index: CInt) throws {
-        precondition(start >= 0 && count >= 0 && start <= octets.count && count <= octets.count - start, "octets outside of the batch")
-        guard count > 0, let base = octets.baseAddress else { return try check(sqlite3_bind_zeroblob(statement, index, 0)) }
-        try check(sqlite3_bind_blob64(statement, index, base + start, UInt64(count), nil))
-    }
-
-    private func check(_ code: CInt) throws {
-        guard code == SQLITE_OK else { throw failure(code) }
-    }
-
-    private func failure(_ code: CInt) -> DatabaseError {
-        DatabaseError(resultCode: ResultCode(rawValue: code), message: db.lastErrorMessage)
-    }
-}
-
-extension Statement {
-    /// Runs a statement with these numbers for its arguments, and lets each row be read with the functions of SQLite:
-    /// many rows are read here, and a general row is a costly thing.
-    fileprivate func forEachRow(_ db: Database, bindings: [Int64], _ body: (SQLiteStatement) -> Void) throws {
-        defer { sqlite3_reset(sqliteStatement) }
-        for (index, value) in bindings.enumerated() {
-            let code = sqlite3_bind_int64(sqliteStatement, CInt(index + 1), value)
-            guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code), message: db.lastErrorMessage) }
-        }
-        while true {
-            let code = sqlite3_step(sqliteStatement)
-            if code == SQLITE_DONE { return }
-            guard code == SQLITE_ROW else { throw DatabaseError(resultCode: ResultCode(rawValue: code), message: db.lastErrorMessage) }
-            body(sqliteStatement)
-        }
-    }
-}
-
-extension SQLiteStatement {
-    /// A blob of the row that the statement stands on.
-    fileprivate func octets(_ column: CInt) -> [UInt8] {
-        guard let blob = sqlite3_column_blob(self, column) else { return [] }
-        return [UInt8](UnsafeRawBufferPointer(start: blob, count: Int(sqlite3_column_bytes(self, column))))
-    }
 }

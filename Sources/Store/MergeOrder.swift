@@ -4,31 +4,43 @@
 import Glibc
 
 /// A change of a run: where it stands, and of what.
-struct RunRow: Sendable {
+struct RunChange: Sendable {
     /// The table's number, then the key.
     var key: [UInt8]
     var sequence: Int64
-    var isRemoval: Bool
+    /// The row that holds it, and where the value stands there; nil: the entry is removed.
+    var row: Int64
+    var value: Range<Int>?
 }
 
 /// Sorted pieces of a run. Of two pieces, the one added later has the later changes.
 struct MergeOrder: Sendable {
     private struct Piece: Sendable {
-        var rows: [RunRow]
+        var changes: [RunChange]
         var position = 0
-        var head: RunRow? { position < rows.count ? rows[position] : nil }
+        var head: RunChange? { position < changes.count ? changes[position] : nil }
     }
 
     private var pieces: [Piece] = []
 
-    /// Adds a piece in the order of its keys, in which no key is twice.
-    mutating func add(_ rows: [RunRow]) {
-        if !rows.isEmpty { pieces.append(Piece(rows: rows)) }
+    /// Adds a piece, in the order in which the changes were made.
+    mutating func add(_ changes: [RunChange]) {
+        let sorted = changes.sorted { first, second in
+            let order = first.key.compared(to: second.key)
+            return order == 0 ? first.sequence < second.sequence : order < 0
+        }
+        var last: [RunChange] = []
+        last.reserveCapacity(sorted.count)
+        for change in sorted {
+            if last.last?.key == change.key { last.removeLast() }
+            last.append(change)
+        }
+        if !last.isEmpty { pieces.append(Piece(changes: last)) }
     }
 
     /// Takes out the last change of the least key; nil: all are taken.
-    mutating func next() -> RunRow? {
-        var least: RunRow?
+    mutating func next() -> RunChange? {
+        var least: RunChange?
         for piece in pieces {
             guard let head = piece.head else { continue }
             // Of equal ones the later wins.

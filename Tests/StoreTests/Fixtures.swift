@@ -92,8 +92,8 @@ extension Store {
         }
     }
 
-    func reset() async -> StoreFailure? {
-        await withCheckedContinuation { continuation in reset { continuation.resume(returning: $0) } }
+    func reset(keeping kept: Set<UInt8> = []) async -> StoreFailure? {
+        await withCheckedContinuation { continuation in reset(keeping: kept) { continuation.resume(returning: $0) } }
     }
 
     /// Writes one entry, or removes it.
