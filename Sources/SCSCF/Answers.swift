@@ -23,6 +23,7 @@ extension ServingCSCF {
         if let warning { appendWarning(warning, code, into: &effects.wire.bytes) }
         effects.wire.bytes.appendEmptyBody()
         transactions.respond(arrival.server, status, response, at: now.monotonic, into: &effects.wire)
+        logAnswer(request, status, warning, at: now, into: &effects)
     }
 
     /// Writes what an answer takes over from its request. Its own fields and the body are to follow.

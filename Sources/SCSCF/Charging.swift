@@ -28,28 +28,46 @@ struct ChargingIdentifier: BitwiseCopyable {
     }
 }
 
-/// What stands behind the identifier, written once: whom a request is sent to decides what it says of the one who sends it.
+/// What stands behind the identifier, written once: whom a message is sent to decides what it says of the one who sends it.
 struct ChargingOrigins: ~Copyable {
-    /// `orig-ioi` in the form of type 3 goes to application servers, that of type 2 to other networks (TS 24.229 §7.2A.5).
-    enum Receiver: Int { case applicationServer, network }
+    /// What names our network is of type 1 to an edge, of type 2 to other networks and of type 3 to application servers
+    /// (TS 24.229 §7.2A.5).
+    enum Receiver: Int, CaseIterable { case applicationServer, network, edge }
 
     private var texts = TextList()
+    private var answers = TextList()
 
     init(domain: [UInt8], listeners: [Listener]) {
-        for receiver in [Receiver.applicationServer, .network] {
+        for receiver in Receiver.allCases {
+            let type: StaticString =
+                switch receiver {
+                case .applicationServer: "Type 3"
+                case .network: ""
+                case .edge: "Type 1"
+                }
             for isOurs in [false, true] {
                 texts.add { text in
                     if isOurs, let listener = listeners.first {
                         text.append(";icid-generated-at=")
                         text.append(listener.advertised.address)
                     }
-                    text.append(receiver == .applicationServer ? ";orig-ioi=\"Type 3" : ";orig-ioi=\"")
+                    text.append(";orig-ioi=\"")
+                    text.append(type)
                     text.append(domain)
                     text.append("\"\r\n")
                 }
             }
+            answers.add { text in
+                text.append(";term-ioi=\"")
+                text.append(type)
+                text.append(domain)
+                text.append("\"\r\n")
+            }
         }
     }
+
+    /// The network that answers.
+    func appendAnswerer(to receiver: Receiver, into bytes: inout OctetBuffer) { answers.append(receiver.rawValue, into: &bytes) }
 
     /// - Parameter isOurs: whether the identifier was made here.
     func append(for receiver: Receiver, isOurs: Bool, to bytes: inout OctetBuffer) {
@@ -67,6 +85,8 @@ extension ServingCSCF {
     // MARK: The identifier
 
     /// The identifier of a request that brings none: the same for all that becomes of it.
+    ///
+    /// - Parameter request: the request, or a response to it.
     func chargingIdentifier(of essentials: Essentials, in request: borrowing Message) -> ChargingIdentifier {
         var hasher = KeyHasher(commonSecret)
         hasher.combine(request[essentials.callID])
@@ -122,21 +142,76 @@ extension ServingCSCF {
     {
         guard let value = request.value(.pChargingVector), chargingIdentifier(in: value, request) != nil else { return false }
         bytes.append("P-Charging-Vector: ")
-        let text = request.bytes
-        var rest = value
-        var isFirst = true
-        while let (name, value) = text.nextParameter(&rest) {
-            guard !name.isEmpty, !text[name].equalsIgnoringCase("orig-ioi"), !text[name].equalsIgnoringCase("term-ioi"),
-                receiver == .applicationServer || !text[name].equalsIgnoringCase("access-network-charging-info")
-            else { continue }
-            if !isFirst { bytes.append(";") }
-            isFirst = false
-            bytes.append(text[name])
-            guard !value.isEmpty else { continue }
-            bytes.append("=")
-            bytes.append(text[value])
+        bytes.appendChargingParameters(value, of: request.bytes) { name in
+            name.equalsIgnoringCase("orig-ioi") || name.equalsIgnoringCase("term-ioi")
+                || (receiver != .applicationServer && name.equalsIgnoringCase("access-network-charging-info"))
         }
         chargingOrigins.append(for: receiver, isOurs: false, to: &bytes)
         return true
+    }
+
+    // MARK: Responses
+
+    /// The field of the 200 to a REGISTER of an edge: what the request's own said, and ours as the network in which the
+    /// registration ends (TS 24.229 §5.4.1.2.2F).
+    func appendChargingVector(answering register: borrowing Message, into bytes: inout OctetBuffer) {
+        guard let value = register.value(.pChargingVector) else { return }
+        bytes.append("P-Charging-Vector: ")
+        bytes.appendChargingParameters(value, of: register.bytes) { $0.equalsIgnoringCase("term-ioi") }
+        chargingOrigins.appendAnswerer(to: .edge, into: &bytes)
+    }
+
+    /// What the request of a trusted peer says of its charging, for the responses to it; none: nothing.
+    mutating func storedCharging(of request: borrowing Message, _ sender: Sender) -> PacketID {
+        guard sender.isTrusted, let value = request.value(.pChargingVector), chargingIdentifier(in: value, request) != nil else {
+            return .none
+        }
+        return pool.store(request[value])
+    }
+
+    /// The field of a response that goes back to a trusted peer: what its request said, and ours as the network that answers
+    /// (TS 24.229 §5.4.3.2, §5.4.3.3, for 1xx and 2xx).
+    func appendChargingVector(
+        to receiver: ChargingOrigins.Receiver, answering context: RequestContext, _ response: borrowing Message,
+        _ essentials: Essentials, into bytes: inout OctetBuffer
+    ) {
+        bytes.append("P-Charging-Vector: ")
+        if context.charging.isNone {
+            bytes.append("icid-value=")
+            chargingIdentifier(of: essentials, in: response).append(to: &bytes)
+        } else {
+            let text = pool.bytes(context.charging)
+            bytes.appendChargingParameters(Slice(0, text.byteCount), of: text) { $0.equalsIgnoringCase("term-ioi") }
+        }
+        chargingOrigins.appendAnswerer(to: receiver, into: &bytes)
+    }
+}
+
+extension Sender {
+    /// What it is told of charging with a response; nil: nothing, since it is not trusted, or its request was within a dialog.
+    var chargingReceiver: ChargingOrigins.Receiver? {
+        guard isTrusted else { return nil }
+        switch reason {
+        case .dialogIdentifier: return .applicationServer
+        case .trustedPeer: return isNetwork ? .network : server >= 0 ? .applicationServer : .edge
+        default: return nil
+        }
+    }
+}
+
+extension OctetBuffer {
+    /// The parameters of a P-Charging-Vector but for those that are left out.
+    fileprivate mutating func appendChargingParameters(_ value: Slice, of text: RawSpan, leavingOut isLeftOut: (RawSpan) -> Bool) {
+        var rest = value
+        var isFirst = true
+        while let (name, value) = text.nextParameter(&rest) {
+            guard !name.isEmpty, !isLeftOut(text[name]) else { continue }
+            if !isFirst { append(";") }
+            isFirst = false
+            append(text[name])
+            guard !value.isEmpty else { continue }
+            append("=")
+            append(text[value])
+        }
     }
 }

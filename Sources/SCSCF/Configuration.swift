@@ -30,6 +30,8 @@ public struct ServingCSCFConfiguration: Sendable {
     public var challengeLifetime = TimeSpan.seconds(240)
     /// Whether answers without qop, in the manner of RFC 2069, are refused.
     public var requiresQop = false
+    /// Whether challenges say that a hash will do in place of the user name (RFC 7616 §3.4.4).
+    public var offersUserHash = false
     /// What the 200 to a REGISTER that a password proved says in Authentication-Info.
     public var authenticationInfo = AuthenticationInfo.proof
     /// What a challenge for a SIM offers, in this order; one at least.
@@ -103,6 +105,8 @@ public struct ServingCSCFConfiguration: Sendable {
         public var tellsZeroWithContactsLeft = false
         /// Whether a change of a registered user's profile is told to servers that it brings in (§5.4.1.8).
         public var tellsProfileChanges = false
+        /// Whether each registration has a token, told in Contact and in what the user sends later (TS 24.229 §7.9.7).
+        public var givesTokens = false
         public init() {}
     }
 

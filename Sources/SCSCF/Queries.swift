@@ -84,6 +84,7 @@ extension ServingCSCF {
         digest.reset(secret: HashSecret(from: &random), at: now.monotonic)
         aka.reset()
         demandedProofs.removeAll()
+        shortenings.removeAll()
         for index in 0..<contexts.endIndex where contexts.isInUse(index) { close(contexts.id(of: index)) }
         forgetWaiting()
         for index in 0..<thirdParty.endIndex where thirdParty.isInUse(index) { forgetThirdParty(thirdParty.id(of: index)) }

@@ -38,8 +38,11 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var registrar: Registrar
     var digest: DigestAuthenticator
     var aka: AKAAuthenticator
+    /// What is done wrong on purpose.
+    var misbehaviour: Misbehaviour?
     /// Devices whose word the network wants proved at their next REGISTER, by their keys.
     var demandedProofs: Set<UInt64> = []
+    var shortenings: [Shortening] = []
     var contexts = Slab<RequestContext>()
     var endedChains = EndedChains()
     var branches = Slab<Branch>()
@@ -113,7 +116,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
             settings: DigestSettings(
                 realm: configuration.domain, challengeLifetime: configuration.challengeLifetime,
                 allowedFailures: configuration.authenticationFailures, requiresQop: configuration.requiresQop,
-                functions: configuration.digestFunctions, qops: configuration.digestQops),
+                functions: configuration.digestFunctions, qops: configuration.digestQops, offersUserHash: configuration.offersUserHash),
             secret: HashSecret(from: &random), start: now.monotonic)
         wheel = TimerWheel(start: now.monotonic)
         subscriptions = Subscriptions(start: now.monotonic)
@@ -173,6 +176,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
 
     public mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
         registrationsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
+        shorteningsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
         subscriptionsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
     }
 
@@ -203,7 +207,9 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         if handOver.purpose == .request {
             relayedRequestReceived(handOver, message, essentials, at: now, into: &effects)
         } else if message.isRequest {
+            misbehaviour = handOver.detail == 0 ? nil : Misbehaviour(rawValue: UInt8(truncatingIfNeeded: handOver.detail - 1))
             requestReceived(message, essentials, over: handOver.flow, at: now, into: &effects)
+            misbehaviour = nil
         } else {
             responseReceived(message, essentials, over: handOver.flow, at: now, into: &effects)
         }
@@ -253,6 +259,8 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         return next
     }
 
+    public mutating func misbehave(_ misbehaviour: Misbehaviour?) { self.misbehaviour = misbehaviour }
+
     public var unansweredRequests: [UnansweredRequest] { transactions.unansweredRequests }
 
     // MARK: Messages
@@ -270,7 +278,9 @@ public struct ServingCSCF: ~Copyable, SansIONode {
         if place.hasOthers, let other = otherHome(of: message, essentials) {
             let start = effects.wire.bytes.count
             effects.wire.bytes.append(message.bytes)
-            return effects.wire.handOver(HandOver(.arrival, from: place.number, to: other, flow: flow), from: start)
+            var handOver = HandOver(.arrival, from: place.number, to: other, flow: flow)
+            handOver.detail = misbehaviour.map { UInt32($0.rawValue) + 1 } ?? 0
+            return effects.wire.handOver(handOver, from: start)
         }
         if message.isRequest {
             requestReceived(message, essentials, over: flow, at: now, into: &effects)

@@ -16,16 +16,19 @@ public enum StoreTable {
     public static let subscribers: UInt8 = 5
     /// What a node remembers of itself (NodeMemory.swift).
     public static let node: UInt8 = 6
+    /// Key: a private identity that is to prove itself at its next REGISTER (Identity/DemandedProofs.swift); value: the octet 1.
+    public static let demandedProofs: UInt8 = 7
 
     /// All tables by their number, with their names.
     public static let names: [UInt8: String] = [
         registrations: "registrations", sequenceNumbers: "sequence_numbers", subscriptions: "subscriptions",
         thirdParty: "third_party_registrations", subscribers: "subscribers", node: "node",
+        demandedProofs: "demanded_proofs",
     ]
 
     /// The tables that `ServingCSCF.restore` takes, in the order in which it needs them: what the node remembers of itself,
     /// then registrations, who watches them, and what was due. Who is provisioned has to be known before.
-    public static let restored: [UInt8] = [node, sequenceNumbers, registrations, subscriptions, thirdParty]
+    public static let restored: [UInt8] = [node, sequenceNumbers, demandedProofs, registrations, subscriptions, thirdParty]
 
     /// The tables that outlive a reset of the running core. Sequence numbers are the SIMs', and the node's own numbers must not
     /// come twice: neither belongs to a registration.
@@ -41,6 +44,7 @@ extension ServingCSCF {
         switch table {
         case StoreTable.node: restoreNode(key: key, value: value)
         case StoreTable.sequenceNumbers: restoreSequenceNumber(key: key, value: value)
+        case StoreTable.demandedProofs: restoreDemandedProof(key: key)
         case StoreTable.registrations: restoreRegistrations(key: key, value: value, at: now, into: &effects)
         case StoreTable.subscriptions: restoreSubscription(key: key, value: value, at: now)
         case StoreTable.thirdParty: restoreThirdParty(key: key, value: value, at: now, into: &effects)

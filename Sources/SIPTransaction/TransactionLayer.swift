@@ -123,6 +123,12 @@ public struct TransactionLayer: ~Copyable {
     /// Ends a transaction at once, whatever its state.
     public mutating func abandon(_ id: SlotID) { if slab.contains(id) { remove(id) } }
 
+    /// Sends a request other than INVITE no more; its response, or the end of its time, is waited for as before.
+    public mutating func sendNoMore(_ id: SlotID) {
+        guard slab.contains(id), slab[id.index].kind == .nonInviteClient, slab[id.index].isRetransmitting else { return }
+        setDeadline(id, slab[id.index].deadline)
+    }
+
     /// Ends all transactions: nothing is sent.
     public mutating func removeAll() {
         for index in 0..<slab.endIndex where slab.isInUse(index) { remove(slab.id(of: index)) }

@@ -174,6 +174,13 @@ public struct Notice: Hashable, Sendable {
     }
 }
 
+/// What a node does wrong on purpose, because a fault rule wants it.
+public enum Misbehaviour: UInt8, BitwiseCopyable, Hashable, Sendable {
+    /// A SIM is challenged with a sequence number that it has seen long ago (TS 33.102 §6.3.3), and so asks for a
+    /// resynchronisation.
+    case staleSequenceNumber
+}
+
 /// A node's core, as a shell drives it. Every call may append effects; nothing calls back, nothing fails.
 public protocol SansIONode: ~Copyable {
     /// One whole message, or what a datagram held.
@@ -194,6 +201,8 @@ public protocol SansIONode: ~Copyable {
     mutating func advance(to now: Now, into effects: inout Effects)
     /// When `advance` is wanted next; nil: no timer is set.
     var nextDeadline: Instant? { get }
+    /// What it does wrong from now on, until it is told otherwise; nil: nothing. Most nodes can do nothing wrong.
+    mutating func misbehave(_ misbehaviour: Misbehaviour?)
     /// Its requests that have no final answer yet. It is asked under a virtual clock only, and may take its time.
     var unansweredRequests: [UnansweredRequest] { get }
 }
@@ -201,6 +210,8 @@ public protocol SansIONode: ~Copyable {
 extension SansIONode where Self: ~Copyable {
     /// Whoever is to be reached listens, or opens a stream anew.
     public func patience(with flow: Flow) -> TimeSpan? { nil }
+
+    public mutating func misbehave(_ misbehaviour: Misbehaviour?) {}
 
     /// A node that sends no requests waits for none.
     public var unansweredRequests: [UnansweredRequest] { [] }

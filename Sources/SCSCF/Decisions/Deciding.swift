@@ -101,22 +101,23 @@ extension ServingCSCF {
     /// One line at debug for a request that goes on to somebody.
     mutating func logDecision(_ request: borrowing Message, at now: Now, into effects: inout Effects) {
         guard configuration.logsDecisions else { return }
-        logDecision([UInt8](request.bytes), refusal: nil, at: now, into: &effects)
+        logDecision([UInt8](request.bytes), answer: nil, at: now, into: &effects)
     }
 
-    /// The same for one that is refused.
-    mutating func logRefusal(
+    /// The same for one that the core answers itself.
+    mutating func logAnswer(
         _ request: borrowing Message, _ status: UInt16, _ reason: String?, at now: Now, into effects: inout Effects
     ) {
         guard configuration.logsDecisions else { return }
-        logDecision([UInt8](request.bytes), refusal: RequestStory.Answer(status: status, warning: reason), at: now, into: &effects)
+        logDecision([UInt8](request.bytes), answer: RequestStory.Answer(status: status, warning: reason), at: now, into: &effects)
     }
 
     private mutating func logDecision(
-        _ octets: [UInt8], refusal: RequestStory.Answer?, at now: Now, into effects: inout Effects
+        _ octets: [UInt8], answer: RequestStory.Answer?, at now: Now, into effects: inout Effects
     ) {
         guard var story = RequestStory(octets, at: now.wall) else { return }
-        if let refusal { story.answers.append(refusal) }
+        story.isTraced = false
+        if let answer { story.answers.append(answer) }
         effects.notices.append(Notice(.debug, Explanation(story, [account(of: story)]).sentence))
     }
 }

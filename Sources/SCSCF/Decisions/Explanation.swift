@@ -208,19 +208,16 @@ private struct Teller {
         let hasSuccessor = number < part.wentOn.count
         let handling = criterion.endsSession ? "session_terminated" : "session_continued"
         guard before + number < sent.count else {
-            return hasSuccessor ? ", which could not be reached, and default handling (\(handling)) went on without it" : ""
+            if hasSuccessor {
+                return ", which \(absence(of: criterion, number, part)), and default handling (\(handling)) went on without it"
+            }
+            guard !story.isTraced, criterion.endsSession, let final = story.final else { return "" }
+            return ", which failed or gave no answer, and default handling (\(handling)) ended it with \(final.status)"
         }
         let hop = sent[before + number]
         if hop.cameBack { return ", which sent it back, and the chain went on" }
         if hasSuccessor {
-            let failure: String
-            if let status = hop.final {
-                failure = "failed with \(status)"
-            } else if part.wentOn[number] - part.begin(of: number) < criterion.answerWithin {
-                failure = "could not be reached"
-            } else {
-                failure = "gave no answer within \(duration(criterion.answerWithin))"
-            }
+            let failure = hop.final.map { "failed with \($0)" } ?? absence(of: criterion, number, part)
             return ", which \(failure), and default handling (\(handling)) went on without it"
         }
         guard let status = hop.final, !(status == 487 && story.final?.status == 408) else {
@@ -228,7 +225,15 @@ private struct Teller {
             return ", which gave no answer within \(duration(criterion.answerWithin)), and default handling (\(handling)) ended it with "
                 + "\(final.status)"
         }
+        if (300...302).contains(status), story.final?.status != status { return ", which redirected it (\(status)), and the core followed" }
         return status < 300 ? ", which answered \(status): the chain ended there" : ", which ended the chain with \(status)"
+    }
+
+    /// Why default handling went on without a server that gave no answer which is known.
+    private func absence(of criterion: Explanation.Criterion, _ number: Int, _ part: Explanation.Part) -> String {
+        let isTimeOver = part.wentOn[number] - part.begin(of: number) >= criterion.answerWithin
+        if isTimeOver { return "gave no answer within \(duration(criterion.answerWithin))" }
+        return story.isTraced ? "could not be reached" : "failed or could not be reached"
     }
 
     private func duration(_ span: TimeSpan) -> String {

@@ -58,6 +58,8 @@ public struct RequestStory: Sendable {
     let isWithinDialog: Bool
     /// Whether it came in; else the core made it by itself.
     var isIncoming = true
+    /// Whether what it was sent on as, and the responses to that, are here.
+    var isTraced = true
     var sent: [Sent] = []
     var answers: [Answer] = []
     /// Of a malformed one: what is wrong with it.

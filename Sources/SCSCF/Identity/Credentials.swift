@@ -54,7 +54,7 @@ extension ServingCSCF {
         guard let credentials = given else { return .challenge(isStale: false) }
         // The first REGISTER of a UE carries its name with an empty nonce (TS 24.229 §5.1.1.2.3).
         if credentials.nonce.isEmpty || credentials.response.isEmpty { return .challenge(isStale: false) }
-        guard let device = privateIdentity(credentials.username, in: bytes), device.subscriber == subscriber else {
+        guard let device = privateIdentity(credentials, of: subscriber, in: bytes), device.subscriber == subscriber else {
             return .refused(403, "the private identity does not belong to the user")
         }
         guard nameUs(credentials.uri, arrival, request) else {
@@ -65,8 +65,18 @@ extension ServingCSCF {
             return .refused(403, "the private identity has no password")
         }
         guard let algorithm = digest.algorithm(of: credentials, in: bytes) else { return .challenge(isStale: false) }
-        let ha1 = DigestHash(
-            username: bytes[credentials.username], realm: configuration.domain.span.bytes, password: scratch.bytes, by: algorithm.function)
+        let ha1: DigestHash
+        if credentials.isNamedPlainly(in: bytes) {
+            ha1 = DigestHash(
+                username: bytes[credentials.username], realm: configuration.domain.span.bytes, password: scratch.bytes,
+                by: algorithm.function)
+        } else {
+            let password = [UInt8](scratch.bytes)
+            var name = OctetBuffer(capacity: 128)
+            guard appendHashedName(credentials, of: subscriber, in: bytes, into: &name) else { return .challenge(isStale: false) }
+            ha1 = DigestHash(
+                username: name.bytes, realm: configuration.domain.span.bytes, password: password.span.bytes, by: algorithm.function)
+        }
         switch digest.verify(
             credentials, by: algorithm, in: bytes, method: request.method, body: request.body, device: deviceKey(device), ha1: ha1,
             at: now.monotonic)

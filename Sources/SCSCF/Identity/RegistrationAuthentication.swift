@@ -11,11 +11,12 @@ import SansIO
 extension ServingCSCF {
     /// The user is the one in To; the private identity that in the credentials, or derived from To (TS 24.229 §5.4.1.1).
     mutating func authenticate(
-        _ user: IdentityReference, _ given: DigestParameters?, _ arrival: Arrival, _ request: ProtectedRequest, at now: Now
+        _ user: IdentityReference, _ given: DigestParameters?, _ arrival: Arrival, _ request: ProtectedRequest, at now: Now,
+        into effects: inout Effects
     ) -> CredentialCheck {
         let bytes = request.bytes
         if vouches, vouchedFor[arrival.flow.remote]?.subscriber == user.subscriber {
-            let device = given.flatMap { $0.username.isEmpty ? nil : privateIdentity($0.username, in: bytes) }
+            let device = given.flatMap { $0.hasName ? privateIdentity($0, of: user.subscriber, in: bytes) : nil }
             return .accepted(device: device?.subscriber == user.subscriber ? device?.identity ?? 0 : 0, proof: nil)
         }
         guard directory.isAuthenticated(user.subscriber) else { return believeUnasked(given, user, arrival, in: bytes) }
@@ -28,11 +29,16 @@ extension ServingCSCF {
                 return .refused(403, "the private identity does not belong to the user")
             }
             if let keys = directory.sim(of: claimed) {
-                return checkSIM(given, claimed, keys, arrival, request, at: now)
+                return checkSIM(given, claimed, keys, arrival, request, at: now, into: &effects)
             }
         }
+        if arrival.flow.transport.isSecure, let device = boundDevice(given, user, arrival, in: bytes) {
+            return .accepted(device: device.identity, proof: nil)
+        }
         let verdict = checkPassword(given, of: user.subscriber, arrival, request, at: now)
-        if case .accepted(let device, _) = verdict { noteProof(of: IdentityReference(subscriber: user.subscriber, identity: device)) }
+        if case .accepted(let device, _) = verdict {
+            noteProof(of: IdentityReference(subscriber: user.subscriber, identity: device), into: &effects)
+        }
         return verdict
     }
 
@@ -45,7 +51,8 @@ extension ServingCSCF {
         }
         let mark = aka.appendChallenge(
             to: deviceKey(sim), with: keys, callID: bytes[arrival.essentials.callID], isStale: isStale,
-            showsKeys: isFromTrustedPeer(arrival), at: now.monotonic, into: &effects.wire.bytes)
+            isOutdated: misbehaviour == .staleSequenceNumber, showsKeys: isFromTrustedPeer(arrival), at: now.monotonic,
+            into: &effects.wire.bytes)
         if configuration.isPersistent, let mark { persist(mark, of: sim, into: &effects) }
     }
 
@@ -57,11 +64,25 @@ extension ServingCSCF {
         guard directory.admits(user.subscriber, from: arrival.flow.remote.address) else {
             return .refused(403, "the user's address is another")
         }
-        guard let given, !given.username.isEmpty, let device = privateIdentity(given.username, in: bytes) else {
+        guard let given, given.hasName, let device = privateIdentity(given, of: user.subscriber, in: bytes) else {
             return .accepted(device: 0, proof: nil)
         }
         return device.subscriber == user.subscriber
             ? .accepted(device: device.identity, proof: nil) : .refused(403, "the private identity does not belong to the user")
+    }
+
+    // MARK: A TLS session
+
+    /// The device that has proved itself on this TLS connection, if the request names it and brings nothing to check: we are the edge
+    /// that would mark it `tls-yes` (TS 24.229 §5.2.2, §5.4.1.1, digest with TLS).
+    private mutating func boundDevice(
+        _ given: DigestParameters?, _ user: IdentityReference, _ arrival: Arrival, in bytes: RawSpan
+    ) -> IdentityReference? {
+        guard let given, given.response.isEmpty, given.hasName, let device = privateIdentity(given, of: user.subscriber, in: bytes),
+            device.subscriber == user.subscriber, directory.sim(of: device) == nil, !isToProveItself(device),
+            registrar.hasBinding(of: device.subscriber, device: device.identity, on: arrival.flow)
+        else { return nil }
+        return device
     }
 
     // MARK: The edge's word
@@ -73,8 +94,15 @@ extension ServingCSCF {
         _ given: DigestParameters, _ user: IdentityReference, _ arrival: Arrival, in bytes: RawSpan, at now: Now
     ) -> CredentialCheck? {
         guard let protection = EdgeProtection(bytes[given.integrityProtected]), isFromTrustedPeer(arrival) else { return nil }
-        guard let device = privateIdentity(given.username, in: bytes), device.subscriber == user.subscriber else {
+        guard let device = privateIdentity(given, of: user.subscriber, in: bytes), device.subscriber == user.subscriber else {
             return .refused(403, "the private identity does not belong to the user")
+        }
+        if protection == .connection {
+            // Without an answer it begins anew, and any other algorithm is none of this way's.
+            guard directory.sim(of: device) != nil, !given.response.isEmpty, AKAAlgorithm(bytes[given.algorithm]) == .v2SHA256 else {
+                return nil
+            }
+            return believeAssociation(of: device, arrival, in: bytes, at: now)
         }
         if protection == .securityAssociation, directory.sim(of: device) != nil {
             return believeAssociation(of: device, arrival, in: bytes, at: now)
@@ -100,24 +128,12 @@ extension ServingCSCF {
         return .accepted(device: device.identity, proof: nil)
     }
 
-    // MARK: A proof that is asked for
-
-    /// Whether the network wants to see a proof of its own, whatever an edge says (TS 24.229 §5.4.1.6).
-    private func isToProveItself(_ device: IdentityReference) -> Bool {
-        !demandedProofs.isEmpty && demandedProofs.contains(deviceKey(device))
-    }
-
-    private mutating func noteProof(of device: IdentityReference) {
-        guard !demandedProofs.isEmpty else { return }
-        demandedProofs.remove(deviceKey(device))
-    }
-
     // MARK: The SIM
 
     /// Checks credentials against a SIM (TS 24.229 §5.4.1.2.1A, §5.4.1.2.2).
     private mutating func checkSIM(
         _ given: DigestParameters?, _ device: IdentityReference, _ keys: AKACredentials, _ arrival: Arrival, _ request: ProtectedRequest,
-        at now: Now
+        at now: Now, into effects: inout Effects
     ) -> CredentialCheck {
         guard let given, !given.nonce.isEmpty else { return .challenge(isStale: false, sim: device) }
         guard nameUs(given.uri, arrival, request) else {
@@ -128,7 +144,7 @@ extension ServingCSCF {
             at: now.monotonic)
         {
         case .accepted:
-            noteProof(of: device)
+            noteProof(of: device, into: &effects)
             return .accepted(device: device.identity, proof: nil)
         case .absent, .resynchronised: return .challenge(isStale: false, sim: device)
         case .stale: return .challenge(isStale: true, sim: device)
@@ -142,8 +158,10 @@ extension ServingCSCF {
     private mutating func claimedDevice(
         _ given: DigestParameters?, _ user: IdentityReference, _ arrival: Arrival, in bytes: RawSpan
     ) -> IdentityReference {
-        if let given, !given.username.isEmpty {
-            guard let named = privateIdentity(given.username, in: bytes), named.subscriber == user.subscriber else { return .none }
+        if let given, given.hasName {
+            guard let named = privateIdentity(given, of: user.subscriber, in: bytes), named.subscriber == user.subscriber else {
+                return .none
+            }
             return named
         }
         let to = arrival.essentials.to.uri
@@ -179,6 +197,8 @@ extension ServingCSCF {
 private enum EdgeProtection {
     /// `yes`: the REGISTER came through the security association of a SIM.
     case securityAssociation
+    /// `tls-connected`: through TLS, by AKA without a security association.
+    case connection
     /// `tls-yes`, `ip-assoc-yes`: the session of TLS or the address is bound to the user.
     case session
     /// `auth-done`: somebody before the edge has authenticated the user.
@@ -187,6 +207,8 @@ private enum EdgeProtection {
     init?(_ word: RawSpan) {
         if word.equalsIgnoringCase("yes") {
             self = .securityAssociation
+        } else if word.equalsIgnoringCase("tls-connected") {
+            self = .connection
         } else if word.equalsIgnoringCase("tls-yes") || word.equalsIgnoringCase("ip-assoc-yes") {
             self = .session
         } else if word.equalsIgnoringCase("auth-done") {

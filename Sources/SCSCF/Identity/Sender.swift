@@ -25,6 +25,10 @@ struct Sender: BitwiseCopyable {
     var isOriginating = false
     /// The number of the application server that it is, or -1.
     var server: Int16 = -1
+    /// Whether it is another network.
+    var isNetwork = false
+    /// Originating: whether the user has diverted what it was called with (RFC 8498).
+    var isAfterDiversion = false
 }
 
 /// What the question who sends a request comes to.
@@ -116,7 +120,7 @@ extension ServingCSCF {
         return nil
     }
 
-    /// `orig` in the top Route, or P-Served-User with `sescase=orig`, makes a trusted peer's request originating; the
+    /// `orig` in the top Route, or P-Served-User with `sescase=orig` or `orig-cdiv`, makes a trusted peer's request originating; the
     /// served user is P-Served-User's, else the first identity asserted that is ours (TS 24.229 §5.4.3.2). Of one that asserts
     /// nothing, as simple servers of a lab do, it is the one in From.
     private mutating func believeTrusted(
@@ -124,12 +128,17 @@ extension ServingCSCF {
     ) -> Belief {
         var sender = Sender(reason: .trustedPeer, isTrusted: true)
         sender.server = peer.server
+        sender.isNetwork = peer.isNetwork
         guard !peer.isNetwork else { return .sender(sender) }
         let bytes = request.bytes
         let served = request.firstValue(.pServedUser).flatMap { bytes.nameAddress($0) }
         var isOriginating = routes.own.map { isOriginatingMark($0, in: bytes) } ?? false
         if let served, let sessionCase = bytes.parameter("sescase", in: served.parameters), bytes[sessionCase].equalsIgnoringCase("orig") {
             isOriginating = true
+        }
+        if let served, bytes.parameter("orig-cdiv", in: served.parameters) != nil {
+            isOriginating = true
+            sender.isAfterDiversion = true
         }
         guard isOriginating else { return .sender(sender) }
         sender.isOriginating = true

@@ -61,9 +61,9 @@ extension ServingCSCF {
     /// The way of a branch that goes to a server by name. Further targets are kept with it; if the server is not located yet
     /// it waits, and counts as pending.
     ///
-    /// - Parameter server: the application server that it is, if it is one.
+    /// - Parameter server: what its criterion calls it, if it is an application server (`ServerNames`).
     mutating func course(
-        to name: ServerName, of branch: SlotID, server: Int16 = -1, at now: Now, into effects: inout Effects
+        to name: ServerName, of branch: SlotID, server: Int32 = -1, at now: Now, into effects: inout Effects
     ) -> BranchCourse {
         var course = course(to: name, at: now.monotonic)
         if server >= 0 { course = targets(course, of: contexts[branches[branch.index].context.index].served.subscriber, server) }

@@ -15,7 +15,7 @@ extension ServingCSCF {
         guard let name = configuration.applicationServers[Int(record.route.server)].location else { return false }
         var course = course(to: name, at: now.monotonic)
         // A first registration chooses anew.
-        if record.kind != .initial { course = targets(course, of: record.user.subscriber, record.route.server) }
+        if record.kind != .initial { course = targets(course, of: record.user.subscriber, record.route.name) }
         switch course {
         case .over(let flows): return send(id, to: flows, at: now, into: &effects)
         case .nowhere: return false

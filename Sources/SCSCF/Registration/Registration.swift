@@ -31,7 +31,8 @@ extension ServingCSCF {
         if !configuration.visitedNetworks.isEmpty, comesFromStrangeNetwork(arrival, request) {
             return answer(arrival, request, 403, warning: "no roaming from the visited network", at: now, into: &effects)
         }
-        switch authenticate(user, credentials(.authorization, in: request), arrival, ProtectedRequest(request), at: now) {
+        let given = credentials(.authorization, in: request)
+        switch authenticate(user, given, arrival, ProtectedRequest(request), at: now, into: &effects) {
         case .accepted(let device, let proof):
             register(user, device, proof, arrival, request, at: now, into: &effects)
         case .challenge(let isStale, let sim):
@@ -39,6 +40,7 @@ extension ServingCSCF {
             appendChallenge(sim, isStale: isStale, arrival, in: bytes, at: now, into: &effects)
             effects.wire.bytes.appendEmptyBody()
             transactions.respond(arrival.server, 401, response, at: now.monotonic, into: &effects.wire)
+            logAnswer(request, 401, nil, at: now, into: &effects)
         case .refused(let status, let reason):
             answer(arrival, request, status, warning: reason, at: now, into: &effects)
         }
@@ -123,6 +125,7 @@ extension ServingCSCF {
         at now: Now, into effects: inout Effects
     ) -> OwnResponse {
         let response = beginAnswer(arrival, request, 200, into: &effects)
+        logAnswer(request, 200, nil, at: now, into: &effects)
         appendRegisteredFields(user, proof, change, arrival, request, at: now, into: &effects.wire.bytes)
         return response
     }

@@ -35,29 +35,10 @@ extension ServingCSCF {
     /// P-Charging-Vector as received, with us as the one that ends the registration, in the form of type 1 (TS 24.229
     /// §7.2A.5); P-Charging-Function-Addresses only for an edge of our own network.
     func appendCharging(_ arrival: Arrival, _ request: borrowing Message, into bytes: inout OctetBuffer) {
-        if request.has(.pChargingVector), believesEdgeFields(of: arrival) { appendChargingVector(request, into: &bytes) }
+        if believesEdgeFields(of: arrival) { appendChargingVector(answering: request, into: &bytes) }
         guard !configuration.chargingFunctions.isEmpty, request.has(.path), believesEdgeFields(of: arrival) else { return }
         if let network = visitedNetwork(request), !request[network].equalsIgnoringCase(configuration.domain.span.bytes) { return }
         appendChargingFunctions(into: &bytes)
-    }
-
-    private func appendChargingVector(_ request: borrowing Message, into bytes: inout OctetBuffer) {
-        guard let vector = request.value(.pChargingVector) else { return }
-        bytes.append("P-Charging-Vector: ")
-        var rest = vector
-        var isFirst = true
-        while let (name, value) = request.bytes.nextParameter(&rest) {
-            guard !name.isEmpty, !request[name].equalsIgnoringCase("term-ioi") else { continue }
-            if !isFirst { bytes.append(";") }
-            isFirst = false
-            bytes.append(request[name])
-            guard !value.isEmpty else { continue }
-            bytes.append("=")
-            bytes.append(request[value])
-        }
-        bytes.append(";term-ioi=\"Type 1")
-        bytes.append(configuration.domain)
-        bytes.append("\"\r\n")
     }
 
     /// P-Charging-Function-Addresses, if we have any.

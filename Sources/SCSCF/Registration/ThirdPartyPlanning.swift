@@ -45,22 +45,22 @@ extension ServingCSCF {
         var text = OctetBuffer(capacity: 512)
         appendSyntheticRegister(of: user, withContacts: false, at: now, into: &text)
         let left = configuration.thirdParty.tellsZeroWithContactsLeft ? 0 : registrar.longestExpires(of: subscriber, at: now.monotonic)
-        return plan([.deregistration], of: user, text.bytes, left) { $0 != server }
+        return plan([.deregistration], of: user, text.bytes, left) { $0.server != server }
     }
 
     // MARK: A change of profile
 
-    /// The servers that a registered user's criteria tell of its registration: asked before a change of its profile, to be
-    /// handed to `profileChanged`.
-    mutating func serversTold(of subscriber: UInt32, at now: Now) -> [Int16] {
+    /// The servers that a registered user's criteria tell of its registration, by their names: asked before a change of its
+    /// profile, to be handed to `profileChanged`.
+    mutating func serversTold(of subscriber: UInt32, at now: Now) -> [Int32] {
         guard registrar.isRegistered(subscriber) else { return [] }
         let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
         var text = OctetBuffer(capacity: 1024)
         appendSyntheticRegister(of: user, withContacts: true, at: now, into: &text)
-        var servers: [Int16] = []
+        var servers: [Int32] = []
         // Nothing is wanted, so nothing is planned.
-        _ = plan([.initial, .reregistration], of: user, text.bytes, 1) { server in
-            servers.append(server)
+        _ = plan([.initial, .reregistration], of: user, text.bytes, 1) { route in
+            servers.append(route.name)
             return false
         }
         return servers
@@ -70,13 +70,13 @@ extension ServingCSCF {
     /// of the registration, if the topology asks for that.
     ///
     /// - Parameter before: what `serversTold` said before the change.
-    mutating func profileChanged(of subscriber: UInt32, toldBefore before: [Int16], at now: Now, into effects: inout Effects) {
+    mutating func profileChanged(of subscriber: UInt32, toldBefore before: [Int32], at now: Now, into effects: inout Effects) {
         guard configuration.thirdParty.tellsProfileChanges, registrar.isRegistered(subscriber) else { return }
         let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
         var text = OctetBuffer(capacity: 1024)
         appendSyntheticRegister(of: user, withContacts: true, at: now, into: &text)
         let expires = registrar.longestExpires(of: subscriber, at: now.monotonic)
-        let list = plan([.initial, .reregistration], of: user, text.bytes, expires) { !before.contains($0) }
+        let list = plan([.initial, .reregistration], of: user, text.bytes, expires) { !before.contains($0.name) }
         guard configuration.isPersistent, !list.isEmpty else { return sendThirdParty(list, at: now, into: &effects) }
         let ticket = waiting.nextTicket()
         persist(list, ticket: ticket, into: &effects)
@@ -88,7 +88,7 @@ extension ServingCSCF {
     /// Requests to the servers that `isWanted` takes, of criteria that a made-up REGISTER of one of these types fulfils.
     private mutating func plan(
         _ types: [RegistrationChange.Kind], of user: IdentityReference, _ text: RawSpan, _ expires: UInt32,
-        to isWanted: (Int16) -> Bool
+        to isWanted: (CriterionRoute) -> Bool
     ) -> ThirdPartyList {
         var scanner = MessageScanner()
         _ = scanner.scan(text)
@@ -102,7 +102,7 @@ extension ServingCSCF {
                 for type in types.reversed() where configuration.profiles[number].matches(at: i, request, .registration(type.inCriteria)) {
                     fulfilled = type
                 }
-                guard let fulfilled, isWanted(criteria[number][i].server) else { continue }
+                guard let fulfilled, isWanted(criteria[number][i]) else { continue }
                 let id = plan(criteria[number][i], named, fulfilled, expires, into: &list)
                 thirdParty[id.index].charging = charging
                 guard !configuration.chargingFunctions.isEmpty else { continue }

@@ -73,7 +73,9 @@ extension ServingCSCF {
             return true
         }
         keep(targets.dropFirst(), forThirdParty: id)
-        if let target = targets.first, record.kind == .initial { pins[record.user.subscriber, record.route.server] = target }
+        if let target = targets.first, record.kind == .initial || pins[record.user.subscriber, record.route.name] != nil {
+            pins[record.user.subscriber, record.route.name] = target
+        }
         let start = effects.wire.bytes.count
         appendThirdPartyRegister(record, client, flow, into: &effects)
         if !record.charging.isNone { appendChargingVector(record.charging, for: .applicationServer, into: &effects.wire.bytes) }
@@ -105,13 +107,13 @@ extension ServingCSCF {
         effects.wire.bytes.appendHex(random.next())
         effects.wire.bytes.append("\r\nTo: <")
         directory.appendPublicIdentity(record.user, into: &effects.wire.bytes)
-        // One Call-ID for an identity and a server, with a rising CSeq (RFC 3261 §10.2).
+        // One Call-ID for an identity and what its criterion calls the server, with a rising CSeq (RFC 3261 §10.2).
         effects.wire.bytes.append(">\r\nCall-ID: tpr-")
         effects.wire.bytes.appendDecimal(UInt64(record.user.subscriber))
         effects.wire.bytes.append("-")
         effects.wire.bytes.appendDecimal(UInt64(record.user.identity))
         effects.wire.bytes.append("-")
-        effects.wire.bytes.appendDecimal(UInt64(record.route.server))
+        serverNames.appendToken(record.route.name, into: &effects.wire.bytes)
         effects.wire.bytes.append("-")
         effects.wire.bytes.appendHex(thirdPartyNumbers.session, digits: 8)
         effects.wire.bytes.append("@")
@@ -121,7 +123,11 @@ extension ServingCSCF {
         effects.wire.bytes.append(" REGISTER\r\nContact: <sip:")
         effects.wire.bytes.append(address)
         effects.wire.bytes.appendTransportParameter(flow.transport)
-        effects.wire.bytes.append(">\r\nExpires: ")
+        effects.wire.bytes.append(">")
+        if configuration.thirdParty.givesTokens, record.expires > 0 {
+            appendRegistrationToken(of: record.user.subscriber, into: &effects.wire.bytes)
+        }
+        effects.wire.bytes.append("\r\nExpires: ")
         effects.wire.bytes.appendDecimal(UInt64(record.expires))
         effects.wire.bytes.append("\r\n")
     }
@@ -159,7 +165,7 @@ extension ServingCSCF {
         _ record: ThirdPartyRegistration, _ status: UInt16, at now: Now, into effects: inout Effects
     ) {
         counters.countThirdParty(Int(record.route.server), record.kind, .failed)
-        if !pins.isEmpty { pins[record.user.subscriber, record.route.server] = nil }
+        if !pins.isEmpty { pins[record.user.subscriber, record.route.name] = nil }
         effects.notices.append(Notice(.warning, thirdPartyNotice(record, status == 408 ? "did not answer" : "failed with \(status)")))
         guard record.endsRegistration, registrar.isRegistered(record.user.subscriber) else { return }
         deregister(record.user.subscriber, .rejected, except: record.route.server, at: now, into: &effects)
@@ -182,7 +188,7 @@ extension ServingCSCF {
     private mutating func finish(_ id: SlotID, at now: Now, into effects: inout Effects) {
         let held = thirdParty[id.index].held
         let subscriber = thirdParty[id.index].user.subscriber
-        if !pins.isEmpty, !registrar.isRegistered(subscriber) { forgetPins(of: subscriber) }
+        if !pins.isEmpty, !registrar.isRegistered(subscriber) { pins.removeAll(of: subscriber) }
         if configuration.isPersistent { forgetStoredThirdParty(id, into: &effects) }
         forgetThirdParty(id)
         if !held.isNone { heldAnswerLoses(held, at: now, into: &effects) }

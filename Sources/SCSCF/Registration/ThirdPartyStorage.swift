@@ -1,7 +1,7 @@
 // Third-party REGISTER requests that have no final answer, in the store: what was due when the process died is done when it
 // starts again.
 //
-//   key     identity in To | space | URI of the application server: the latest request of the two
+//   key     identity in To | space | ServerName of the criterion: the latest request of the two
 //   value   version (1) | checksum (8) | registration type, twice, and whether failure ends the registration (1) | Expires (4) |
 //           what stands behind Expires, P-Charging-Vector included
 //
@@ -57,14 +57,14 @@ extension ServingCSCF {
     private func keyHash(of record: ThirdPartyRegistration) -> KeyHash {
         var hasher = KeyHasher(secret)
         hasher.combine(UInt64(record.user.subscriber) << 32 | UInt64(record.user.identity))
-        hasher.combine(UInt64(UInt16(bitPattern: record.route.server)))
+        hasher.combine(UInt64(UInt32(bitPattern: record.route.name)))
         return hasher.finish()
     }
 
     private func appendKey(of record: ThirdPartyRegistration, into key: inout OctetBuffer) {
         directory.appendPublicIdentity(record.user, into: &key)
         key.append(" ")
-        key.append(configuration.applicationServers[Int(record.route.server)].uri)
+        serverNames.appendURI(record.route.name, into: &key)
     }
 
     private func appendValue(of record: ThirdPartyRegistration, into value: inout OctetBuffer) {
@@ -100,7 +100,7 @@ extension ServingCSCF {
     /// - Returns: false if the record is damaged, or its user, its server or its criterion is not there any more: then it
     ///   is taken out.
     mutating func restoreThirdParty(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
-        guard let (user, server) = subjects(of: key) else {
+        guard let (user, name) = subjects(of: key) else {
             // Told of once, by the first shard.
             guard place.number == 0 else { return true }
             effects.store.remove(table: StoreTable.thirdParty, key: key, ticket: waiting.nextTicket())
@@ -109,7 +109,7 @@ extension ServingCSCF {
         guard otherShard(of: user.subscriber) == nil else { return true }
         guard value.byteCount >= ServingCSCF.restStart, value[0] == ServingCSCF.recordVersion,
             value.word(at: 1) == ServingCSCF.checksum(value.part(9, value.byteCount - 9)),
-            let kind = RegistrationChange.Kind(rawValue: value[9] >> 1), let route = route(to: server, for: user)
+            let kind = RegistrationChange.Kind(rawValue: value[9] >> 1), let route = route(to: name, for: user)
         else {
             effects.store.remove(table: StoreTable.thirdParty, key: key, ticket: waiting.nextTicket())
             return false
@@ -130,20 +130,20 @@ extension ServingCSCF {
         return true
     }
 
-    private func subjects(of key: RawSpan) -> (user: IdentityReference, server: Int16)? {
-        guard let space = key.firstOffset(of: 0x20), let user = directory.publicIdentity(key.part(0, space)) else { return nil }
-        let uri = key.part(space + 1, key.byteCount - space - 1)
-        for i in 0..<configuration.applicationServers.count where uri.equals(configuration.applicationServers[i].uri) {
-            return (user, Int16(i))
-        }
-        return nil
+    private func subjects(of key: RawSpan) -> (user: IdentityReference, name: Int32)? {
+        guard let space = key.firstOffset(of: 0x20), let user = directory.publicIdentity(key.part(0, space)),
+            let name = serverNames.number(ofKnown: [UInt8](key.part(space + 1, key.byteCount - space - 1)))
+        else { return nil }
+        return (user, name)
     }
 
-    /// A criterion of the user's set that names a server.
-    private func route(to server: Int16, for user: IdentityReference) -> CriterionRoute? {
+    /// A criterion of the user's set that calls its server so, and whose server is known.
+    private func route(to name: Int32, for user: IdentityReference) -> CriterionRoute? {
         var walk = ProfileWalk()
         while let (number, _) = directory.nextProfile(of: user, &walk) {
-            for i in 0..<criteria[number].count where criteria[number][i].server == server { return criteria[number][i] }
+            for i in 0..<criteria[number].count where criteria[number][i].name == name && criteria[number][i].server >= 0 {
+                return criteria[number][i]
+            }
         }
         return nil
     }

@@ -181,18 +181,26 @@ extension ServingCSCF {
     private mutating func undoAll(at now: Now, into effects: inout Effects) {
         guard !waiting.isEmpty else { return }
         effects.notices.append(Notice(.error, "a commit of registrations failed: the changes are undone and answered 500"))
+        var gone: [WaitingRegistration] = []
         while let waiter = waiting.popLast() {
             switch waiter.cause {
             case .request(let request):
                 forgetThirdParty(waiter.thirdParty)
                 registrationLost(request, at: now, into: &effects)
             case .expiry, .profile: tellGone(waiter, at: now, into: &effects)
+            case .network where !directory.isProvisioned(waiter.subscriber):
+                gone.append(waiter)
             case .network(let token, _, _):
                 forgetThirdParty(waiter.thirdParty)
                 if let token { registrar.undo(token) }
             }
             // An earlier change may have waited for this one.
             registrationStateChanged(of: waiter.subscriber, waiter.cause.inEvents, at: now, into: &effects)
+        }
+        // Of a subscriber who was removed nothing comes back: that was stored with the removal.
+        for waiter in gone {
+            if let token = registrar.removeAll(of: waiter.subscriber) { registrar.confirm(token) }
+            tellGone(waiter, at: now, into: &effects)
         }
     }
 

@@ -50,8 +50,7 @@ extension ServingCSCF {
         }
         let turn = turn(of: subscription, watch, isEnd: end != nil)
         guard turn <= now.monotonic else { return subscriptions.wait(id, until: turn, at: now.monotonic) }
-        reserveVersions(id, at: now, into: &effects)
-        guard !subscription.isStored || subscription.version < subscription.limit else { return }
+        guard hasNumbers(inDialog: subscription.tag, at: now, into: &effects) else { return }
         sendNotify(id, end: end, at: now, into: &effects)
     }
 
@@ -88,7 +87,8 @@ extension ServingCSCF {
         }
         let hop = notifyHop(of: subscriptions[id].dialog)
         let start = effects.wire.bytes.count
-        appendNotify(id, hop, client, end, at: now, into: &effects)
+        let charging = subscriptions[id].isForServer ? newChargingIdentifier() : .none
+        appendNotify(id, hop, client, end, charging, at: now, into: &effects)
         noteTold(id, at: now)
         counters.countNotify(.sent)
         transmit(client, from: start, over: hop.flow, at: now, into: &effects)
@@ -98,6 +98,8 @@ extension ServingCSCF {
     private mutating func noteTold(_ id: SlotID, at now: Now) {
         let subscriber = subscriptions[id].watched.subscriber
         subscriptions[id].version += 1
+        let tag = subscriptions[id].tag
+        subscriptions.setSequence(subscriptions.lastSequence(inDialog: tag) + 1, inDialog: tag)
         subscriptions[id].isAwaited = true
         subscriptions[id].mustTellAll = false
         subscriptions[id].told = subscriptions.watches[subscriber]?.serial ?? 0
@@ -146,8 +148,10 @@ extension ServingCSCF {
         return outgoing(way.destination)
     }
 
+    /// - Parameter charging: for an application server (TS 24.229 §5.4.2.1.2); a UE is never told.
     private func appendNotify(
-        _ id: SlotID, _ hop: NotifyHop, _ client: SlotID, _ end: SubscriptionEnd?, at now: Now, into effects: inout Effects
+        _ id: SlotID, _ hop: NotifyHop, _ client: SlotID, _ end: SubscriptionEnd?, _ charging: ChargingIdentifier, at now: Now,
+        into effects: inout Effects
     ) {
         let subscription = subscriptions[id]
         let octets = pool.bytes(subscription.dialog.octets)
@@ -165,7 +169,7 @@ extension ServingCSCF {
         effects.wire.bytes.appendField(.to, octets[text.remoteSlice])
         effects.wire.bytes.appendField(.callID, octets[text.callIDSlice])
         effects.wire.bytes.append("CSeq: ")
-        effects.wire.bytes.appendDecimal(UInt64(subscription.version) + 1)
+        effects.wire.bytes.appendDecimal(UInt64(subscriptions.lastSequence(inDialog: subscription.tag)) + 1)
         effects.wire.bytes.append(" NOTIFY\r\n")
         appendContact(of: subscription, into: &effects.wire.bytes)
         effects.wire.bytes.append("Event: reg")
@@ -175,6 +179,10 @@ extension ServingCSCF {
         }
         effects.wire.bytes.append("\r\nSubscription-State: ")
         effects.wire.bytes.appendSubscriptionState(end, expires: (subscription.dialog.expiry - now.monotonic).wholeSeconds)
+        if !charging.isNone {
+            appendChargingVector(charging, for: .applicationServer, into: &effects.wire.bytes)
+            appendChargingFunctions(into: &effects.wire.bytes)
+        }
         effects.wire.bytes.append("Content-Type: application/reginfo+xml\r\n")
         var body = OctetBuffer(capacity: 2048)
         let leftOut = appendRegistrationInfo(of: subscription, isLast: end != nil, at: now, into: &body)

@@ -18,7 +18,7 @@ private struct SubscriptionWish: BitwiseCopyable {
 }
 
 /// Why a SUBSCRIBE is not accepted.
-private struct SubscriptionRefusal: Error {
+struct SubscriptionRefusal: Error {
     var status: UInt16
     var warning: String?
     /// For Min-Expires, in seconds: with 423 only.
@@ -77,7 +77,7 @@ extension ServingCSCF {
             let wish = try wish(of: request)
             guard wish.contact != nil else { throw SubscriptionRefusal(status: 400, warning: "SUBSCRIBE without a Contact") }
             try checkRoom(for: watched.subscriber)
-            try beginSubscription(to: watched, wish, arrival, request, at: now, into: &effects)
+            try beginSubscription(to: watched, by: sender, wish, arrival, request, at: now, into: &effects)
         } catch {
             refuseSubscription(error, arrival, request, at: now, into: &effects)
         }
@@ -98,15 +98,15 @@ extension ServingCSCF {
     }
 
     private mutating func beginSubscription(
-        to watched: IdentityReference, _ wish: SubscriptionWish, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
-        into effects: inout Effects
+        to watched: IdentityReference, by sender: Sender, _ wish: SubscriptionWish, _ arrival: Arrival, _ request: borrowing Message,
+        at now: Now, into effects: inout Effects
     ) throws(SubscriptionRefusal) {
         let dialog = try dialog(of: wish, nil, arrival, request, at: now)
         let isStored = configuration.isPersistent && wish.expires > 0
         let id = subscriptions.insert(
             Subscription(
-                watched: watched, tag: random.next(), isSecure: arrival.essentials.requestURI?.scheme == .sips, dialog: dialog,
-                limit: isStored ? 0 : .max), registrar)
+                watched: watched, tag: random.next(), isSecure: arrival.essentials.requestURI?.scheme == .sips,
+                isForServer: sender.server >= 0, dialog: dialog, limit: isStored ? 0 : .max), registrar)
         accept(id, wish, arrival, request, previous: nil, at: now, into: &effects)
     }
 
@@ -180,25 +180,27 @@ extension ServingCSCF {
 
     // MARK: Within the dialog
 
-    /// A SUBSCRIBE within a dialog of ours: a refresh, or the end (RFC 6665 §4.1.2.2, §4.1.2.3).
+    /// A SUBSCRIBE within a dialog of ours: a refresh or the end (RFC 6665 §4.1.2.2, §4.1.2.3), or with another `id` of Event one
+    /// more subscription (§4.5.2).
     mutating func subscriptionContinued(_ arrival: Arrival, _ request: borrowing Message, at now: Now, into effects: inout Effects) {
-        guard let id = subscription(of: arrival.essentials, request), subscriptions[id].dialog.expiry > now.monotonic else {
+        guard let first = subscription(of: arrival.essentials, request), isAlive(dialogOf: first, at: now) else {
             return answer(arrival, request, 481, warning: "no such subscription", at: now, into: &effects)
         }
         guard request.isForRegistrationState else { return answerBadEvent(arrival, request, at: now, into: &effects) }
-        let old = subscriptions[id].dialog
         // RFC 3261 §12.2.2.
-        guard arrival.essentials.sequence > old.remoteSequence else {
+        guard arrival.essentials.sequence > subscriptions.lastRemoteSequence(inDialog: subscriptions[first].tag) else {
             return answer(arrival, request, 500, warning: "CSeq not higher than that of the last request", at: now, into: &effects)
         }
         do throws(SubscriptionRefusal) {
             let wish = try wish(of: request)
-            guard request[wish.eventID].equals(pool.bytes(old.octets)[old.text.eventIDSlice]) else {
-                throw SubscriptionRefusal(status: 481, warning: "no subscription with this id in the dialog")
-            }
             guard wish.contact != nil || wish.expires == 0 else {
                 throw SubscriptionRefusal(status: 400, warning: "SUBSCRIBE without a Contact")
             }
+            guard let id = subscription(beside: first, wish.eventID, in: request) else {
+                return try beginSubscription(beside: first, wish, arrival, request, at: now, into: &effects)
+            }
+            let old = subscriptions[id].dialog
+            guard old.expiry > now.monotonic else { throw SubscriptionRefusal(status: 481, warning: "the subscription has ended") }
             guard subscriptions[id].pending < .max else { throw SubscriptionRefusal(status: 503) }
             subscriptions[id].dialog = try dialog(of: wish, old, arrival, request, at: now)
             accept(id, wish, arrival, request, previous: old, at: now, into: &effects)
@@ -207,75 +209,52 @@ extension ServingCSCF {
         }
     }
 
-    /// The subscription whose dialog a request names by its tags and Call-ID (RFC 3261 §12).
+    /// One more subscription in a dialog: whoever has the dialog may watch.
+    private mutating func beginSubscription(
+        beside first: SlotID, _ wish: SubscriptionWish, _ arrival: Arrival, _ request: borrowing Message, at now: Now,
+        into effects: inout Effects
+    ) throws(SubscriptionRefusal) {
+        guard wish.expires > 0 else { throw SubscriptionRefusal(status: 481, warning: "no subscription with this id in the dialog") }
+        let known = subscriptions[first]
+        guard registrar.isRegistered(known.watched.subscriber) else {
+            throw SubscriptionRefusal(status: 480, warning: "the user is not registered")
+        }
+        try checkRoom(for: known.watched.subscriber)
+        let dialog = try dialog(of: wish, known.dialog, arrival, request, at: now)
+        let id = subscriptions.insert(
+            Subscription(
+                watched: known.watched, tag: known.tag, usage: random.next() | 1, isSecure: known.isSecure, isForServer: known.isForServer,
+                dialog: dialog, sequence: subscriptions.lastSequence(inDialog: known.tag),
+                limit: configuration.isPersistent ? 0 : .max), registrar)
+        accept(id, wish, arrival, request, previous: nil, at: now, into: &effects)
+    }
+
+    /// Whether a subscription of the dialog has not run out.
+    private func isAlive(dialogOf first: SlotID, at now: Now) -> Bool {
+        for id in subscriptions.all(inDialog: subscriptions[first].tag) where subscriptions[id].dialog.expiry > now.monotonic { return true }
+        return false
+    }
+
+    /// The subscription with this `id` of Event in a dialog.
+    private func subscription(beside first: SlotID, _ eventID: Slice, in request: borrowing Message) -> SlotID? {
+        for id in subscriptions.all(inDialog: subscriptions[first].tag) {
+            let dialog = subscriptions[id].dialog
+            if request[eventID].equals(pool.bytes(dialog.octets)[dialog.text.eventIDSlice]) { return id }
+        }
+        return nil
+    }
+
+    /// A subscription of the dialog that a request names by its tags and Call-ID (RFC 3261 §12).
     private func subscription(of essentials: Essentials, _ request: borrowing Message) -> SlotID? {
         let tag = request[essentials.to.tag]
-        guard tag.byteCount == 16, let high = tag.hexadecimalWord(at: 0), let low = tag.hexadecimalWord(at: 8),
-            let id = subscriptions.dialog(tag: UInt64(high) << 32 | UInt64(low))
-        else { return nil }
+        guard tag.byteCount == 16, let high = tag.hexadecimalWord(at: 0), let low = tag.hexadecimalWord(at: 8) else { return nil }
+        guard let id = subscriptions.all(inDialog: UInt64(high) << 32 | UInt64(low)).first else { return nil }
         let dialog = subscriptions[id].dialog
         let octets = pool.bytes(dialog.octets)
         guard octets[dialog.text.callIDSlice].equals(request[essentials.callID]),
             let remote = octets.nameAddress(dialog.text.remoteSlice), octets[remote.tag].equals(request[essentials.from.tag])
         else { return nil }
         return id
-    }
-
-    // MARK: Who may
-
-    /// TS 24.229 §5.4.2.1.1: the user must be registered, and the watcher be the user, the edge on the user's Path, or an
-    /// application server of the user's criteria.
-    private mutating func checkMayWatch(
-        _ watched: IdentityReference, _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message
-    ) throws(SubscriptionRefusal) {
-        guard !directory.isBarred(watched) else { throw SubscriptionRefusal(status: 404, warning: "the identity is barred") }
-        guard registrar.isRegistered(watched.subscriber) else {
-            throw SubscriptionRefusal(status: 480, warning: "the user is not registered")
-        }
-        if sender.isOriginating, sender.originator.subscriber == watched.subscriber { return }
-        if sender.isTrusted, let asserted = firstAssertedOfOurs(request), asserted.subscriber == watched.subscriber,
-            !directory.isBarred(asserted)
-        {
-            return
-        }
-        if sender.server >= 0, serves(watched.subscriber, sender.server) { return }
-        if isOnPath(of: watched.subscriber, sender, arrival, request) { return }
-        throw SubscriptionRefusal(
-            status: 403, warning: "only the user, its edge and the application servers of its criteria may watch a registration")
-    }
-
-    /// Whether a criterion of the user's names an application server.
-    private func serves(_ subscriber: UInt32, _ server: Int16) -> Bool {
-        for i in 0..<directory.identityCount(of: subscriber) {
-            guard let number = directory.profile(of: IdentityReference(subscriber: subscriber, identity: UInt16(i))) else { continue }
-            for route in criteria[number] where route.server == server { return true }
-        }
-        return false
-    }
-
-    /// Whether the sender is on the Path of a contact of the user's: by the address that it sends from, or by the identity that
-    /// somebody trusted asserts.
-    private func isOnPath(of subscriber: UInt32, _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message) -> Bool {
-        var peer = arrival.flow.remote
-        if arrival.flow.transport.isReliable {
-            let via = arrival.essentials.via
-            peer.port = via.port == 0 ? arrival.flow.transport.defaultPort : via.port
-        }
-        let asserted = sender.isTrusted ? request.networkIdentities(.pAssertedIdentity)?.sip?.uri : nil
-        var paths: [[UInt8]] = []
-        registrar.forEachBinding(of: subscriber) { paths.append([UInt8]($0.path)) }
-        for octets in paths {
-            let path = octets.span.bytes
-            var rest = Slice(0, octets.count)
-            while !rest.isEmpty {
-                guard let uri = path.nameAddress(path.nextListValue(&rest))?.uri, uri.isSIP else { continue }
-                if destination(of: uri, in: path)?.endpoint == peer { return true }
-                if let asserted, request[asserted.host].equalsIgnoringCase(path[uri.host]), asserted.effectivePort == uri.effectivePort {
-                    return true
-                }
-            }
-        }
-        return false
     }
 
     // MARK: What is asked for
@@ -399,8 +378,4 @@ extension RawSpan {
         if type.equalsIgnoringCase("application/reginfo+xml") { return true }
         return type.equalsIgnoringCase("application/*") || type.equals("*/*")
     }
-}
-
-extension SIPURI {
-    fileprivate var effectivePort: UInt16 { port != 0 ? port : scheme == .sips ? 5061 : 5060 }
 }

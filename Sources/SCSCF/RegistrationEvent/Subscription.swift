@@ -1,4 +1,6 @@
 // One subscription to the registration state of a user (RFC 6665 §4.2): its dialog (RFC 3261 §12) and how much it was told.
+// Several may share a dialog, told apart by the `id` of their Event (RFC 6665 §4.5.2, RFC 5057); each keeps the dialog as its own
+// SUBSCRIBE left it, and all count NOTIFYs together.
 // Numbers in a slab, text in the core's pool.
 
 import SIPMessage
@@ -9,12 +11,19 @@ struct Subscription: BitwiseCopyable {
     var watched: IdentityReference
     /// Our tag: 64 bits that nobody guesses, and so the key under which the dialog is found.
     var tag: UInt64
+    /// What tells it from others in its dialog; 0: the one that made the dialog.
+    var usage: UInt64 = 0
     /// Whether the dialog asks for SIPS URIs (RFC 3261 §12.1.1).
     var isSecure: Bool
+    /// Whether an application server watches: it is within the trust domain, and told what belongs to charging.
+    var isForServer: Bool
     var dialog: Dialog
-    /// Of the next document (RFC 3680 §5.1); the CSeq of its NOTIFY is one more.
+    /// Of the next document (RFC 3680 §5.1).
     var version: UInt32 = 0
-    /// The first version that the database has not set aside for this process; without a database there is none.
+    /// CSeq of the last NOTIFY in the dialog: never below the version.
+    var sequence: UInt32 = 0
+    /// The first number that the database has not set aside for this process, neither as a version nor for a CSeq above it; without
+    /// a database there is none.
     var limit: UInt32
     /// Whether the database has it, or soon will.
     var isStored = false

@@ -2,8 +2,8 @@
 //
 //   version (1) | checksum (8) | numbers | lengths | watched identity, text
 //
-// The key is our tag in hexadecimal. Numbers have the lowest octet first. Any octets may be read: what is not a sound record of
-// a version known here is refused.
+// The key is our tag in hexadecimal, and behind it, of a further subscription in its dialog, the number of the usage. Numbers
+// have the lowest octet first. Any octets may be read: what is not a sound record of a version known here is refused.
 
 import SIPMessage
 import SansIO
@@ -15,10 +15,12 @@ struct SubscriptionRecord: ~Escapable {
     private static let words = 9
 
     var tag: UInt64
+    var usage: UInt64 = 0
     var expiry: WallTime
     var limit: UInt32
     var remoteSequence: UInt32
     var isSecure: Bool
+    var isForServer: Bool
     var flow: Flow
     var text: DialogText
     /// The identity that is watched, canonical.
@@ -30,7 +32,7 @@ struct SubscriptionRecord: ~Escapable {
     init?(_ record: RawSpan, key: RawSpan) {
         let start = SubscriptionRecord.coveredStart
         let textStart = start + 8 * SubscriptionRecord.words
-        guard key.byteCount == 16, let high = key.hexadecimalWord(at: 0), let low = key.hexadecimalWord(at: 8),
+        guard key.byteCount == 16 || key.byteCount == 32, let high = key.hexadecimalWord(at: 0), let low = key.hexadecimalWord(at: 8),
             record.byteCount >= textStart, record[0] == SubscriptionRecord.recordVersion,
             record.word(at: 1) == SubscriptionRecord.checksum(record.part(start, record.byteCount - start))
         else { return nil }
@@ -47,10 +49,15 @@ struct SubscriptionRecord: ~Escapable {
         let isIPv6 = flags >> 16 & 1 == 1
         let address = isIPv6 ? IPAddress(high: words[5], low: words[6]) : IPAddress(v4: UInt32(truncatingIfNeeded: words[6]))
         tag = UInt64(high) << 32 | UInt64(low)
+        if key.byteCount == 32 {
+            guard let high = key.hexadecimalWord(at: 16), let low = key.hexadecimalWord(at: 24) else { return nil }
+            usage = UInt64(high) << 32 | UInt64(low)
+        }
         expiry = WallTime(microseconds: Int64(bitPattern: words[0]))
         limit = UInt32(truncatingIfNeeded: words[1])
         remoteSequence = UInt32(truncatingIfNeeded: words[2])
         isSecure = flags >> 17 & 1 == 1
+        isForServer = flags >> 18 & 1 == 1
         flow = Flow(
             transport: transport, listener: UInt8(truncatingIfNeeded: flags >> 8),
             remote: Endpoint(address: address, port: UInt16(truncatingIfNeeded: words[4])))
@@ -71,10 +78,11 @@ extension ServingCSCF {
     func key(of subscription: Subscription) -> [UInt8] {
         var key = OctetBuffer(capacity: 64)
         key.appendHex(subscription.tag)
+        if subscription.usage != 0 { key.appendHex(subscription.usage) }
         return [UInt8](key.bytes)
     }
 
-    /// - Parameter limit: the first version that is not set aside.
+    /// - Parameter limit: the first number that is not set aside.
     func appendRecord(of subscription: Subscription, limit: UInt32, at now: Now, into record: inout OctetBuffer) {
         var watched = OctetBuffer(capacity: 128)
         directory.appendPublicIdentity(subscription.watched, into: &watched)
@@ -86,7 +94,7 @@ extension ServingCSCF {
         covered.append(word: UInt64(dialog.remoteSequence))
         covered.append(
             word: UInt64(dialog.flow.transport.rawValue) | UInt64(dialog.flow.listener) << 8 | (address.isIPv6 ? 1 << 16 : 0)
-                | (subscription.isSecure ? 1 << 17 : 0))
+                | (subscription.isSecure ? 1 << 17 : 0) | (subscription.isForServer ? 1 << 18 : 0))
         covered.append(word: UInt64(dialog.flow.remote.port))
         covered.append(word: address.high)
         covered.append(word: address.low)

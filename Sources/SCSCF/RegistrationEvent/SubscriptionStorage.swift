@@ -1,6 +1,6 @@
 // Subscriptions in the database: what a SUBSCRIBE changed is stored before it is answered, and found again after a restart.
 //
-// Versions and CSeqs must go on rising after any death. So a record sets versions aside ahead: those below its limit are this
+// Versions and CSeqs must go on rising after any death. So a record sets numbers aside ahead: those below its limit are this
 // process's to use, and the next process begins with the limit. NOTIFYs are not stored one by one.
 
 import SIPMessage
@@ -12,9 +12,9 @@ import SansIO
 struct WaitingSubscription: BitwiseCopyable {
     var ticket: UInt64
     var subscription: SlotID
-    /// The versions that it sets aside end before this one.
+    /// The numbers that it sets aside end before this one.
     var limit: UInt32
-    /// The SUBSCRIBE to answer, with what its success is answered and what its failure; `.none`: only versions were set aside.
+    /// The SUBSCRIBE to answer, with what its success is answered and what its failure; `.none`: only numbers were set aside.
     var server = SlotID.none
     var answer = PacketID.none
     var refusal = PacketID.none
@@ -44,18 +44,18 @@ struct WaitingSubscriptions {
 }
 
 extension ServingCSCF {
-    /// Versions that one record sets aside, and how few may be left before more are.
-    private static let versionsAhead: UInt32 = 256
-    private static let versionsLow: UInt32 = 64
+    /// Numbers that one record sets aside, and how few may be left before more are.
+    private static let numbersAhead: UInt32 = 256
+    private static let numbersLow: UInt32 = 64
 
     // MARK: Storing
 
-    /// Stores a subscription as it is now, with versions ahead.
+    /// Stores a subscription as it is now, with numbers ahead.
     ///
-    /// - Returns: the ticket of the change, and the first version not set aside.
+    /// - Returns: the ticket of the change, and the first number not set aside.
     mutating func persist(_ id: SlotID, at now: Now, into effects: inout Effects) -> (ticket: UInt64, limit: UInt32) {
         let subscription = subscriptions[id]
-        let limit = subscription.version + ServingCSCF.versionsAhead
+        let limit = subscriptions.lastSequence(inDialog: subscription.tag) + ServingCSCF.numbersAhead
         let ticket = waiting.nextTicket()
         var record = OctetBuffer(capacity: 1024)
         appendRecord(of: subscription, limit: limit, at: now, into: &record)
@@ -76,11 +76,22 @@ extension ServingCSCF {
         return ticket
     }
 
-    /// Sets more versions aside before those that are run out.
-    mutating func reserveVersions(_ id: SlotID, at now: Now, into effects: inout Effects) {
-        let subscription = subscriptions[id]
-        guard subscription.isStored, !subscription.isReserving, subscription.version + ServingCSCF.versionsLow >= subscription.limit
-        else { return }
+    /// Whether all subscriptions of a dialog have a number for its next NOTIFY. Sets more aside before those that are run out.
+    mutating func hasNumbers(inDialog tag: UInt64, at now: Now, into effects: inout Effects) -> Bool {
+        let last = subscriptions.lastSequence(inDialog: tag)
+        var areThere = true
+        for id in subscriptions.all(inDialog: tag) {
+            let subscription = subscriptions[id]
+            guard subscription.isStored, subscription.pending == 0 else { continue }
+            if !subscription.isReserving, last + ServingCSCF.numbersLow >= subscription.limit {
+                reserveNumbers(id, at: now, into: &effects)
+            }
+            if last >= subscription.limit { areThere = false }
+        }
+        return areThere
+    }
+
+    private mutating func reserveNumbers(_ id: SlotID, at now: Now, into effects: inout Effects) {
         subscriptions[id].isReserving = true
         let (ticket, limit) = persist(id, at: now, into: &effects)
         subscriptions.waiting.append(WaitingSubscription(ticket: ticket, subscription: id, limit: limit))
@@ -110,7 +121,8 @@ extension ServingCSCF {
         guard isAlive else { return }
         subscriptions[id].limit = max(subscriptions[id].limit, waiting.limit)
         if waiting.server.isNone { subscriptions[id].isReserving = false } else { subscriptions[id].pending -= 1 }
-        tell(id, at: now, into: &effects)
+        // Others of the dialog may have waited for its numbers.
+        for id in subscriptions.all(inDialog: subscriptions[id].tag) { tell(id, at: now, into: &effects) }
     }
 
     /// Its commit failed: the subscription is again what it was, and the SUBSCRIBE is answered 500.
@@ -162,16 +174,17 @@ extension ServingCSCF {
             return place.number != 0
         }
         guard otherShard(of: watched.subscriber) == nil else { return true }
-        guard subscriptions.dialog(tag: record.tag) == nil else { return false }
+        for other in subscriptions.all(inDialog: record.tag) where subscriptions[other].usage == record.usage { return false }
         let left = min(record.expiry - now.wall, .seconds(Int(registrar.settings.maximumExpires)))
         var flow = record.flow
         if flow.listener >= configuration.listeners.count { flow.listener = 0 }
         let id = subscriptions.insert(
             Subscription(
-                watched: watched, tag: record.tag, isSecure: record.isSecure,
+                watched: watched, tag: record.tag, usage: record.usage, isSecure: record.isSecure, isForServer: record.isForServer,
                 dialog: Subscription.Dialog(
                     expiry: now.monotonic + max(left, .zero), flow: flow, remoteSequence: record.remoteSequence, text: record.text,
-                    octets: pool.store(record.octets)), version: record.limit, limit: record.limit, isStored: true), registrar)
+                    octets: pool.store(record.octets)), version: record.limit, sequence: record.limit, limit: record.limit,
+                isStored: true), registrar)
         // One after another, so that a start with many is no burst.
         let turn = now.monotonic + .milliseconds(subscriptions.count)
         subscriptions[id].notBefore = turn

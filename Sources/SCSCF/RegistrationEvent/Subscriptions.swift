@@ -9,8 +9,8 @@ struct Subscriptions: ~Copyable {
     var watches: [UInt32: Watch] = [:]
     var waiting = WaitingSubscriptions()
     var wheel: TimerWheel
-    /// By our tag, which nobody else chooses.
-    private var dialogs: [UInt64: SlotID] = [:]
+    /// The subscriptions of each dialog by our tag, which nobody else chooses.
+    private var dialogs: [UInt64: [SlotID]] = [:]
     /// Of users who registered by another identity than the first of their set: which.
     private var namedIdentities: [UInt32: UInt16] = [:]
     private var due: [UInt64] = []
@@ -32,8 +32,30 @@ struct Subscriptions: ~Copyable {
         _modify { yield &slab[id.index] }
     }
 
-    /// The subscription whose dialog has this tag of ours.
-    func dialog(tag: UInt64) -> SlotID? { dialogs[tag] }
+    // MARK: Dialogs
+
+    /// The subscriptions of the dialog that has this tag of ours, the latest first.
+    func all(inDialog tag: UInt64) -> [SlotID] { dialogs[tag] ?? [] }
+
+    /// The last CSeq of our NOTIFYs in a dialog.
+    func lastSequence(inDialog tag: UInt64) -> UInt32 {
+        var last: UInt32 = 0
+        for id in all(inDialog: tag) { last = max(last, slab[id.index].sequence) }
+        return last
+    }
+
+    /// The last CSeq of the watcher's SUBSCRIBE requests in a dialog.
+    func lastRemoteSequence(inDialog tag: UInt64) -> UInt32 {
+        var last: UInt32 = 0
+        for id in all(inDialog: tag) { last = max(last, slab[id.index].dialog.remoteSequence) }
+        return last
+    }
+
+    mutating func setSequence(_ sequence: UInt32, inDialog tag: UInt64) {
+        for id in all(inDialog: tag) { slab[id.index].sequence = sequence }
+    }
+
+    // MARK: By user
 
     func count(of subscriber: UInt32) -> Int { watches[subscriber]?.subscriptions.count ?? 0 }
 
@@ -58,7 +80,7 @@ struct Subscriptions: ~Copyable {
     mutating func insert(_ subscription: Subscription, _ registrar: borrowing Registrar) -> SlotID {
         let id = slab.insert(subscription)
         let subscriber = subscription.watched.subscriber
-        dialogs[subscription.tag] = id
+        dialogs[subscription.tag, default: []].insert(id, at: 0)
         if watches[subscriber] == nil { watches[subscriber] = Watch(registrar, subscriber, named: named(subscriber)) }
         watches[subscriber]?.subscriptions.append(id)
         // What ended before is no news to a new watcher.
@@ -71,7 +93,8 @@ struct Subscriptions: ~Copyable {
         let subscription = slab[id.index]
         let subscriber = subscription.watched.subscriber
         wheel.cancel(subscription.timer)
-        dialogs[subscription.tag] = nil
+        dialogs[subscription.tag]?.removeAll { $0 == id }
+        if dialogs[subscription.tag]?.isEmpty ?? false { dialogs[subscription.tag] = nil }
         watches[subscriber]?.subscriptions.removeAll { $0 == id }
         if watches[subscriber]?.subscriptions.isEmpty ?? false { watches[subscriber] = nil }
         slab.remove(id.index)

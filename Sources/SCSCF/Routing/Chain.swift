@@ -52,13 +52,13 @@ extension ServingCSCF {
         case .refused(_, _) where watchesOwnAbsence(arrival, request, routes):
             answer(arrival, request, 480, warning: "the user is not registered", at: now, into: &effects)
         case .refused(let status, let reason):
-            logRefusal(request, status, reason, at: now, into: &effects)
             answer(arrival, request, status, warning: reason, at: now, into: &effects)
         case .challenge(let isStale):
             let response = beginAnswer(arrival, request, 407, into: &effects)
             digest.appendChallenge(.proxyAuthenticate, isStale: isStale, at: now.monotonic, into: &effects.wire.bytes)
             effects.wire.bytes.appendEmptyBody()
             transactions.respond(arrival.server, 407, response, at: now.monotonic, into: &effects.wire)
+            logAnswer(request, 407, nil, at: now, into: &effects)
         case .elsewhere(let shard):
             relay(nil, .belief, Sender(reason: .foreignNetwork), arrival, request, to: shard, at: now, into: &effects)
         case .undecided:
@@ -81,7 +81,8 @@ extension ServingCSCF {
         let isRegistered = isRegistered(sender.originator)
         serve(sender.originator, id, arrival.essentials, request)
         contexts[id.index].isRegistered = isRegistered
-        contexts[id.index].sessionCase = isRegistered ? .originating : .originatingUnregistered
+        contexts[id.index].sessionCase =
+            sender.isAfterDiversion ? .originatingCDIV : isRegistered ? .originating : .originatingUnregistered
         evaluate(id, arrival, request, routes, from: 0, at: now, into: &effects)
     }
 
@@ -184,7 +185,7 @@ extension ServingCSCF {
         }
         let branch = waiting ?? addBranch(.applicationServer, to: id)
         branches[branch.index].state = .answered
-        switch course(to: name, of: branch, server: route.server, at: now, into: &effects) {
+        switch course(to: name, of: branch, server: route.name, at: now, into: &effects) {
         case .over(let flow): send(to: route, id, arrival, request, routes, reusing: branch, over: flow, at: now, into: &effects)
         case .waiting: break
         case .nowhere: applicationServerFailed(id, 503, arrival, request, routes, at: now, into: &effects)
@@ -221,14 +222,22 @@ extension ServingCSCF {
                 uri: request[arrival.essentials.requestURI?.all ?? request.shape.requestURI], reusing: waiting, over: flow, at: now,
                 into: &effects)
         else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
-        if waiting != nil, !contexts[id.index].isRegistered { pins[contexts[id.index].served.subscriber, route.server] = flow }
+        if waiting != nil { pin(route, id, to: flow) }
         // Timer F ends the wait at the latest, but not that for an answer to INVITE: a 100 is enough to stop timer B.
         if contexts[id.index].timer.isNone, request.method == .invite || route.answerWithin < configuration.timers.patience {
             contexts[id.index].timer = wheel.schedule(at: now.monotonic + route.answerWithin, payload: id.rawValue)
         }
     }
 
-    private mutating func criteriaExhausted(
+    /// What is sent to a target of a server that is known by name is followed by what is sent later: for a user who is not
+    /// registered, and in place of the target that heard of the registration and has failed (TS 24.229 §5.4.0).
+    private mutating func pin(_ route: CriterionRoute, _ id: SlotID, to flow: Flow) {
+        let subscriber = contexts[id.index].served.subscriber
+        guard !contexts[id.index].isRegistered || pins[subscriber, route.name] != nil else { return }
+        pins[subscriber, route.name] = flow
+    }
+
+    mutating func criteriaExhausted(
         _ id: SlotID, _ arrival: Arrival, _ request: borrowing Message, _ routes: RouteSet, at now: Now, into effects: inout Effects
     ) {
         contexts[id.index].criterion = -1

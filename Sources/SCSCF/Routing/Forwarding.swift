@@ -19,6 +19,7 @@ extension ServingCSCF {
                 server: arrival.server, source: arrival.flow, method: request.method, original: pool.store(request.bytes),
                 sender: sender))
         if let uri = arrival.essentials.requestURI, uri.isSIPS { contexts[id.index].isSIPS = true }
+        if sender.isTrusted { contexts[id.index].charging = storedCharging(of: request, sender) }
         transactions[user: arrival.server] = id.rawValue
         if place.hasOthers { relays.remember(id, for: arrival.server) }
         if request.method == .invite, !isTried {
@@ -54,6 +55,7 @@ extension ServingCSCF {
         pool.release(context.original)
         pool.release(context.best)
         pool.release(context.challenges)
+        pool.release(context.charging)
         pool.release(context.servedName)
         var branch = context.firstBranch
         while !branch.isNone {
@@ -118,7 +120,6 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         close(id)
-        logRefusal(request, status, warning, at: now, into: &effects)
         answer(arrival, request, status, warning: warning, at: now, into: &effects)
     }
 
@@ -148,7 +149,9 @@ extension ServingCSCF {
             branch = located
             switch course(to: name, of: located, at: now, into: &effects) {
             case .over(let flow): found = flow
-            case .waiting: return
+            case .waiting:
+                if waiting == nil { logDecision(request, at: now, into: &effects) }
+                return
             case .nowhere(let status, let reason): return refuse(id, arrival, request, status, warning: reason, at: now, into: &effects)
             }
         }
@@ -162,6 +165,7 @@ extension ServingCSCF {
                 uri: bytes[routes.isStrict ? next.all : requestURI.all], reusing: branch, over: flow, at: now,
                 into: &effects)
         else { return refuseOverloaded(id, arrival, request, at: now, into: &effects) }
+        if waiting == nil { logDecision(request, at: now, into: &effects) }
     }
 
     /// Where another network's requests go, or the URI's own address; nil: nothing is known of it.

@@ -1,6 +1,6 @@
 // A caller that asks to be told the contacts instead of being led to them (RFC 3841 §9.1), and a contact that redirects (RFC 3261
 // §16.7 step 4): where the core or the caller wants that, what the 3xx names is tried in place of the contact that gave it, one
-// after the other by falling q; else the 3xx is one of the answers.
+// after the other by falling q; else the 3xx is one of the answers. What an application server says is in Retargeting.swift.
 //
 // A URI is tried once for a request. One of a user of ours is not followed: that user's services would be passed over. What
 // is left of the contacts is passed back, if nothing better comes. From a SIPS URI none leads to a SIP URI, nor the other way
@@ -13,9 +13,25 @@ import SIPRegistrar
 import SIPTransaction
 import SansIO
 
+/// An address that a 3xx names.
+struct RedirectionTarget {
+    var uri: [UInt8]
+    /// In thousandths.
+    var q: UInt16
+    /// Whether the 3xx calls it another address of the same user (`rc`, RFC 7044 §8).
+    var isOfSameUser: Bool
+
+    /// - Parameter contact: of a response with these octets.
+    init(_ contact: NameAddress, in bytes: RawSpan) {
+        uri = bytes.target(contact.uri)
+        q = bytes.parameter("q", in: contact.parameters).flatMap { bytes.qvalue($0) } ?? 1000
+        isOfSameUser = bytes.parameter("rc", in: contact.parameters) != nil && bytes.parameter("mp", in: contact.parameters) == nil
+    }
+}
+
 /// What a 3xx leads to.
 private struct Redirection {
-    var targets: [(uri: [UInt8], q: UInt16)] = []
+    var targets: [RedirectionTarget] = []
     /// Contact values that are not followed.
     var rest: [Slice] = []
 }
@@ -40,7 +56,6 @@ extension ServingCSCF {
         let contacts = [UInt8](fields.bytes)
         let status: UInt16 = targets.count == 1 ? 302 : 300
         close(id)
-        logRefusal(request, status, nil, at: now, into: &effects)
         answer(arrival, request, status, at: now, into: &effects) { $0.append(contacts) }
     }
 
@@ -56,14 +71,16 @@ extension ServingCSCF {
 
     /// Adds the contacts of a 300, 301 or 302 to the targets. A 305 names a proxy and a 380 another service: they are not followed.
     mutating func redirected(
-        _ id: SlotID, _ response: borrowing Message, _ essentials: Essentials, from kind: Branch.Kind, at now: Now,
+        _ branch: SlotID, _ response: borrowing Message, _ essentials: Essentials, from kind: Branch.Kind, at now: Now,
         into effects: inout Effects
     ) {
+        let id = branches[branch.index].context
         let redirection = redirection(in: response, of: id)
         guard !redirection.targets.isEmpty, noteRedirection(of: id) else {
             return failed(id, response, essentials, from: kind, at: now, into: &effects)
         }
-        addTargets(redirection, to: id)
+        branches[branch.index].hidesHistory = asksToHideHistory(response)
+        addTargets(redirection, behind: branch, to: id)
         guard !redirection.rest.isEmpty else { return nextTargets(id, at: now, into: &effects) }
         // What was followed is taken out of the answer (§16.7 step 4).
         var octets = OctetBuffer(capacity: response.bytes.byteCount)
@@ -102,18 +119,22 @@ extension ServingCSCF {
     /// The URI in a Contact value, if it can be tried.
     private mutating func target(
         _ value: Slice, in bytes: RawSpan, of id: SlotID, besides redirection: Redirection
-    ) -> (uri: [UInt8], q: UInt16)? {
-        guard let contact = bytes.nameAddress(value), identity(of: contact.uri, in: bytes) == nil, !own.isOurs(contact.uri, in: bytes),
-            contact.uri.isSIPS == contexts[id.index].isSIPS, let way = way(to: contact.uri, in: bytes)
+    ) -> RedirectionTarget? {
+        guard let contact = bytes.nameAddress(value), identity(of: contact.uri, in: bytes) == nil,
+            contact.uri.isSIPS == contexts[id.index].isSIPS, leadsElsewhere(contact.uri, in: bytes)
         else { return nil }
-        if way.name == nil {
-            guard let flow = outgoing(way.destination), mayTake(contact.uri, flow) else { return nil }
-        }
-        let uri = bytes.target(contact.uri)
-        guard !hasTried(uri.span.bytes, for: id) else { return nil }
-        for other in redirection.targets where isSame(other.uri.span.bytes, uri.span.bytes) { return nil }
-        let q = bytes.parameter("q", in: contact.parameters).flatMap { bytes.qvalue($0) }
-        return (uri, q ?? 1000)
+        let target = RedirectionTarget(contact, in: bytes)
+        guard !hasTried(target.uri.span.bytes, for: id) else { return nil }
+        for other in redirection.targets where isSame(other.uri.span.bytes, target.uri.span.bytes) { return nil }
+        return target
+    }
+
+    /// Whether a request can be sent to a URI that is not ours.
+    func leadsElsewhere(_ uri: SIPURI, in bytes: RawSpan) -> Bool {
+        guard !own.isOurs(uri, in: bytes), let way = way(to: uri, in: bytes) else { return false }
+        guard way.name == nil else { return true }
+        guard let flow = outgoing(way.destination) else { return false }
+        return mayTake(uri, flow)
     }
 
     private func branchCount(of id: SlotID) -> Int {
@@ -159,12 +180,14 @@ extension ServingCSCF {
 
     /// The new targets have their turn before those that wait already, each alone: so none needs more of the breadth than the
     /// contact that it stands for.
-    private mutating func addTargets(_ redirection: Redirection, to id: SlotID) {
+    private mutating func addTargets(_ redirection: Redirection, behind redirector: SlotID, to id: SlotID) {
         var group = UInt16.max - UInt16(branchCount(of: id))
         for target in redirection.targets.reversed() {
             let branch = addBranch(.redirection, to: id)
             branches[branch.index].uri = pool.store(target.uri.span.bytes)
             branches[branch.index].group = group
+            branches[branch.index].redirector = branches[redirector.index].number
+            branches[branch.index].isOfSameUser = target.isOfSameUser
             group -= 1
         }
         contexts[id.index].waitingBranches += Int16(redirection.targets.count)
@@ -183,8 +206,9 @@ extension ServingCSCF {
             found = located
         }
         guard let flow = found else { return }
+        number(branch, of: id)
         _ = sendBranch(
-            .redirection, id, arrival, request, routes, to: .onward(isTrusted: way.isTrusted), uri: bytes, reusing: branch, over: flow,
-            at: now, into: &effects)
+            .redirection, id, arrival, request, routes, to: .redirection(branch, isTrusted: way.isTrusted), uri: bytes, reusing: branch,
+            over: flow, at: now, into: &effects)
     }
 }

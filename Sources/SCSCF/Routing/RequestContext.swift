@@ -45,6 +45,8 @@ struct RequestContext: BitwiseCopyable {
     /// may be made into at once (RFC 5393 §4.2, §5.3); else 0.
     var loopToken: UInt64 = 0
     var breadth: UInt16 = 0
+    /// How many redirections of application servers have been followed.
+    var retargets: UInt8 = 0
     /// What the caller asks of the search for a contact.
     var disposition: RequestDisposition = []
     /// The best final response so far, and what gave it.
@@ -53,6 +55,8 @@ struct RequestContext: BitwiseCopyable {
     var bestKind = Branch.Kind.contact
     /// The challenges of all 401 and 407 responses so far, as header fields, if there are several contacts.
     var challenges = PacketID.none
+    /// P-Charging-Vector of a trusted peer's request.
+    var charging = PacketID.none
     var timer = TimerID.none
 }
 
@@ -84,8 +88,17 @@ struct Branch: BitwiseCopyable {
     /// Of a contact: the binding, and the number of those that are tried together with it.
     var binding = BindingID(rawValue: .max)
     var group: UInt16 = 0
-    /// Of a redirection: its Request-URI.
+    /// Of contacts and redirections: which of those that were sent it is, from 1; 0: it has not been sent.
+    var number: UInt8 = 0
+    /// The final response; 408 and 503 stand for silence and for a transport that failed.
+    var status: UInt16 = 0
+    /// Of a redirection: its Request-URI, the number of the branch that led there, and whether that called it an address of the
+    /// same user (`rc`, RFC 7044 §8).
     var uri = PacketID.none
+    var redirector: UInt8 = 0
+    var isOfSameUser = false
+    /// Whether the one who redirected wants others not to hear of it.
+    var hidesHistory = false
 }
 
 /// What a client transaction belongs to, in the 64 bits that the transaction layer keeps: the kind in the top bits of the

@@ -65,6 +65,7 @@ extension ServingCSCF {
         let isFirstFinal = branches[branch.index].state == .sent
         if isFirstFinal {
             branches[branch.index].state = .answered
+            branches[branch.index].status = response.status
             contexts[id.index].pendingBranches -= 1
         }
         if response.status < 300 { return succeeded(id, response, essentials, from: kind, at: now, into: &effects) }
@@ -82,8 +83,9 @@ extension ServingCSCF {
         {
             return
         }
-        if (300...302).contains(response.status), mayFollow(id, from: kind) {
-            return redirected(id, response, essentials, from: kind, at: now, into: &effects)
+        if (300...302).contains(response.status) {
+            if kind == .applicationServer, followServer(id, response, at: now, into: &effects) { return }
+            if mayFollow(id, from: kind) { return redirected(branch, response, essentials, from: kind, at: now, into: &effects) }
         }
         failed(id, response, essentials, from: kind, at: now, into: &effects)
     }
@@ -157,6 +159,7 @@ extension ServingCSCF {
     private mutating func branchUnanswered(_ branch: SlotID, _ status: UInt16, at now: Now, into effects: inout Effects) {
         guard branches.contains(branch), branches[branch.index].state == .sent else { return }
         branches[branch.index].state = .answered
+        branches[branch.index].status = status
         let id = branches[branch.index].context
         contexts[id.index].pendingBranches -= 1
         guard !contexts[id.index].isSettled else { return }
@@ -206,13 +209,51 @@ extension ServingCSCF {
             leftOut = leftOut.union([.wwwAuthenticate, .proxyAuthenticate])
             collected = [UInt8](pool.bytes(context.challenges))
         }
-        let isAsserted = kind == .contact && response.status < 300 && !hidesFromSender(response, context)
+        let answerer = answerer(of: response, context, from: kind)
+        let charging = response.status < 300 ? context.sender.chargingReceiver : nil
+        if charging != nil { leftOut.insert(.pChargingVector) }
         let start = effects.wire.bytes.count
         effects.wire.bytes.appendForwarded(response, essentials.via, as: isOverload ? 500 : nil, leavingOut: leftOut) { bytes in
-            if isAsserted { appendAssertedIdentity(context.served, name: context.servedName, into: &bytes) }
+            switch answerer {
+            case .nobody: break
+            case .called: appendAssertedIdentity(context.served, name: context.servedName, into: &bytes)
+            case .preferred(let identity): appendAssertedIdentity(identity, into: &bytes)
+            case .alsoCalled(let identity): appendOnlyAssertedIdentity(identity, into: &bytes)
+            }
+            if let charging { appendChargingVector(to: charging, answering: context, response, essentials, into: &bytes) }
             bytes.append(collected)
         }
         transactions.respond(context.server, status, from: start, at: now.monotonic, into: &effects.wire)
+    }
+
+    /// Whom the core asserts to have answered.
+    private enum Answerer {
+        /// Nobody, or whom the response asserts.
+        case nobody
+        /// The user, by the identity that it was called by.
+        case called
+        /// By the one that it prefers.
+        case preferred(IdentityReference)
+        /// By a second one, beside the one that the response asserts.
+        case alsoCalled(IdentityReference)
+    }
+
+    /// A user of ours who answers is asserted by the identity that it prefers, if it may use that, else by the one that it was
+    /// called by (TS 24.229 §5.2.6.4). What an application server says in a user's place gets the user's second identity.
+    private mutating func answerer(of response: borrowing Message, _ context: RequestContext, from kind: Branch.Kind) -> Answerer {
+        guard response.status < 300 else { return .nobody }
+        switch kind {
+        case .contact:
+            guard !hidesFromSender(response, context) else { return .nobody }
+            guard response.has(.pPreferredIdentity), let preferred = identity(ofFirst: .pPreferredIdentity, in: response),
+                preferred.subscriber == context.served.subscriber, !preferred.isSpecial, directory.isUsable(preferred)
+            else { return .called }
+            return .preferred(preferred)
+        case .applicationServer where !context.sessionCase.isOriginating && response.has(.pAssertedIdentity):
+            guard !hidesFromSender(response, context) else { return .nobody }
+            return secondIdentity(of: context.served, response).map { .alsoCalled($0) } ?? .nobody
+        case .applicationServer, .route, .redirection, .shard: return .nobody
+        }
     }
 
     /// Identity header fields are believed from trusted peers only, and some of them stay among those (RFC 3325 §5).
@@ -301,7 +342,7 @@ extension ServingCSCF {
     private mutating func forgetPin(_ id: SlotID) {
         let context = contexts[id.index]
         guard !pins.isEmpty, context.profile >= 0, context.criterion >= 0 else { return }
-        pins[context.served.subscriber, criteria[Int(context.profile)][Int(context.criterion)].server] = nil
+        pins[context.served.subscriber, criteria[Int(context.profile)][Int(context.criterion)].name] = nil
     }
 
     /// A context's timer: a settled INVITE is over, or an application server gave no sign in time.

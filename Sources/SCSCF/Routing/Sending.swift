@@ -89,8 +89,10 @@ extension ServingCSCF {
     enum NextHop {
         /// An application server, with the context whose dialog identifier it sends back.
         case applicationServer(CriterionRoute, SlotID)
-        /// A contact of the served user, the first to be tried or which of them.
-        case contact(fork: Int)
+        /// A contact of the served user, with the branch that goes there.
+        case contact(SlotID)
+        /// Where a contact redirected to.
+        case redirection(SlotID, isTrusted: Bool)
         /// The next Route value, or the Request-URI.
         case onward(isTrusted: Bool)
     }
@@ -113,8 +115,12 @@ extension ServingCSCF {
         bytes.appendField(.maxBreadth, decimal: UInt64(context.breadth > 0 ? context.breadth : ForwardedRequest.breadth(of: request)))
         appendIdentities(request, essentials, context, hop, &leftOut, into: &bytes)
         switch hop {
-        case .contact(let fork): appendHistory(request, essentials, fork: fork, contact: uri, &leftOut, into: &bytes)
-        case .onward(isTrusted: false) where request.has(.historyInfo) && asksToHideHistory(request): leftOut.insert(.historyInfo)
+        case .contact(let branch):
+            appendHistory(request, essentials, of: branch, to: uri, isTrusted: false, &leftOut, into: &bytes)
+        case .redirection(let branch, let isTrusted):
+            appendHistory(request, essentials, of: branch, to: uri, isTrusted: isTrusted, &leftOut, into: &bytes)
+        case .onward(isTrusted: false):
+            appendHistory(of: request, isHidden: asksToHideHistory(request), isTrusted: false, &leftOut, into: &bytes)
         case .onward, .applicationServer: break
         }
         if context.sender.reason == .credentials { leftOut.insert(.proxyAuthorization) }
@@ -141,7 +147,7 @@ extension ServingCSCF {
             bytes.appendRoutes(of: request, behind, nil)
         case .contact:
             bytes.append(extraRoutes)
-        case .onward:
+        case .onward, .redirection:
             bytes.appendRoutes(of: request, routes, essentials.requestURI)
         }
     }
@@ -159,8 +165,8 @@ extension ServingCSCF {
             }
         } else if !hop.isTrusted, hidesIdentity {
             leftOut.insert(.pAssertedIdentity)
-        } else if context.sender.isOriginating {
-            appendSecondIdentity(of: context.sender.originator, request, into: &bytes)
+        } else if context.sender.isOriginating, let other = secondIdentity(of: context.sender.originator, request) {
+            appendOnlyAssertedIdentity(other, into: &bytes)
         }
         leftOut.insert(.pPreferredIdentity)
         leftOut.insert(.pServedUser)
@@ -176,6 +182,9 @@ extension ServingCSCF {
                 leftOut.insert(.pChargingFunctionAddresses)
                 appendChargingFunctions(into: &bytes)
             }
+            if configuration.thirdParty.givesTokens, context.sessionCase == .originating {
+                appendFeatureCaps(of: context.served.subscriber, from: context.source, into: &bytes)
+            }
         case .contact:
             leftOut = leftOut.union(ServingCSCF.inside)
             leftOut.insert(.pCalledPartyID)
@@ -183,8 +192,8 @@ extension ServingCSCF {
             bytes.append("P-Called-Party-ID: <")
             appendCalledParty(context, essentials.requestURI, in: request.bytes, into: &bytes)
             bytes.append(">\r\n")
-        case .onward(isTrusted: false): leftOut = leftOut.union(ServingCSCF.inside)
-        case .onward(isTrusted: true):
+        case .onward(isTrusted: false), .redirection(_, isTrusted: false): leftOut = leftOut.union(ServingCSCF.inside)
+        case .onward(isTrusted: true), .redirection(_, isTrusted: true):
             guard context.sessionCase.isOriginating, essentials.to.tag.isEmpty else { return }
             leftOut.insert(.pChargingVector)
             appendChargingVector(of: request, essentials, isBelieved: context.sender.isTrusted, for: .network, into: &bytes)
@@ -214,21 +223,21 @@ extension ServingCSCF {
         bytes.append("\r\n")
     }
 
-    /// What an application server says of the user on whose behalf it sends, where it says one thing: a second one of the other
-    /// scheme is added if the set has one (TS 24.229 §5.4.3.2).
-    private mutating func appendSecondIdentity(
-        of user: IdentityReference, _ request: borrowing Message, into bytes: inout OctetBuffer
-    ) {
+    /// Of a user of ours whom an application server names in its P-Asserted-Identity, by one identity: the one of the other
+    /// scheme that is to be added, if the set has one (TS 24.229 §5.4.3.2).
+    mutating func secondIdentity(of user: IdentityReference, _ message: borrowing Message) -> IdentityReference? {
         var uris: [SIPURI] = []
-        request.forEachAddress(.pAssertedIdentity) { address in
+        message.forEachAddress(.pAssertedIdentity) { address in
             uris.append(address.uri)
             return uris.count < 2
         }
-        guard uris.count == 1, let named = identity(of: uris[0], in: request.bytes), named.subscriber == user.subscriber,
-            let other = directory.firstIdentity(of: named.subscriber, isNumber: !directory.isNumber(named))
-        else { return }
+        guard uris.count == 1, let named = identity(of: uris[0], in: message.bytes), named.subscriber == user.subscriber else { return nil }
+        return directory.firstIdentity(of: named.subscriber, isNumber: !directory.isNumber(named))
+    }
+
+    func appendOnlyAssertedIdentity(_ reference: IdentityReference, into bytes: inout OctetBuffer) {
         bytes.append("P-Asserted-Identity: <")
-        directory.appendPublicIdentity(other, into: &bytes)
+        directory.appendPublicIdentity(reference, into: &bytes)
         bytes.append(">\r\n")
     }
 
@@ -269,7 +278,7 @@ extension ServingCSCF.NextHop {
         switch self {
         case .applicationServer: true
         case .contact: false
-        case .onward(let isTrusted): isTrusted
+        case .onward(let isTrusted), .redirection(_, let isTrusted): isTrusted
         }
     }
 }

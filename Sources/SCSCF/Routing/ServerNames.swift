@@ -9,6 +9,10 @@ struct ServerNames: ~Copyable {
     private var numbers: [[UInt8]: Int32] = [:]
     private var uris = TextList()
     private var routes = TextList()
+    private var tokens = TextList()
+
+    /// The number of a name that is here already.
+    func number(ofKnown uri: [UInt8]) -> Int32? { numbers[uri] }
 
     /// The number of a name, which is added if it is new.
     ///
@@ -22,12 +26,19 @@ struct ServerNames: ~Copyable {
             if !uri.span.bytes.hasLooseRouting { text.append(";lr") }
             text.append(">\r\n")
         }
+        // The same after a restart, whatever else is named by then.
+        var hasher = KeyHasher(HashSecret(0, 0))
+        hasher.combine(uri.span.bytes)
+        tokens.add { $0.appendHex(hasher.finish().low) }
         let number = Int32(numbers.count)
         numbers[uri] = number
         return number
     }
 
     func appendURI(_ number: Int32, into bytes: inout OctetBuffer) { uris.append(Int(number), into: &bytes) }
+
+    /// What stands for the name in a Call-ID.
+    func appendToken(_ number: Int32, into bytes: inout OctetBuffer) { tokens.append(Int(number), into: &bytes) }
 
     /// The Route field that leads to the server; `lr` is added where the name has none.
     func appendRoute(_ number: Int32, into bytes: inout OctetBuffer) { routes.append(Int(number), into: &bytes) }

@@ -163,21 +163,22 @@ extension ServingCSCF {
             }
         }
         guard let flow = found else { return }
+        number(branch, of: id)
         _ = sendBranch(
-            .contact, id, arrival, request, routes, to: .contact(fork: contactsSentTo(id) + 1), uri: hop.uri.span.bytes,
-            extraRoutes: hop.routes.span.bytes,
+            .contact, id, arrival, request, routes, to: .contact(branch), uri: hop.uri.span.bytes, extraRoutes: hop.routes.span.bytes,
             reusing: branch, over: flow, at: now, into: &effects)
     }
 
-    /// How many of the user's contacts have been sent the request.
-    private func contactsSentTo(_ id: SlotID) -> Int {
-        var count = 0
-        var branch = contexts[id.index].firstBranch
-        while !branch.isNone {
-            if branches[branch.index].kind == .contact, !branches[branch.index].client.isNone { count += 1 }
-            branch = branches[branch.index].next
+    /// Says of a branch which of the contacts and redirections it is that have been sent the request.
+    mutating func number(_ branch: SlotID, of id: SlotID) {
+        guard branches[branch.index].number == 0 else { return }
+        var last: UInt8 = 0
+        var other = contexts[id.index].firstBranch
+        while !other.isNone {
+            last = max(last, branches[other.index].number)
+            other = branches[other.index].next
         }
-        return count
+        branches[branch.index].number = last + 1
     }
 
     struct ContactHop {

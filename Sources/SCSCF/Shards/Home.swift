@@ -35,18 +35,29 @@ extension ServingCSCF {
         if request.method == .subscribe, let shard = subscriptionShard(of: request, essentials) { return shard }
         let bytes = request.bytes
         let user = request.method == .register ? essentials.to.uri : essentials.from.uri
-        if let reference = identity(of: user, in: bytes) { return place.shard(of: reference.subscriber) }
-        if let uri = essentials.requestURI, let reference = target(of: uri, in: bytes) { return place.shard(of: reference.subscriber) }
+        if let reference = holder(of: user, in: bytes) { return place.shard(of: reference.subscriber) }
+        if let uri = essentials.requestURI, let reference = holder(of: uri, in: bytes) ?? target(of: uri, in: bytes) {
+            return place.shard(of: reference.subscriber)
+        }
         var hasher = KeyHasher(commonSecret)
         hasher.combine(request[essentials.callID])
         return UInt8(truncatingIfNeeded: hasher.finish().low % UInt64(place.count))
+    }
+
+    /// Whose public identity a URI is, or was: what comes again when its user has been taken away meanwhile, or was not there
+    /// yet when it came first, must find the transaction that it has begun.
+    private mutating func holder(of uri: SIPURI, in bytes: RawSpan) -> IdentityReference? {
+        guard uri.scheme != .other else { return nil }
+        scratch.removeAll()
+        scratch.appendIdentity(uri, in: bytes)
+        return directory.holder(of: scratch.bytes)
     }
 
     /// The shard of the user whose registration is watched in a dialog of ours, by the user part of our Contact.
     private mutating func subscriptionShard(of request: borrowing Message, _ essentials: Essentials) -> UInt8? {
         guard !essentials.to.tag.isEmpty, let uri = essentials.requestURI else { return nil }
         scratch.removeAll()
-        guard scratch.appendIdentity(inSubscriptionUser: request[uri.user]), let watched = directory.publicIdentity(scratch.bytes)
+        guard scratch.appendIdentity(inSubscriptionUser: request[uri.user]), let watched = directory.holder(of: scratch.bytes)
         else { return nil }
         return place.shard(of: watched.subscriber)
     }

@@ -63,6 +63,8 @@ extension ServingCSCF {
         effects.wire.bytes.append(request.bytes)
         var handOver = HandOver(.request, from: place.number, to: shard, token: branch.rawValue, flow: arrival.flow)
         handOver.note = sender.packed
+        // The other shard goes on counting redirections.
+        if let opened { handOver.note |= UInt64(contexts[opened.index].retargets) << 60 }
         handOver.detail = UInt32(stage.rawValue) << 16 | UInt32(UInt16(bitPattern: sender.server))
         effects.wire.handOver(handOver, from: start)
         transactions.awaitResponse(arrival.server, to: request, arrival.essentials, from: arrival.flow.remote, at: now.monotonic)
@@ -133,6 +135,7 @@ extension ServingCSCF {
             reachInstance(of: target, arrival, request, routes, sender, at: now, into: &effects)
         case .terminating:
             let id = open(arrival, request, sender, isTried: true, at: now, into: &effects)
+            contexts[id.index].retargets = UInt8(handOver.note >> 60)
             contexts[id.index].originServer = sender.server
             beginTerminating(id, arrival, request, routes, at: now, into: &effects)
         }
@@ -154,7 +157,9 @@ extension Sender {
         word |= UInt64(originator.identity) << 32
         word |= UInt64(reason.rawValue) << 48
         word |= (isTrusted ? 1 : 0) << 56
-        return word | (isOriginating ? 1 : 0) << 57
+        word |= (isOriginating ? 1 : 0) << 57
+        word |= (isNetwork ? 1 : 0) << 58
+        return word | (isAfterDiversion ? 1 : 0) << 59
     }
 
     fileprivate init(packed word: UInt64) {
@@ -162,5 +167,7 @@ extension Sender {
         originator = IdentityReference(
             subscriber: UInt32(truncatingIfNeeded: word), identity: UInt16(truncatingIfNeeded: word >> 32))
         isOriginating = word >> 57 & 1 == 1
+        isNetwork = word >> 58 & 1 == 1
+        isAfterDiversion = word >> 59 & 1 == 1
     }
 }

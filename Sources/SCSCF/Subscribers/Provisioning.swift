@@ -4,7 +4,8 @@
 //   gone                        the network deregisters the user, who is told not to register again (event `rejected`)
 //   other identities            the network deregisters the user, who is told to register again (`deactivated`): a registration
 //                               is of one set of identities as long as it lasts, and the next is of the new set
-//   other credentials           the registration stays, the next REGISTER is challenged anew (TS 24.229 §5.4.1.6)
+//   other credentials           the registration stays, the next REGISTER is challenged anew (TS 24.229 §5.4.1.6), a SIM from the
+//                               sequence number that is given with it
 //   other profile               the registration stays; a chain of application servers goes on as it began; servers that are
 //                               new to it hear of the registration, if the topology asks for that (§5.4.1.8)
 //
@@ -103,6 +104,7 @@ extension ServingCSCF {
         case .replace(let subscriber, let plan):
             let isNew = !directory.isProvisioned(subscriber)
             let told = serversTold(of: subscriber, at: now)
+            let sims = sims(of: subscriber)
             let (number, difference) = directory.replace(subscriber, by: plan)
             if difference.identities {
                 withdraw(subscriber, .deactivated, at: now, into: &effects)
@@ -111,7 +113,8 @@ extension ServingCSCF {
             }
             if difference.credentials {
                 voidNonces(of: subscriber, at: now)
-                demandProofs(of: subscriber)
+                demandProofs(of: subscriber, into: &effects)
+                if number == subscriber { beginSequences(of: subscriber, unlessWith: sims) }
             }
             if isNew || difference.identities { clearStore(of: number, at: now, into: &effects) }
             return number
@@ -158,18 +161,56 @@ extension ServingCSCF {
     public mutating func reauthenticate(_ uri: String, at now: Now, into effects: inout Effects) -> Bool {
         guard let user = reference(to: uri), registrar.isRegistered(user.subscriber) else { return false }
         voidNonces(of: user.subscriber, at: now)
-        demandProofs(of: user.subscriber)
+        demandProofs(of: user.subscriber, into: &effects)
         registrar.shorten(user.subscriber, to: ServingCSCF.reauthenticationTime, at: now.monotonic)
-        if configuration.isPersistent { persist(user.subscriber, ticket: waiting.nextTicket(), at: now, into: &effects) }
+        storeShortened(user.subscriber, until: now.monotonic + ServingCSCF.reauthenticationTime, at: now, into: &effects)
         registrationStateChanged(of: user.subscriber, .network(.deactivated), at: now, into: &effects)
         return true
     }
 
-    /// Each device with a contact is to prove itself at its next REGISTER, also where an edge vouches for it.
-    private mutating func demandProofs(of subscriber: UInt32) {
-        var devices: [UInt16] = []
-        registrar.forEachBinding(of: subscriber) { devices.append($0.device) }
-        for device in devices { demandedProofs.insert(deviceKey(IdentityReference(subscriber: subscriber, identity: device))) }
+    private func sims(of subscriber: UInt32) -> [AKACredentials?] {
+        (0..<directory.privateIdentityCount(of: subscriber)).map {
+            directory.sim(of: IdentityReference(subscriber: subscriber, identity: UInt16($0)))
+        }
+    }
+
+    /// The sequence numbers of another SIM begin where it says.
+    private mutating func beginSequences(of subscriber: UInt32, unlessWith old: [AKACredentials?]) {
+        for (device, sim) in sims(of: subscriber).enumerated() where !old.indices.contains(device) || sim != old[device] {
+            aka.forget(deviceKey(IdentityReference(subscriber: subscriber, identity: UInt16(device))))
+        }
+    }
+
+    /// Nothing waits for the commit; should it fail, what is shortened here and is not in the database is stored later.
+    private mutating func storeShortened(_ subscriber: UInt32, until end: Instant, at now: Now, into effects: inout Effects) {
+        guard configuration.isPersistent else { return }
+        let ticket = waiting.nextTicket()
+        persist(subscriber, ticket: ticket, at: now, into: &effects)
+        shortenings.append(Shortening(ticket: ticket, subscriber: subscriber, end: end))
+    }
+
+    /// The database takes changes, or takes none. After a failure the next success is waited for.
+    mutating func shorteningsCommitted(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
+        guard !shortenings.isEmpty else { return }
+        guard succeeded else {
+            for i in shortenings.indices { shortenings[i].ticket = nil }
+            return
+        }
+        let lost = shortenings.filter { $0.ticket == nil && $0.end > now.monotonic && isUnproved($0.subscriber) }
+        shortenings.removeAll { $0.ticket.map { $0 <= ticket } ?? true }
+        for shortening in lost {
+            // An undone change may have brought the longer interval back.
+            registrar.shorten(shortening.subscriber, to: shortening.end - now.monotonic, at: now.monotonic)
+            storeShortened(shortening.subscriber, until: shortening.end, at: now, into: &effects)
+        }
+    }
+
+    /// Whether a user who is asked for proofs still owes one.
+    private func isUnproved(_ subscriber: UInt32) -> Bool {
+        directory.isAuthenticated(subscriber)
+            && (0..<directory.privateIdentityCount(of: subscriber)).contains { device in
+                demandedProofs.contains(deviceKey(IdentityReference(subscriber: subscriber, identity: UInt16(device))))
+            }
     }
 
     /// The nonces that the user's devices have answered may not be used again.
@@ -178,6 +219,14 @@ extension ServingCSCF {
             digest.forget(deviceKey(IdentityReference(subscriber: subscriber, identity: UInt16(device))), at: now.monotonic)
         }
     }
+}
+
+/// What re-authentication has shortened and the database may not have.
+struct Shortening: BitwiseCopyable {
+    /// nil: its commit has failed.
+    var ticket: UInt64?
+    var subscriber: UInt32
+    var end: Instant
 }
 
 // MARK: At start

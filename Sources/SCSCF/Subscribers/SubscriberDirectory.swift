@@ -198,6 +198,15 @@ struct SubscriberDirectory: ~Copyable {
         return specials.isEmpty ? nil : specials.reference(to: canonical) { isProvisioned($0) }
     }
 
+    /// Whose public identity this is, or, if nobody has it, of whom it was the last.
+    func holder(of canonical: RawSpan) -> IdentityReference? {
+        if let found = publicIdentity(canonical) { return found }
+        guard hasExceptions else { return nil }
+        for i in 0..<publicPatterns.count { if let found = identity(canonical, of: publicPatterns[i]) { return found } }
+        if !references.isEmpty, let place = publicLiterals[key(canonical)] { return references[Int(place)] }
+        return specials.isEmpty ? nil : specials.reference(to: canonical) { _ in true }
+    }
+
     /// Whose private identity this is; it has its domain.
     func privateIdentity(_ name: RawSpan) -> IdentityReference? {
         for i in 0..<privatePatterns.count {

@@ -1,10 +1,14 @@
 // `Digest name=value, ...`: credentials and challenges (RFC 2617 §3.2, RFC 7616 §3).
 
-import SansIO
+public import SansIO
 
 /// The parameters of a Digest value, unquoted, as slices; empty: not there.
 public struct DigestParameters: BitwiseCopyable, Sendable {
     public var username = Slice.empty
+    /// `username*`: a name as an extended value (RFC 7616 §3.4, RFC 8187 §3.2).
+    public var extendedUsername = Slice.empty
+    /// Whether `username` is a hash (RFC 7616 §3.4.4): `true` or `false`.
+    public var userHash = Slice.empty
     public var realm = Slice.empty
     public var nonce = Slice.empty
     public var uri = Slice.empty
@@ -17,6 +21,33 @@ public struct DigestParameters: BitwiseCopyable, Sendable {
     public var stale = Slice.empty
     public var auts = Slice.empty
     public var integrityProtected = Slice.empty
+}
+
+extension OctetBuffer {
+    /// Writes the text of an extended value, `UTF-8'language'percent-encoded` (RFC 8187 §3.2).
+    ///
+    /// - Returns: false, with nothing written: it is none, or in another character set.
+    public mutating func append(extendedValue value: RawSpan) -> Bool {
+        guard let first = value.firstOffset(of: 0x27), value.part(0, first).equalsIgnoringCase("utf-8"),
+            let second = value.firstOffset(of: 0x27, from: first + 1)
+        else { return false }
+        let start = count
+        var i = second + 1
+        while i < value.byteCount {
+            if value[i] != 0x25 {
+                append(byte: value[i])
+                i += 1
+                continue
+            }
+            guard i + 2 < value.byteCount, let high = value[i + 1].hexDigitValue, let low = value[i + 2].hexDigitValue else {
+                truncate(to: start)
+                return false
+            }
+            append(byte: high << 4 | low)
+            i += 3
+        }
+        return true
+    }
 }
 
 extension RawSpan {
@@ -86,9 +117,15 @@ extension DigestParameters {
                 username = content
             } else if name.equalsIgnoringCase("response") {
                 response = content
+            } else if name.equalsIgnoringCase("userhash") {
+                userHash = content
             }
         case 9:
-            if name.equalsIgnoringCase("algorithm") { algorithm = content }
+            if name.equalsIgnoringCase("algorithm") {
+                algorithm = content
+            } else if name.equalsIgnoringCase("username*") {
+                extendedUsername = content
+            }
         case 19:
             if name.equalsIgnoringCase("integrity-protected") { integrityProtected = content }
         default: break

@@ -97,14 +97,16 @@ public struct AKAAuthenticator: ~Copyable {
     ///   - device: the number of the private identity.
     ///   - callID: of the REGISTER that is challenged.
     ///   - isStale: whether the last answer was only to an old challenge.
+    ///   - isOutdated: whether its sequence number is to be one that no SIM takes for fresh.
     ///   - showsKeys: whether to add the keys CK and IK for the security associations of an edge; never to a client. Only
     ///     the first version of AKA has use for them there.
     /// - Returns: what must be stored for the device as its sequence number; nil: what is stored will do.
     public mutating func appendChallenge(
-        to device: UInt64, with credentials: AKACredentials, callID: RawSpan, isStale: Bool, showsKeys: Bool, at now: Instant,
-        into buffer: inout OctetBuffer
+        to device: UInt64, with credentials: AKACredentials, callID: RawSpan, isStale: Bool, isOutdated: Bool = false, showsKeys: Bool,
+        at now: Instant, into buffer: inout OctetBuffer
     ) -> SequenceNumber? {
-        let (number, mark) = numbers.next(of: device, from: credentials.sqn)
+        // Zero is not later than anything (TS 33.102 Annex C.2.2).
+        let (number, mark) = isOutdated ? (SequenceNumber(rawValue: 0), nil) : numbers.next(of: device, from: credentials.sqn)
         let vector = AuthenticationVector(credentials, rand: nextRandom(), sqn: number)
         challenges.keep(
             AKAChallenges.Challenge(device: device, vector: vector, callID: hash(callID), end: now + settings.challengeLifetime), at: now)
@@ -211,6 +213,12 @@ public struct AKAAuthenticator: ~Copyable {
 
     /// Goes on from what was stored of a device.
     public mutating func restore(_ number: SequenceNumber, of device: UInt64) { numbers.set(number, of: device) }
+
+    /// A device has another SIM, or what is known of its SIM is wrong: its numbers begin where its credentials say.
+    public mutating func forget(_ device: UInt64) {
+        challenges.remove(of: device)
+        numbers.remove(of: device)
+    }
 
     /// What was to be stored is not: it will be asked for again.
     public mutating func commitFailed() { numbers.loseMarks() }

@@ -75,6 +75,14 @@ struct SequenceNumbers: ~Copyable {
         entries[slot] = Entry(last: number, mark: nil)
     }
 
+    /// Nothing is known of a device any more.
+    mutating func remove(of device: UInt64) {
+        let key = KeyHash(number: device)
+        guard let slot = keys[key] else { return }
+        entries.remove(slot)
+        keys.remove(key)
+    }
+
     /// A commit failed: no mark can be relied on any more.
     mutating func loseMarks() {
         for slot in 0..<entries.endIndex where entries.isInUse(slot) { entries[slot].mark = nil }

@@ -74,6 +74,16 @@ public struct Registrar: ~Copyable {
         return false
     }
 
+    /// Whether a subscriber has a contact of this device that was registered over this flow.
+    public func hasBinding(of subscriber: UInt32, device: UInt16, on flow: Flow) -> Bool {
+        var index = first[subscriber]
+        while index != .max {
+            if bindings[index].device == device, bindings[index].flow.isSame(as: flow) { return true }
+            index = bindings[index].next
+        }
+        return false
+    }
+
     /// How many subscribers have a contact that was registered over this flow.
     public func subscriberCount(on flow: Flow) -> Int { Int(flows.use(of: flow).subscribers) }
 

@@ -21,13 +21,15 @@ public struct DigestSettings: Sendable {
     public let functions: [DigestFunction]
     /// The qops of each challenge, in this order.
     public let qops: [DigestQop]
+    /// Whether challenges say that a hash will do in place of the user name (RFC 7616 §3.4.4).
+    public let offersUserHash: Bool
 
     /// - Parameters:
     ///   - functions: one at least.
     ///   - qops: one at least.
     public init(
         realm: [UInt8], challengeLifetime: TimeSpan = .seconds(240), allowedFailures: Int = 3, requiresQop: Bool = false,
-        functions: [DigestFunction] = [.md5], qops: [DigestQop] = [.auth]
+        functions: [DigestFunction] = [.md5], qops: [DigestQop] = [.auth], offersUserHash: Bool = false
     ) {
         precondition(!functions.isEmpty && !qops.isEmpty, "nothing to offer")
         self.realm = realm
@@ -36,6 +38,7 @@ public struct DigestSettings: Sendable {
         self.requiresQop = requiresQop
         self.functions = functions
         self.qops = qops
+        self.offersUserHash = offersUserHash
     }
 }
 
@@ -66,7 +69,7 @@ public struct DigestAuthenticator: ~Copyable {
                 text.append(", algorithm=")
                 text.append(function.name)
                 text.append(settings.qops)
-                text.append("\r\n")
+                text.append(settings.offersUserHash ? ", userhash=true\r\n" : "\r\n")
             }
         }
         nonces = NonceSource(secret: secret, start: start)
@@ -247,7 +250,8 @@ extension DigestAuthenticator {
 extension DigestParameters {
     /// What is wrong with the form of an answer.
     func fault(in bytes: RawSpan, _ algorithm: DigestAlgorithm, _ offered: DigestQops, requiresQop: Bool) -> DigestVerdict.Fault? {
-        if username.isEmpty { return .username }
+        // RFC 7616 §3.4: one of the two.
+        if username.isEmpty == extendedUsername.isEmpty { return .username }
         if uri.isEmpty { return .uri }
         if qop.isEmpty {
             if requiresQop { return .qop }

@@ -53,6 +53,15 @@ public struct DigestHash: BitwiseCopyable, Hashable, Sendable {
         self.init(of: buffer.bytes, by: function)
     }
 
+    /// The hash of `username:realm` that stands for a user name which is not to be seen (RFC 7616 §3.4.4).
+    public init(username: RawSpan, realm: RawSpan, by function: DigestFunction) {
+        var buffer = OctetBuffer(capacity: 256)
+        buffer.append(username)
+        buffer.append(":")
+        buffer.append(realm)
+        self.init(of: buffer.bytes, by: function)
+    }
+
     /// Reads as many hexadecimal digits of either case as the function's hash has; nil: anything else.
     public init?(hexadecimal text: RawSpan, by function: DigestFunction = .md5) {
         guard text.byteCount == function.digitCount, let first = text.part(0, 16).hexadecimalNumber,

@@ -22,7 +22,7 @@ public enum DigestVerdict: BitwiseCopyable, Hashable, Sendable {
         /// In words, for a Warning or a log.
         public var text: StaticString {
             switch self {
-            case .username: "credentials without username"
+            case .username: "credentials without username, or with two"
             case .uri: "credentials without uri"
             case .response: "response has not the hexadecimal digits of a hash by its algorithm"
             case .qop: "qop was not offered"

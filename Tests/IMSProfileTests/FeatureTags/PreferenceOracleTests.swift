@@ -137,6 +137,51 @@ struct PreferenceOracleTests {
         return ContactRating(isDiscarded: false, preference: scores.isEmpty ? 0 : scores.reduce(0, +) / Double(scores.count))
     }
 
+    /// RFC 3841 §7.2.2: without either header the method counts, and the event package if there is one; what a contact says of
+    /// other things does not.
+    @Test("contacts by the thousand agree where the caller has no preferences", arguments: 0..<4)
+    func agreesWithoutPreferences(_ seed: Int) throws {
+        var random = RandomSource(seed: UInt64(seed) + 400)
+        var (kept, discarded) = (0, 0)
+        func some(_ words: [String]) -> [String]? {
+            guard Bool.random(using: &random) else { return nil }
+            return (0..<Int.random(in: 1...3, using: &random)).map { _ in
+                (Int.random(in: 0..<5, using: &random) == 0 ? "!" : "") + words[Int.random(in: 0..<words.count, using: &random)]
+            }
+        }
+        /// Whether one of the values means a word.
+        func mean(_ values: [String], _ word: String) -> Bool {
+            values.contains { $0.hasPrefix("!") ? $0.dropFirst().lowercased() != word.lowercased() : $0.lowercased() == word.lowercased() }
+        }
+        for _ in 0..<500 {
+            let method = ["MESSAGE", "SUBSCRIBE", "INVITE"][Int.random(in: 0..<3, using: &random)]
+            let event: String? = [nil, "presence", "reg"][Int.random(in: 0..<3, using: &random)]
+            let methods = some(["MESSAGE", "invite", "SUBSCRIBE"])
+            let events = some(["presence", "REG", "conference"])
+            let hasOther = Bool.random(using: &random)
+            var parameters = hasOther ? ";audio" : ""
+            if let methods { parameters += ";methods=\"\(methods.joined(separator: ","))\"" }
+            if let events { parameters += ";events=\"\(events.joined(separator: ","))\"" }
+            var expected = ContactRating(isDiscarded: false, preference: 1)
+            if !parameters.isEmpty {
+                let asked = [(methods, method)] + (event.map { [(events, $0)] } ?? [])
+                let named = asked.filter { $0.0 != nil }
+                let contradicts = named.contains { !mean($0.0 ?? [], $0.1) }
+                expected =
+                    contradicts
+                    ? ContactRating(isDiscarded: true, preference: 0)
+                    : ContactRating(isDiscarded: false, preference: Double(named.count) / Double(asked.count))
+            }
+            if expected.isDiscarded { discarded += 1 } else { kept += 1 }
+            let octets = Array(parameters.utf8)
+            try withRequest("\(method) sip:bob@home1.test SIP/2.0", event.map { ["Event: \($0);id=7"] } ?? []) { message in
+                let found = CallerPreferences(message).rating(contactParameters: octets.span.bytes)
+                #expect(found == expected, "\(parameters) \(method) \(event ?? "")")
+            }
+        }
+        #expect(kept > 100 && discarded > 100)
+    }
+
     @Test("contacts by the thousand agree with a slow evaluator", arguments: 0..<8)
     func agreesWithTheSlowEvaluator(_ seed: Int) throws {
         var random = RandomSource(seed: UInt64(seed) + 200)

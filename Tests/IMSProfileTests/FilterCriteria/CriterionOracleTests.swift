@@ -178,4 +178,41 @@ struct CriterionOracleTests {
         }
         #expect(matched > 400 && missed > 400)
     }
+
+    /// The lowest number first, those of one number as they were given; each from where the one before left off (TS 29.228 B.2.2).
+    @Test("whole profiles are tried in their order", arguments: 0..<4)
+    func triesProfilesInOrder(_ seed: Int) throws {
+        var random = RandomSource(seed: UInt64(seed) + 500)
+        var longest = 0
+        for _ in 0..<100 {
+            let declared = (0..<Int.random(in: 1...8, using: &random)).map { number in
+                (number: number, priority: Int.random(in: 0...4, using: &random), condition: MadeCondition(using: &random))
+            }
+            let profile = try ServiceProfile(
+                declared.map { one in
+                    InitialFilterCriterion(
+                        priority: one.priority, trigger: TriggerPoint(isConjunctive: true, groups: [[one.condition.trigger]]),
+                        applicationServer: ApplicationServer(uri: "sip:server\(one.number)"))
+                })
+            let request = MadeRequest(using: &random)
+            // The slow way: of those that hold and were not used, the one with the lowest number, and of these the first.
+            var expected: [String] = []
+            var left = declared.filter { $0.condition.holds(request) }
+            while let next = left.min(by: { ($0.priority, $0.number) < ($1.priority, $1.number) }) {
+                expected.append("sip:server\(next.number)")
+                left.removeAll { $0.number == next.number }
+            }
+            try withRequest("\(request.method) \(request.uri) SIP/2.0", request.lines, body: request.body) { message in
+                var found: [String] = []
+                var start = 0
+                while let match = profile.firstMatch(from: start, message, request.context) {
+                    found.append(profile.criteria[match].applicationServer.uri)
+                    start = match + 1
+                }
+                #expect(found == expected)
+            }
+            longest = max(longest, expected.count)
+        }
+        #expect(longest > 2)
+    }
 }

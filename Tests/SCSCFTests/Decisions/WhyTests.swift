@@ -342,6 +342,61 @@ private typealias L = Laboratory
         #expect(lines.dropFirst().first?.text.contains("the core answered 404: no filter criterion") == true)
     }
 
+    /// What the core answers itself and what it sends on without a criterion has a line too, a REGISTER among them.
+    @Test func whateverComesIsLogged() {
+        let rig = rig {
+            $0.logsDecisions = true
+            $0.applicationServers[0] = L.server("im", .im, "sip:127.0.0.1:5080", answerWithin: .seconds(2))
+        }
+        func lines(_ send: () -> Void) -> [String] {
+            let before = rig.notices.count
+            send()
+            return rig.notices.dropFirst(before).filter { $0.level == .debug }.map(\.text)
+        }
+        rig.answers["im"] = 200
+        #expect(
+            lines { rig.register(.alice) } == [
+                "REGISTER: the core challenged the user (401); criteria are asked once it is accepted",
+                "REGISTER of sip:alice@home1.test: it was accepted (200, initial); criterion 0 told `im`",
+            ])
+        rig.answers = [:]
+        #expect(lines { rig.send("OPTIONS", "sip:home1.test", from: .alice) } == ["OPTIONS: the core answered 200"])
+        #expect(lines { rig.send("MESSAGE", "http://x", from: .alice) } == ["MESSAGE: the core answered 416"])
+        let onward = lines { rig.send("MESSAGE", "sip:dora@home2.test", from: .alice) }
+        #expect(onward.count == 1)
+        #expect(onward.first?.hasPrefix("MESSAGE of sip:alice@home1.test: no criterion of sip:alice@home1.test (originating") == true)
+        let silent = lines {
+            rig.send("MESSAGE", "sip:alice@home1.test", from: .alice, tag)
+            rig.advance(.seconds(3))
+        }
+        #expect(silent.count == 2)
+        #expect(
+            silent.last?.contains("took it to `im`, which gave no answer within 2 s, and default handling (session_continued)") == true)
+    }
+
+    @Test func aServerThatEndsTheSessionIsLogged() {
+        let rig = rig([L.criterion(4, [.method("INVITE")], 0) { $0.defaultHandling = .sessionTerminated }]) {
+            $0.logsDecisions = true
+            $0.applicationServers[0] = L.server("im", .im, "sip:127.0.0.1:5080", answerWithin: .seconds(2))
+        }.registered(.alice, .bob)
+        rig.send("INVITE", toBob, from: .alice)
+        rig.advance(.seconds(3))
+        #expect(
+            rig.notices.last { $0.level == .debug }?.text.hasSuffix(
+                "took it to `im`, which failed or gave no answer, and default handling (session_terminated) ended it with 408") == true)
+    }
+
+    @Test func aServerThatRedirects() throws {
+        let rig = rig([L.criterion(0, [.method("MESSAGE"), .sessionCase(.terminating)], 0)]) { $0.followsRedirections = true }
+            .registered(.alice, .bob, .carol)
+        rig.send("MESSAGE", toBob, from: .alice)
+        rig.receive(rig.next(to: .im).response(302, [("Contact", "<sip:carol@home1.test>")]), from: .im)
+        rig.receive(rig.next(to: .carol).response(200), from: .carol)
+        let why = try rig.why("MESSAGE", from: .alice)
+        #expect(why.sentence.contains("took it to `im`, which redirected it (302), and the core followed; "))
+        #expect(why.sentence.hasSuffix("it went to the contact sip:carol@127.0.0.1:5075; the answer was 200"))
+    }
+
     @Test func nothingIsKeptUnlessAskedFor() throws {
         let rig = rig { $0.decisionsKept = 0 }.registered(.alice)
         #expect(rig.traced.isEmpty)

@@ -34,6 +34,33 @@ import Testing
         #expect(!answer.has("P-Charging-Vector"))
     }
 
+    /// Of the identities of a set a user may choose the one that it answers by; another's is not believed.
+    @Test(arguments: [("<tel:+15550100>", "<tel:+15550100>, <sip:alice@home1.test>"), ("<sip:bob@home1.test>", nil), ("alice", nil)])
+    func whoAnswersMayChooseTheIdentity(_ preferred: String, _ asserted: String?) {
+        let rig = CoreRig().registered(.alice, .bob)
+        rig.send("INVITE", "sip:alice@home1.test", from: .bob)
+        let invite = rig.next(to: .alice)
+        _ = rig.taken()
+        for status in [180, 200] {
+            rig.receive(invite.response(status, [("P-Preferred-Identity", preferred)]), from: .alice)
+            let answer = rig.next(to: .bob)
+            #expect(answer.all("P-Asserted-Identity") == [asserted ?? "<sip:alice@home1.test>, <tel:+15550100>"])
+            #expect(!answer.has("P-Preferred-Identity"))
+        }
+    }
+
+    /// A server that answers in a user's place: the second identity is added as to a request (TS 24.229 §5.4.3.3).
+    @Test(arguments: [
+        (200, ["<tel:+15550100>"], ["<tel:+15550100>", "<sip:alice@home1.test>"]), (486, ["<tel:+15550100>"], ["<tel:+15550100>"]),
+        (200, ["<tel:+15550100>, <sip:x@home1.test>"], ["<tel:+15550100>, <sip:x@home1.test>"]), (200, [], []),
+    ])
+    func theSecondIdentityIsAddedToAServersWord(_ status: Int, _ said: [String], _ passed: [String]) {
+        let rig = CoreRig().registered(.alice, .bob)
+        rig.send("MESSAGE", "sip:alice@home1.test", from: .home2, [("Accept-Contact", "*;+g.oma.sip-im")])
+        rig.receive(rig.next(to: .im).response(status, said.map { ("P-Asserted-Identity", $0) }), from: .im)
+        #expect(rig.next(to: .home2).all("P-Asserted-Identity") == passed)
+    }
+
     @Test func aRefusalNamesNobody() {
         let rig = CoreRig().registered(.alice, .bob)
         rig.send("MESSAGE", toBob, from: .alice)

@@ -379,6 +379,57 @@ import Testing
         #expect(rig.trace() == ["second MESSAGE"])
     }
 
+    /// The target that takes the place of one that is dead is kept from then on.
+    @Test func theServerThatTookOverIsKept() {
+        let rig = namedServer(Self.servers(5080, 5090))
+        _ = rig.taken()
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice, asksForIM)
+        rig.receive(rig.next(to: .im).response(503), from: .im)
+        rig.receive(rig.next(to: .second).response(202), from: .second)
+        _ = rig.taken()
+        rig.answers = ["im": 200, "second": 200]
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice, asksForIM)
+        #expect(rig.trace() == ["second MESSAGE", "alice 200 MESSAGE"])
+        rig.register(.alice)
+        #expect(rig.trace() == ["second REGISTER"])
+    }
+
+    @Test func aReregistrationMovesToTheServerThatTakesOver() {
+        let rig = namedServer(Self.servers(5080, 5090))
+        _ = rig.taken()
+        rig.register(.alice)
+        rig.receive(rig.next(to: .im).response(503), from: .im)
+        rig.receive(rig.next(to: .second).response(200), from: .second)
+        rig.answers = ["im": 200, "second": 200]
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice, asksForIM)
+        #expect(rig.trace() == ["second MESSAGE", "alice 200 MESSAGE"])
+    }
+
+    /// Another ServerName of the same server may be another service: what one has heard does not bind the other.
+    @Test func eachNameKeepsItsOwn() {
+        let names = ["sip:im.away.test;service=a", "sip:im.away.test;service=b"]
+        let rig = rig(Self.servers(5080, 5090)) {
+            $0.applicationServers[0] = ServingCSCFConfiguration.ServerPlan(
+                name: "im", uri: Array("sip:im.away.test".utf8), destination: Destination(endpoint: .none, transport: .udp),
+                answerWithin: .seconds(32), location: ServerName(host: Array("im.away.test".utf8)))
+            $0.profiles = [
+                L.profile([
+                    L.criterion(0, [.method("REGISTER")], 0) { $0.uri = names[0] },
+                    L.criterion(1, [.method("MESSAGE"), .sessionCase(.originating)], 0) { $0.uri = names[0] },
+                    L.criterion(2, [.method("OPTIONS"), .sessionCase(.originating)], 0) { $0.uri = names[1] },
+                ])
+            ]
+        }
+        _ = rig.taken()
+        rig.zone = Self.servers(5090, 5080)
+        rig.advance(.seconds(61))
+        rig.answers = ["im": 200, "second": 200]
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice)
+        #expect(rig.trace() == ["im MESSAGE", "alice 200 MESSAGE"])
+        rig.send("OPTIONS", "sip:bob@home1.test", from: .alice)
+        #expect(rig.trace() == ["second OPTIONS", "alice 200 OPTIONS"])
+    }
+
     @Test func whoIsNotRegisteredKeepsTheFirstServerToo() {
         let rig = namedServer(Self.servers(5080, 5090))
         rig.answers = ["im": 200, "second": 200]

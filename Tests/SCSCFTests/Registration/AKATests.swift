@@ -206,8 +206,11 @@ import Testing
 
     private static let edge = Peer("edge", "sip:alice@home1.test", port: 5555, address: "192.0.2.9")
 
-    private func withEdge(isPersistent: Bool = false) -> CoreRig {
-        rig(isPersistent: isPersistent) { $0.trusted = [(network: AKATests.edge.flow.remote.address, prefixLength: 32)] }
+    private func withEdge(isPersistent: Bool = false, _ change: (inout ServingCSCFConfiguration) -> Void = { _ in }) -> CoreRig {
+        rig(isPersistent: isPersistent) {
+            $0.trusted = [(network: AKATests.edge.flow.remote.address, prefixLength: 32)]
+            change(&$0)
+        }
     }
 
     private func registerRequest(_ rig: CoreRig, _ word: String, username: String = "alice@home1.test", response: String = "") -> SIPText {
@@ -294,6 +297,30 @@ import Testing
         #expect(status(rig, registerRequest(rig, word), from: AKATests.edge) == 200)
     }
 
+    @Test func aConnectionWithTLSStandsForTheAnswersOfAKA() {
+        let rig = withEdge { $0.akaAlgorithms = [.v2SHA256] }
+        func request(response: String, algorithm: String = "AKAv2-SHA-256") -> SIPText {
+            let request = registerRequest(rig, "tls-connected", response: response)
+            return request.with("Authorization", (request["Authorization"] ?? "") + ", algorithm=\(algorithm)")
+        }
+        // Who is not registered is to begin without protection.
+        #expect(status(rig, request(response: "00"), from: AKATests.edge) == 500)
+        let first = request(response: "")
+        _ = rig.taken()
+        rig.receive(first, from: AKATests.edge)
+        let challenge = rig.first()
+        #expect(challenge.status == 401 && challenge.parameter("algorithm", of: "WWW-Authenticate") == "AKAv2-SHA-256")
+        var sim = USIM(AKATests.keys)
+        var answer = answering(challenge, first, by: &sim, rig)
+        answer.set("Authorization", (answer["Authorization"] ?? "") + ", integrity-protected=\"tls-connected\"")
+        #expect(status(rig, rig.again(answer).with("Call-ID", "another"), from: AKATests.edge) == 403)
+        #expect(status(rig, answer, from: AKATests.edge) == 200)
+        // With an answer it is a protected one, whatever the answer is; without, or by another algorithm, it is the first of all.
+        #expect(status(rig, request(response: "00"), from: AKATests.edge) == 200)
+        #expect(status(rig, request(response: "00", algorithm: "AKAv1-MD5"), from: AKATests.edge) != 200)
+        #expect(status(rig, request(response: "00"), from: .alice) != 200)
+    }
+
     @Test func aPasswordIsAskedForAnewThroughAnEdgeToo() {
         let rig = withEdge()
         func request(_ word: String) -> SIPText { registerRequest(rig, word, username: "bob@home1.test") }
@@ -309,6 +336,25 @@ import Testing
         answer.set("Authorization", (answer["Authorization"] ?? "") + ", integrity-protected=\"tls-yes\"")
         #expect(status(rig, answer, from: AKATests.edge) == 200)
         #expect(status(rig, request("tls-yes"), from: AKATests.edge) == 200)
+    }
+
+    /// What the network has asked for is not forgotten with the process.
+    @Test func aProofThatIsAskedForIsAskedForAfterARestartToo() {
+        let rig = withEdge(isPersistent: true)
+        func request(_ rig: CoreRig) -> SIPText { registerRequest(rig, "tls-yes", username: "bob@home1.test") }
+        #expect(status(rig, request(rig), from: AKATests.edge) == 200)
+        #expect(rig.onEachShard { $0.reauthenticate("sip:bob@home1.test", at: $1, into: &$2) }.contains(true))
+        let again = rig.restarted()
+        let asked = request(again)
+        _ = again.taken()
+        again.receive(asked, from: AKATests.edge)
+        let challenge = again.first()
+        #expect(challenge.status == 401)
+        #expect(status(again, again.answering(challenge, asked, username: "bob", password: "builder"), from: AKATests.edge) == 200)
+        // Once is enough, for the next process too.
+        #expect(status(again, request(again), from: AKATests.edge) == 200)
+        let last = again.restarted()
+        #expect(status(last, request(last), from: AKATests.edge) == 200)
     }
 
     // MARK: Early IMS

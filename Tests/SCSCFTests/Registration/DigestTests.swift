@@ -1,4 +1,5 @@
 import SCSCF
+import SIPRegistrar
 import SansIO
 import Testing
 
@@ -30,6 +31,62 @@ import Testing
         let answer = rig.next(to: .alice)
         #expect(answer.status == 200)
         #expect(answer.has("Authentication-Info"))
+    }
+
+    /// RFC 7616 §3.4.4: who looks on does not see who registers.
+    @Test(arguments: [
+        ("alice@home1.test", "1c846c9d03a21aca8a2ef75692e3937a", "bf897c32e4701aa516c9cfb816666d7a0990157e09ea59e979f56054c56ada99"),
+        ("alice", "345cfe0968aa832ecc450066ad323883", "18b3d83202eacf9ac8bd75182795656f7e7a614628ec612d23d347d7b995bf76"),
+    ])
+    func aHashDoesForTheName(name: String, md5: String, sha256: String) {
+        for (function, hash) in [(DigestFunction.md5, md5), (.sha256, sha256)] {
+            let rig = CoreRig {
+                $0.digestFunctions = [function]
+                $0.offersUserHash = true
+                $0.subscribers[0].privateIdentities.append(IdentityTemplate("tablet@home1.test"))
+                $0.subscribers[0].passwords.append(IdentityTemplate("other"))
+            }
+            let (request, challenge) = challenged(rig)
+            #expect(challenge.parameter("userhash", of: "WWW-Authenticate") == "true")
+            func answer(_ hash: String, _ mark: String) -> Int? {
+                let sound = rig.answering(
+                    challenge, request, username: name, password: password, count: UInt32(rig.now.wall.seconds & 0xFFFF))
+                let hidden = sound["Authorization"]?.replacing("username=\"\(name)\"", with: "username=\"\(hash)\", userhash=\(mark)")
+                rig.receive(sound.with("Authorization", hidden), from: .alice)
+                rig.advance(.seconds(1))
+                return rig.next(to: .alice).status
+            }
+            #expect(answer(hash, "true") == 200)
+            #expect(answer(hash, "false") == 403)
+            #expect(answer(String(hash.reversed()), "true") == 403)
+            #expect(answer("alice", "true") == 403)
+            #expect(answer(name, "false") == 200)
+        }
+    }
+
+    @Test func aHashIsOnlyOfferedIfAskedFor() {
+        #expect(challenged(CoreRig()).challenge["WWW-Authenticate"]?.contains("userhash") == false)
+    }
+
+    /// RFC 8187: names that quotes cannot hold.
+    @Test func aNameMayBeAnExtendedValue() {
+        let rig = CoreRig {
+            $0.subscribers[0].privateIdentities = [IdentityTemplate("Jäsøn@home1.test")]
+        }
+        let (request, challenge) = challenged(rig)
+        func answer(_ username: String) -> Int? {
+            let sound = rig.answering(
+                challenge, request, username: "Jäsøn", password: password, count: UInt32(rig.now.wall.seconds & 0xFFFF))
+            let extended = sound["Authorization"]?.replacing("username=\"Jäsøn\"", with: username)
+            rig.receive(sound.with("Authorization", extended), from: .alice)
+            rig.advance(.seconds(1))
+            return rig.next(to: .alice).status
+        }
+        #expect(answer("username*=UTF-8''J%C3%A4s%C3%B8n") == 200)
+        #expect(answer("username*=utf-8'de'J%C3%A4s%c3%b8n") == 200)
+        #expect(answer("username*=ISO-8859-1''J%E4s%F8n") == 403)
+        #expect(answer("username*=UTF-8''J%C") == 403)
+        #expect(answer("username=\"Jäsøn\", username*=UTF-8''J%C3%A4s%C3%B8n") == 400)
     }
 
     @Test func theFourthWrongAnswerIsForbidden() {

@@ -25,7 +25,7 @@ import Testing
     }
 
     /// Tells each shard that the profile has changed, and that these servers were told of alice before.
-    private func change(_ rig: CoreRig, from before: [Int16]) {
+    private func change(_ rig: CoreRig, from before: [Int32]) {
         rig.onEachShard { core, effects in
             guard core.otherShard(of: 0) == nil else { return }
             core.profileChanged(of: 0, toldBefore: before, at: rig.now, into: &effects)
@@ -53,7 +53,7 @@ import Testing
 
     @Test func theServersToldBeforeAreKnown() {
         let rig = rig()
-        var told: [[Int16]] = []
+        var told: [[Int32]] = []
         rig.onEachShard { core, _ in told.append(core.serversTold(of: 0, at: rig.now)) }
         #expect(told.allSatisfy { $0.isEmpty })
         rig.register(.alice)

@@ -54,6 +54,24 @@ import Testing
         #expect(restarted.restarted().trace() == [])
     }
 
+    @Test func eachNameOfAServerIsToldByItself() throws {
+        let names = ["sip:first@127.0.0.1:5080", "sip:second@127.0.0.1:5080", "sip:127.0.0.1:5080;x=1"]
+        let rig = rig {
+            $0.profiles = [
+                L.profile(names.enumerated().map { number, name in L.criterion(number, [.method("REGISTER")], 0) { $0.uri = name } })
+            ]
+        }
+        rig.register(.alice)
+        let told = rig.taken().filter { $0.destination == "im" }.map(\.message)
+        #expect(told.map(\.uri) == names)
+        #expect(due(rig) == 3)
+        rig.receive(told[1].response(200), from: .im)
+        #expect(due(rig) == 2)
+        let again = rig.restarted().taken().map(\.message)
+        #expect(Set(again.map(\.uri)) == [names[0], names[2]])
+        #expect(Set(again.compactMap { $0["Call-ID"] }) == [told[0]["Call-ID"], told[2]["Call-ID"]])
+    }
+
     @Test func whatWasAnsweredIsNot() {
         let rig = rig()
         rig.answers = ["im": 200, "second": 404]

@@ -73,6 +73,57 @@ import Testing
         #expect(sequence(second) > sequence(first))
     }
 
+    /// By the token a server knows by which registration a request came (TS 24.229 §7.9.7).
+    @Test func aTokenStandsForARegistration() throws {
+        let rig = CoreRig {
+            $0.thirdParty.givesTokens = true
+            $0.isPersistent = true
+            $0.profiles = [L.profile([L.criterion(0, [.method("REGISTER")], 0), L.criterion(1, [.method("MESSAGE")], 0)])]
+        }
+        func token(_ request: SIPText, _ field: String) throws -> String {
+            let value = try #require(request[field])
+            let start = try #require(value.range(of: "+g.3gpp.registration-token=\"<"))
+            return String(value[start.upperBound...].prefix { $0 != ">" })
+        }
+        func told(_ rig: CoreRig) throws -> SIPText {
+            let request = rig.next(to: .im)
+            #expect(request.method == "REGISTER")
+            rig.receive(request.response(200), from: .im)
+            return request
+        }
+        func register(_ rig: CoreRig, call: String, expires: Int = 3600) {
+            let request = rig.registerRequest(.alice, expires: expires).with("Call-ID", call)
+            rig.receive(request, from: .alice)
+            let challenge = rig.next(to: .alice)
+            rig.receive(rig.answering(challenge, request, username: "alice", password: "wonderland"), from: .alice)
+            #expect(rig.next(to: .alice).status == 200)
+        }
+        register(rig, call: "one")
+        let first = try told(rig)
+        let value = try token(first, "Contact")
+        #expect(first["Contact"] == "<sip:127.0.0.1:5060>;+g.3gpp.registration-token=\"<\(value)>\"")
+        #expect(value.count == 32)
+        // The same for what the user sends, for a refresh, and after a restart.
+        rig.send("MESSAGE", "sip:bob@home1.test", from: .alice)
+        #expect(rig.next(to: .im)["Feature-Caps"] == "*;+g.3gpp.registration-token=\"<\(value)>\"")
+        register(rig, call: "one")
+        #expect(try token(try told(rig), "Contact") == value)
+        let again = rig.restarted()
+        again.send("MESSAGE", "sip:bob@home1.test", from: .alice)
+        #expect(try token(again.next(to: .im), "Feature-Caps") == value)
+        // Another registration has another, and the end of one has none.
+        register(again, call: "two")
+        #expect(try token(try told(again), "Contact") != value)
+        register(again, call: "two", expires: 0)
+        #expect(try told(again)["Contact"] == "<sip:127.0.0.1:5060>")
+    }
+
+    @Test func withoutTheOptionThereIsNoToken() {
+        let rig = CoreRig()
+        rig.register(.alice)
+        #expect(rig.next(to: .im)["Contact"] == "<sip:127.0.0.1:5060>")
+    }
+
     @Test func allServersAreToldAtOnce() {
         let rig = rig([L.criterion(0, [.method("REGISTER")], 0), L.criterion(1, [.method("REGISTER")], 1)])
         rig.receive(rig.registerRequest(.alice), from: .alice)

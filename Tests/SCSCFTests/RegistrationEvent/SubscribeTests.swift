@@ -68,6 +68,27 @@ import Testing
         #expect(try watcher.told().contacts == ["terminated unregistered sip:alice@127.0.0.1:5071"])
     }
 
+    @Test func anApplicationServerIsToldOfCharging() {
+        let rig = CoreRig.watched(.alice) {
+            $0.chargingFunctions = Array("ccf=192.0.2.9".utf8)
+            $0.isPersistent = true
+        }
+        let first = Watcher(rig, as: .im).notified()
+        let identity = first.parameter("icid-value", of: "P-Charging-Vector") ?? ""
+        #expect(identity.count == 32)
+        #expect(first["P-Charging-Vector"] == "icid-value=\(identity);icid-generated-at=127.0.0.1;orig-ioi=\"Type 3home1.test\"")
+        #expect(first["P-Charging-Function-Addresses"] == "ccf=192.0.2.9")
+        // Nor is it forgotten with the process.
+        let again = rig.restarted()
+        again.advance(.seconds(1))
+        let after = again.next(to: .im)
+        #expect(after.method == "NOTIFY" && after.has("P-Charging-Vector") && after.has("P-Charging-Function-Addresses"))
+        #expect(after["P-Charging-Vector"] != first["P-Charging-Vector"])
+        // A UE hears nothing of it.
+        let own = Watcher(again).notified()
+        #expect(own.method == "NOTIFY" && !own.has("P-Charging-Vector") && !own.has("P-Charging-Function-Addresses"))
+    }
+
     @Test func anApplicationServerMayAfterAThirdPartyRegister() throws {
         let rig = CoreRig { $0.udpSizeLimit = 0 }
         rig.register(.alice)
@@ -240,7 +261,7 @@ import Testing
         #expect(watcher.subscribe(expires: 600) { $0.set("To", "<sip:alice@home1.test>;tag=short") }.status == 481)
         #expect(watcher.subscribe(expires: 600) { $0.set("CSeq", "1 SUBSCRIBE") }.status == 500)
         #expect(watcher.subscribe(expires: 600) { $0.set("Event", "presence") }.status == 489)
-        #expect(watcher.subscribe(expires: 600) { $0.set("Event", "reg;id=7") }.status == 481)
+        #expect(watcher.subscribe(expires: 0) { $0.set("Event", "reg;id=7") }.status == 481)
         #expect(watcher.subscribe(expires: 30).status == 423)
         #expect(watcher.subscribe(expires: 600).status == 200)
     }
@@ -251,6 +272,47 @@ import Testing
         rig.receive(request, from: .alice)
         #expect(rig.next(to: .alice).status == 200)
         #expect(rig.next(to: .alice)["Event"] == "reg;id=x1")
+    }
+
+    @Test func aDialogMayHaveSeveralSubscriptions() throws {
+        let rig = CoreRig.watched(.alice)
+        let watcher = Watcher(rig)
+        #expect(watcher.notified()["CSeq"] == "1 NOTIFY")
+        func subscribe(_ event: String, expires: Int) -> SIPText { watcher.subscribe(expires: expires) { $0.set("Event", event) } }
+        let answer = subscribe("reg;id=b", expires: 300)
+        #expect(answer.status == 200 && answer["Expires"] == "300" && answer["To"] == watcher.answer["To"])
+        let second = watcher.notified()
+        #expect(second["Event"] == "reg;id=b" && second["CSeq"] == "2 NOTIFY")
+        #expect(second["Subscription-State"] == "active;expires=300")
+        #expect(try RegistrationInfo(second).version == 0)
+        // Each change is told to both: versions are each one's own, CSeqs the dialog's.
+        rig.register(.alice)
+        let pair = [watcher.notified(), watcher.notified()]
+        #expect(pair.compactMap { $0["CSeq"] } == ["3 NOTIFY", "4 NOTIFY"])
+        #expect(Set(pair.compactMap { $0["Event"] }) == ["reg", "reg;id=b"])
+        for notify in pair { #expect(try RegistrationInfo(notify).version == 1) }
+        // One ends, the other goes on.
+        #expect(subscribe("reg", expires: 0).status == 200)
+        #expect(watcher.notified()["Subscription-State"] == "terminated;reason=timeout")
+        #expect(rig.core.subscriptionCount == 1)
+        #expect(subscribe("reg", expires: 0).status == 481)
+        #expect(subscribe("reg;id=b", expires: 400).status == 200)
+        let last = watcher.notified()
+        #expect(last["Event"] == "reg;id=b" && last["CSeq"] == "6 NOTIFY")
+        #expect(try RegistrationInfo(last).version == 2)
+        #expect(subscribe("reg;id=b", expires: 0).status == 200)
+        _ = watcher.notified()
+        #expect(rig.core.subscriptionCount == 0)
+        #expect(subscribe("reg;id=c", expires: 300).status == 481)
+    }
+
+    @Test func theCSeqOfAWatcherIsTheDialogs() {
+        let rig = CoreRig.watched(.alice)
+        let watcher = Watcher(rig)
+        _ = watcher.notified()
+        #expect(watcher.subscribe(expires: 300) { $0.set("Event", "reg;id=b") }.status == 200)
+        _ = watcher.notified()
+        #expect(watcher.subscribe(expires: 300) { $0.set("CSeq", "7001 SUBSCRIBE") }.status == 500)
     }
 
     @Test func aRefreshMayMoveTheTarget() {

@@ -119,6 +119,41 @@ import Testing
         #expect(restarted.subscriptionRecords.isEmpty && restarted.records.isEmpty)
     }
 
+    @Test func severalSubscriptionsOfADialogOutliveTheProcess() throws {
+        let (rig, watcher) = watched()
+        #expect(watcher.subscribe(expires: 500) { $0.set("Event", "reg;id=b") }.status == 200)
+        var last = try number(watcher.notified())
+        var current = rig
+        // More than is set aside at once, told to both; then a little.
+        for count in [130, 5] {
+            for _ in 0..<count {
+                current.register(.alice)
+                for _ in 0..<2 {
+                    let next = try number(watcher.notified())
+                    #expect(next > last, "after \(last)")
+                    last = next
+                }
+            }
+            current = current.restarted()
+            watcher.rig = current
+            #expect(current.core.subscriptionCount == 2)
+            current.advance(.milliseconds(100))
+            for _ in 0..<2 {
+                let next = try number(watcher.notified())
+                #expect(next > last, "after \(last)")
+                last = next
+            }
+        }
+        #expect(current.subscriptionRecords.count == 2)
+        #expect(watcher.subscribe(expires: 0) { $0.set("Event", "reg;id=b") }.status == 200)
+        #expect(watcher.notified()["Event"] == "reg;id=b")
+        #expect(current.subscriptionRecords.count == 1)
+    }
+
+    private func number(_ notify: SIPText) throws -> Int {
+        try #require(notify["CSeq"]?.split(separator: " ").first.flatMap { Int($0) })
+    }
+
     @Test func versionsRiseThroughManyDeaths() throws {
         var (rig, watcher) = watched()
         var last = 1

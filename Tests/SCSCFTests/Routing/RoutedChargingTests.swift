@@ -72,6 +72,49 @@ import Testing
         #expect(!rig.next(to: .home3).has(field))
     }
 
+    // MARK: Responses
+
+    @Test func aNetworkIsToldWhoAnswers() {
+        let rig = CoreRig().registered(.bob)
+        rig.send("MESSAGE", toBob, from: .home2, [(field, "icid-value=abc;orig-ioi=\"home2.test\";term-ioi=old")])
+        rig.receive(rig.next(to: .bob).response(200, [(field, "icid-value=forged;term-ioi=evil")]), from: .bob)
+        #expect(rig.next(to: .home2).all(field) == ["icid-value=abc;orig-ioi=\"home2.test\";term-ioi=\"home1.test\""])
+        // One without an identifier is told that of the request.
+        rig.send("MESSAGE", toBob, from: .home2)
+        rig.receive(rig.next(to: .bob).response(200), from: .bob)
+        let answer = rig.next(to: .home2)
+        #expect(identity(answer).count == 32)
+        #expect(answer[field] == "icid-value=\(identity(answer));term-ioi=\"home1.test\"")
+    }
+
+    @Test func aServerIsToldWhoAnswers() {
+        let rig = rig()
+        rig.send("MESSAGE", toBob, from: .alice)
+        let first = rig.next(to: .im)
+        rig.receive(first.forwarded(by: .im, branch: "i1"), from: .im)
+        let second = rig.next(to: .second)
+        rig.receive(second.response(200, [(field, "icid-value=x;term-ioi=second")]), from: .second)
+        #expect(rig.next(to: .im)[field] == "\(first[field] ?? "");term-ioi=\"Type 3home1.test\"")
+    }
+
+    @Test func anEdgeIsToldWhoAnswers() {
+        let edge = Peer("edge", "sip:dora@edge.test", port: 5062, address: "192.0.2.9")
+        let rig = CoreRig { $0.trusted = [(IPAddress("192.0.2.0") ?? .loopback, 24)] }.registered(.bob)
+        rig.send("INVITE", toBob, from: edge, [(field, "icid-value=abc")])
+        let invite = rig.next(to: .bob)
+        rig.receive(invite.response(180), from: .bob)
+        let answers = rig.taken().map(\.message).filter { $0.status == 180 }
+        #expect(answers.map { $0[field] } == ["icid-value=abc;term-ioi=\"Type 1home1.test\""])
+    }
+
+    /// TS 24.229 has it in 1xx and 2xx.
+    @Test func aRefusalSaysNothing() {
+        let rig = CoreRig().registered(.bob)
+        rig.send("MESSAGE", toBob, from: .home2, [(field, "icid-value=abc")])
+        rig.receive(rig.next(to: .bob).response(486), from: .bob)
+        #expect(!rig.next(to: .home2).has(field))
+    }
+
     @Test func ofTheAccessNetworkAnotherOneHearsNothing() {
         let rig = CoreRig().registered(.alice)
         rig.send(

@@ -27,6 +27,47 @@ import Testing
         #expect(answer["Service-Route"] == "<sip:orig@\(address);lr>")
     }
 
+    /// We are the edge that marks what comes on a connection whose user has proved itself `tls-yes`.
+    @Test func whoHasProvedItselfOnAConnectionNeedNotDoSoAgain() {
+        let rig = rig()
+        func alice(_ transport: Transport, connection: UInt32) -> Peer {
+            var peer = Peer.alice
+            peer.flow = Flow(transport: transport, listener: transport == .tls ? 2 : 1, connection: connection, remote: peer.flow.remote)
+            return peer
+        }
+        func status(_ peer: Peer, _ authorization: String?) -> Int? {
+            _ = rig.taken()
+            rig.receive(rig.registerRequest(peer, contact: "<sip:alice@127.0.0.1:5071>").with("Authorization", authorization), from: peer)
+            return rig.first().status
+        }
+        func credentials(_ name: String = "alice@home1.test", response: String = "") -> String {
+            "Digest username=\"\(name)\", realm=\"home1.test\", nonce=\"\", uri=\"sip:home1.test\", response=\"\(response)\""
+        }
+        for (transport, isBound) in [(Transport.tls, true), (.tcp, false)] {
+            let peer = alice(transport, connection: 9)
+            let request = rig.registerRequest(peer, contact: "<sip:alice@127.0.0.1:5071>")
+            rig.receive(request, from: peer)
+            let challenge = rig.first()
+            #expect(challenge.status == 401)
+            rig.receive(rig.answering(challenge, request, username: "alice", password: "wonderland"), from: peer)
+            #expect(rig.first().status == 200)
+            #expect(status(peer, credentials()) == (isBound ? 200 : 401))
+            // Who names nobody, somebody else or a proof, or comes by another connection, is asked.
+            #expect(status(peer, nil) == 401)
+            #expect(status(peer, credentials("bob@home1.test")) != 200)
+            #expect(status(peer, credentials(response: String(repeating: "0", count: 32))) == 401)
+            #expect(status(alice(transport, connection: 10), credentials()) == 401)
+        }
+        // The network may ask all the same.
+        let peer = alice(.tls, connection: 9)
+        let request = rig.registerRequest(peer, contact: "<sip:alice@127.0.0.1:5071>")
+        rig.receive(request, from: peer)
+        rig.receive(rig.answering(rig.first(), request, username: "alice", password: "wonderland"), from: peer)
+        #expect(rig.first().status == 200)
+        #expect(rig.onEachShard { $0.reauthenticate("sip:alice@home1.test", at: $1, into: &$2) }.contains(true))
+        #expect(status(peer, credentials()) == 401)
+    }
+
     @Test func aSIPSURILeadsToTLSAndIsRecordedAsOne() {
         let (rig, carol) = (rig(), peer(.tls, listener: 2, connection: 9))
         var registration = rig.registerRequest(carol, contact: "<sips:carol@127.0.0.2:5099>")

@@ -163,9 +163,13 @@ import Testing
             L.criterion(1, [.sessionCase(.originating)], 0) { $0.uri = "sip:second@127.0.0.1:5080" },
         ]).registered(.bob)
         rig.register(.alice)
-        #expect(
-            rig.taken().filter { $0.message.method == "REGISTER" && $0.destination == "im" }.map(\.message.uri)
-                == ["sip:first@127.0.0.1:5080", "sip:second@127.0.0.1:5080"])
+        let told = rig.taken().filter { $0.message.method == "REGISTER" && $0.destination == "im" }.map(\.message)
+        #expect(told.map(\.uri) == ["sip:first@127.0.0.1:5080", "sip:second@127.0.0.1:5080"])
+        // Two registrations, of which none takes the other's place (RFC 3261 §10.2).
+        #expect(Set(told.compactMap { $0["Call-ID"] }).count == 2)
+        rig.register(.alice)
+        let again = rig.taken().filter { $0.message.method == "REGISTER" && $0.destination == "im" }.map(\.message)
+        #expect(again.map { $0["Call-ID"] } == told.map { $0["Call-ID"] })
         rig.send("MESSAGE", toBob, from: .alice)
         let first = rig.next(to: .im)
         rig.receive(first.forwarded(by: .im, branch: "i1"), from: .im)
@@ -278,6 +282,21 @@ import Testing
         #expect(second["P-Served-User"] == "<sip:bob@home1.test>;orig-cdiv")
         #expect(second.uri == "sip:carol@home1.test")
         _ = rig.registered(.carol)
+        rig.receive(second.forwarded(by: .second, branch: "s1"), from: .second)
+        #expect(rig.trace() == ["carol MESSAGE"])
+    }
+
+    /// A back-to-back user agent that diverts begins a request of its own, and says so (RFC 8498 §4).
+    @Test(arguments: ["<sip:bob@home1.test>;orig-cdiv", "<sip:bob@home1.test>;sescase=orig;regstate=reg;orig-cdiv"])
+    func aServerMayDivertByItself(_ servedUser: String) {
+        let rig = rig([
+            L.criterion(0, [.method("MESSAGE"), .sessionCase(.originating)], 2),
+            L.criterion(1, [.method("MESSAGE"), .sessionCase(.originatingCDIV)], 1),
+        ]).registered(.alice, .bob, .carol)
+        rig.send("MESSAGE", "sip:carol@home1.test", from: .im, [("P-Served-User", servedUser)])
+        let second = rig.next(to: .second)
+        #expect(second["P-Served-User"] == "<sip:bob@home1.test>;orig-cdiv")
+        #expect(second.all("Route").last?.hasSuffix(";lr;orig>") == true)
         rig.receive(second.forwarded(by: .second, branch: "s1"), from: .second)
         #expect(rig.trace() == ["carol MESSAGE"])
     }

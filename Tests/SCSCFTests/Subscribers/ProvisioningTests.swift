@@ -152,6 +152,30 @@ extension CoreRig {
 
     // MARK: Going
 
+    @Test func whoIsRemovedStaysAwayThoughTheCommitFails() {
+        let rig = CoreRig { $0.isPersistent = true }.registered(.alice)
+        rig.commits = false
+        rig.change(.remove(alice))
+        rig.commit(succeeded: false)
+        #expect(rig.next(to: .im)["Expires"] == "0")
+        #expect(rig.core.registeredCount == 0)
+    }
+
+    @Test func whatComesAgainWhenItsUserIsGoneHasTheSameAnswer() {
+        let rig = CoreRig()
+        let requests = (0..<8).map { _ in rig.registerRequest(.alice) }
+        let answers = requests.map { request in
+            rig.receive(request, from: .alice)
+            return rig.next(to: .alice).text
+        }
+        rig.change(.remove(alice))
+        for (request, answer) in zip(requests, answers) {
+            rig.receive(request, from: .alice)
+            #expect(rig.next(to: .alice).text == answer)
+        }
+        #expect(rig.register(.alice).status == 404)
+    }
+
     @Test func whoIsRemovedIsDeregisteredAndUnknown() {
         let rig = CoreRig().registered(.alice, .bob)
         rig.change(.remove(alice))
@@ -203,6 +227,18 @@ extension CoreRig {
         for nobody in ["sip:bob@home1.test", "sip:nobody@home1.test", "no uri"] {
             #expect(!rig.onEachShard { core, now, effects in core.reauthenticate(nobody, at: now, into: &effects) }.contains(true))
         }
+    }
+
+    @Test func whatShortensARegistrationIsStoredLaterIfItsCommitFails() {
+        let rig = CoreRig { $0.isPersistent = true }.registered(.alice, .bob)
+        rig.commits = false
+        _ = rig.onEachShard { core, now, effects in core.reauthenticate("sip:alice@home1.test", at: now, into: &effects) }
+        rig.commit(succeeded: false)
+        rig.commits = true
+        // The database takes changes again.
+        _ = rig.onEachShard { core, now, effects in core.committed(upTo: 0, succeeded: true, at: now, into: &effects) }
+        let restarted = rig.restarted(after: .seconds(1))
+        #expect(restarted.core.registeredIdentity("sip:alice@home1.test", at: restarted.now.monotonic)?.contacts.map(\.expires) == [59])
     }
 
     @Test func whoDoesNotIsGoneAfterAMinute() {

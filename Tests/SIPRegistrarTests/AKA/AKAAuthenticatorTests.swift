@@ -115,6 +115,26 @@ import Testing
         #expect(rig.marks.last.map { $0.sequence > 1 << 40 } == true)
     }
 
+    @Test mutating func `a challenge that is old on purpose ends in a resynchronisation`() throws {
+        let rig = AKARig()
+        for _ in 0..<3 {
+            let old = try #require(AKARig.answer(rig.challenges(isOutdated: true)[0], by: &sim))
+            #expect(old.outcome == .resynchronising)
+            #expect(rig.verify(old.text) == .resynchronised)
+            let new = try #require(AKARig.answer(rig.challenge(), by: &sim))
+            #expect(new.outcome == .answered)
+            #expect(rig.verify(new.text) == .accepted)
+        }
+    }
+
+    @Test mutating func `the numbers of a device that is forgotten begin anew`() throws {
+        let rig = AKARig()
+        let first = try #require(AKARig.answer(rig.challenge(), by: &sim))
+        rig.authenticator.forget(1)
+        #expect(rig.verify(first.text) == .stale)
+        #expect(try #require(AKARig.answer(rig.challenge(), by: &sim)).outcome == .resynchronising)
+    }
+
     @Test func `lets nobody set the number who does not have the key`() throws {
         let rig = AKARig()
         var stranger = USIM(AKACredentials(k: 1, opc: 2, amf: 0, sqn: SequenceNumber(rawValue: 0)))

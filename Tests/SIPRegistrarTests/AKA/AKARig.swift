@@ -23,11 +23,11 @@ final class AKARig {
     func pass(_ seconds: Int) { now = now + .seconds(seconds) }
 
     /// The values of a new challenge, in their order.
-    func challenges(_ device: UInt64 = 1, isStale: Bool = false, showsKeys: Bool = false) -> [String] {
+    func challenges(_ device: UInt64 = 1, isStale: Bool = false, isOutdated: Bool = false, showsKeys: Bool = false) -> [String] {
         var buffer = OctetBuffer()
         let mark = authenticator.appendChallenge(
-            to: device, with: AKARig.credentials, callID: Array("call-\(device)".utf8).span.bytes, isStale: isStale, showsKeys: showsKeys,
-            at: now, into: &buffer)
+            to: device, with: AKARig.credentials, callID: Array("call-\(device)".utf8).span.bytes, isStale: isStale, isOutdated: isOutdated,
+            showsKeys: showsKeys, at: now, into: &buffer)
         if let mark { marks.append(mark) }
         return String(octets: buffer.bytes).split(separator: "\r\n").map { String($0.dropFirst("WWW-Authenticate: ".count)) }
     }
