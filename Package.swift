@@ -64,12 +64,14 @@ let package = Package(
         module("SIPRegistrar", ["SansIO", "SIPMessage", crypto, cryptoExtras]),
         module("IMSProfile", ["SansIO", "SIPMessage"]),
         module("SCSCF", ["SansIO", "SIPMessage", "SIPTransaction", "SIPProxy", "SIPRegistrar", "IMSProfile"]),
-        module("InstantMessaging", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
+        module("JSONText"),
+        module("XMLTree"),
+        module("InstantMessaging", ["JSONText", "SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree"]),
         module("SIPTrace", ["SansIO"]),
         module("FaultRules", ["SansIO", "SIPMessage", "SIPTrace"]),
         module("SIPLadder", ["SansIO", "SIPMessage", "SIPTrace"]),
         module("LoadGenerator", ["SansIO", "SIPMessage", "SIPRegistrar"]),
-        module("TrafficReview", ["SansIO", "SIPMessage", "InstantMessaging"]),
+        module("TrafficReview", ["SansIO", "SIPMessage", "SIPTrace", "InstantMessaging"]),
         module(
             "Simulation",
             [
@@ -78,8 +80,7 @@ let package = Package(
             ]),
 
         // Shells: files, sockets, processes, HTTP. They do not import one another.
-        module("XMLTree"),
-        module("Topology", ["XMLTree", yams]),
+        module("Topology", ["JSONText", "XMLTree", yams]),
         module("Store", [grdb, "SansIO"]),
         .target(name: "CNodeIO"),
         // glibc's stub resolver: what reads its answers stands in a library of its own.
@@ -95,19 +96,19 @@ let package = Package(
         module(
             "ControlHTTP",
             [
-                "CPage", "FaultRules", "IMSProfile", "SansIO", "SIPTrace", "SIPMessage", "TrafficReview", hummingbird, logging, nioCore,
-                nioPosix, serviceLifecycle,
+                "CPage", "FaultRules", "IMSProfile", "JSONText", "SansIO", "SIPTrace", "SIPMessage", "TrafficReview", hummingbird, logging,
+                nioCore, nioPosix, serviceLifecycle,
             ]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
-        module("Lab", ["CProcess", "SIPLadder", "SIPTrace", "SansIO", "Topology", "XMLTree", hummingbird, logging, nioCore]),
+        module("Lab", ["CProcess", "JSONText", "SIPLadder", "SIPTrace", "SansIO", "Topology", "XMLTree", hummingbird, logging, nioCore]),
 
         // The command: the composition root, the only target that may import everything. The executable is only its entry,
         // since what it is linked with would reach the tests of whatever it holds.
         module(
             "SipcoreCommand",
             [
-                "ControlHTTP", "CProcess", "FaultRules", "IMSProfile", "InstantMessaging", "Lab", "LoadDriver",
+                "ControlHTTP", "CProcess", "FaultRules", "IMSProfile", "InstantMessaging", "JSONText", "Lab", "LoadDriver",
                 "LoadGenerator", "NodeRuntime", "SansIO", "SCSCF", "Simulation", "SIPLadder", "SIPMessage", "SIPRegistrar",
                 "SIPTrace", "SIPTransaction", "Store", "Topology", "TrafficReview", argumentParser, logging,
             ]),
@@ -131,7 +132,7 @@ let package = Package(
             swiftSettings: settings),
 
         tests("LayeringTests", []),
-        tests("CommandTests", ["NodeRuntime", "SIPRegistrar", "SansIO", "Topology", logging, "SipcoreCommand"]),
+        tests("CommandTests", ["JSONText", "NodeRuntime", "SIPRegistrar", "SansIO", "Topology", logging, "SipcoreCommand"]),
         tests("ProcessTests", [nioCore, nioPosix, nioSSL], exclude: ["Peers", "Scenarios"]),
         // It runs the benchmark, so that must be built.
         tests("CostTests", ["sipcore-bench"]),
@@ -147,10 +148,11 @@ let package = Package(
         tests("InstantMessagingTests", ["SansIO", "SIPMessage", "SIPTransaction", "SIPRegistrar", "XMLTree", "InstantMessaging"]),
         tests("SIPTraceTests", ["SIPTrace", "SansIO"]),
         tests("FaultRulesTests", ["FaultRules", "SansIO", "SIPMessage", "SIPTrace"]),
-        tests("TrafficReviewTests", ["TrafficReview", "SansIO", "SIPMessage", "TortureMessages"]),
+        tests("TrafficReviewTests", ["TrafficReview", "SansIO", "SIPMessage", "SIPTrace", "TortureMessages"]),
         tests("SIPLadderTests", ["SIPLadder", "SIPTrace", "SansIO", "XMLTree"]),
         tests("LoadGeneratorTests", ["LoadGenerator", "SansIO", "SIPMessage"]),
         tests("SimulationTests", ["Simulation", "SansIO", "SIPMessage", "SIPRegistrar", "IMSProfile", "SCSCF", "InstantMessaging"]),
+        tests("JSONTextTests", ["JSONText"]),
         tests("XMLTreeTests", ["XMLTree"]),
         tests("TopologyTests", ["Topology", "XMLTree"]),
         tests("StoreTests", ["Store", "SansIO", grdb]),
@@ -162,6 +164,6 @@ let package = Package(
                 nioWebSocket,
             ]),
         tests("ControlHTTPTests", ["ControlHTTP", "IMSProfile", "SansIO", "SIPMessage", "SIPTrace", "TrafficReview", logging]),
-        tests("LabTests", ["Lab", "SansIO", "SIPLadder", "SIPTrace", "Topology"]),
+        tests("LabTests", ["Lab", "JSONText", "SansIO", "SIPLadder", "SIPTrace", "Topology"]),
     ]
 )

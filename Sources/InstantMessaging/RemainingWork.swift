@@ -11,6 +11,7 @@ extension IMServer {
             ("transactions", transactions.liveCount), ("octets kept for retransmission", transactions.bytesKept),
             ("requests passed on", forwards.count), ("changes that wait for the database", commitments.count),
             ("deliveries", users.count { $0.run.state != .idle }),
+            ("SUBSCRIBE requests", users.count { $0.watch?.isAwaited == true }),
         ]
     }
 }

@@ -1,6 +1,7 @@
 // One lab from its guard to the end of its last process.
 
 import Glibc
+import JSONText
 import Topology
 
 /// What a lab reacts to.
@@ -202,11 +203,11 @@ final class RunningLab: Sendable {
     /// Prints the lab's ready line.
     private func announce(_ http: HostAndPort?) async throws(LabFailure) {
         let nodes = await supervisor.statuses().map { node in
-            JSON.Member(name: node.name, value: node.readyLine ?? .members(["pid": node.pid.map { .integer(Int64($0)) }]))
+            JSON.Member(node.name, node.readyLine ?? .members(["pid": node.pid.map { .integer(Int64($0)) }]))
         }
         let line = JSON.members([
-            "event": .string("ready"), "role": .string("lab"), "pid": .integer(Int64(getpid())),
-            "http": http.map { .string("http://\($0)") }, "nodes": .object(nodes),
+            "event": .text("ready"), "role": .text("lab"), "pid": .integer(Int64(getpid())),
+            "http": http.map { .text("http://\($0)") }, "nodes": .object(nodes),
         ]).description
         console.print(line)
         if let file = options.readyFile, let fault = replaceFile(file, with: line + "\n") {

@@ -1,5 +1,7 @@
 // A request that a running core is asked to send, and what came back.
 
+import JSONText
+
 /// `POST /api/send` of a running core, for a person's eyes.
 public struct SentByCore: Sendable {
     /// The responses as they stand, in the order in which they came.
@@ -24,12 +26,12 @@ public struct SentByCore: Sendable {
             method: "POST", base: base, target: "/api/send", token: token, timeoutMilliseconds: patience + 5000, body: Array(order.utf8))
         let answer = try await call.answer()
         let json = JSON(answer.body)
-        guard answer.status == 200 || answer.status == 504, let responses = json?["responses"]?.array else {
-            let reason = json?["error"]?.string ?? "it answered \(answer.status)"
+        guard answer.status == 200 || answer.status == 504, let responses = json?["responses"]?.list else {
+            let reason = json?["error"]?.text ?? "it answered \(answer.status)"
             throw HTTPCall.Failure(description: "\(base) does not send it: \(reason)", isRefusal: true)
         }
-        self.responses = responses.map { $0["raw"]?.string ?? $0["start_line"]?.string ?? "" }
+        self.responses = responses.map { $0["raw"]?.text ?? $0["start_line"]?.text ?? "" }
         lastStatus = responses.last?["status"]?.integer
-        fault = json?["error"]?.string
+        fault = json?["error"]?.text
     }
 }

@@ -31,7 +31,7 @@ struct SendTests {
             #"{"method":"X","headers":{"B":["1","2"],"A":"0"},"body_base64":"/wA="}"#,
             SendOrder(
                 .asSubscriber(nil),
-                .parts(method: "X", uri: nil, headers: [.init("A", "0"), .init("B", "1"), .init("B", "2")], body: [0xFF, 0]))
+                .parts(method: "X", uri: nil, headers: [.init("B", "1"), .init("B", "2"), .init("A", "0")], body: [0xFF, 0]))
         ),
         (
             #"{"raw":"X","as":null,"headers":null,"wait":"32s"}"#,

@@ -1,4 +1,5 @@
 import Glibc
+import JSONText
 import Synchronization
 import Testing
 import Topology
@@ -103,11 +104,11 @@ func messageJSON(
     peer: String? = nil, headers: [(String, String)] = [], body: String = ""
 ) -> JSON {
     .members([
-        "sequence": .integer(Int64(sequence)), "time": .string("2026-01-01T00:00:00.00000\(sequence % 10)Z"),
-        "direction": .string(direction), "transport": .string("udp"), "peer": peer.map(JSON.string) ?? .null,
-        "remote": .string(remote), "start_line": .string(startLine), "method": .string(method),
-        "status": status.map { .integer(Int64($0)) }, "call_id": .string("c1"),
-        "headers": .array(headers.map { .array([.string($0.0), .string($0.1)]) }), "body": .string(body),
+        "sequence": .integer(Int64(sequence)), "time": .text("2026-01-01T00:00:00.00000\(sequence % 10)Z"),
+        "direction": .text(direction), "transport": .text("udp"), "peer": peer.map(JSON.text) ?? .null,
+        "remote": .text(remote), "start_line": .text(startLine), "method": .text(method),
+        "status": status.map { .integer(Int64($0)) }, "call_id": .text("c1"),
+        "headers": .list(headers.map { .list([.text($0.0), .text($0.1)]) }), "body": .text(body),
     ])
 }
 
@@ -173,22 +174,22 @@ final class FakeCore: Sendable {
         if path.hasPrefix("/api/messages") {
             let since = path.firstRange(of: "since=").flatMap { Int(path[$0.upperBound...].prefix { $0.isNumber }) } ?? 0
             let recorded = messages.withLock { all in all.filter { ($0["sequence"]?.integer ?? 0) > since } }
-            return (200, .members(["messages": .array(recorded), "next": .integer(0)]))
+            return (200, .members(["messages": .list(recorded), "next": .integer(0)]))
         }
-        if path.hasPrefix("/api/registrations") { return (200, .members(["registrations": .array([])])) }
+        if path.hasPrefix("/api/registrations") { return (200, .members(["registrations": .list([])])) }
         calls.withLock { $0.append("\(method) \(path)" + (body.isEmpty ? "" : " \(body)")) }
         switch (method, path) {
         case ("POST", "/api/clock/advance"):
-            return clockIsReal ? (409, .members(["error": .string("the clock is real; write clock: virtual")])) : (200, .object([]))
+            return clockIsReal ? (409, .members(["error": .text("the clock is real; write clock: virtual")])) : (200, .object([]))
         case ("POST", "/api/faults"): return (201, .members(["id": .integer(7)]))
         case ("GET", "/api/faults"):
-            return (200, .members(["faults": .array([.members(["id": .integer(7), "hits": .integer(2)])])]))
+            return (200, .members(["faults": .list([.members(["id": .integer(7), "hits": .integer(2)])])]))
         case ("POST", "/api/reset"):
             messages.withLock { $0 = [] }
             return (204, nil)
         case ("DELETE", _): return (204, nil)
-        case (_, "/echo"): return (201, .members(["said": JSON(body.utf8) ?? .string(body), "list": .array([.integer(1), .bool(true)])]))
-        default: return (404, .members(["error": .string("nothing here")]))
+        case (_, "/echo"): return (201, .members(["said": JSON(body.utf8) ?? .text(body), "list": .list([.integer(1), .boolean(true)])]))
+        default: return (404, .members(["error": .text("nothing here")]))
         }
     }
 }

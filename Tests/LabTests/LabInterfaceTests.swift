@@ -1,3 +1,4 @@
+import JSONText
 import Glibc
 import Testing
 
@@ -39,14 +40,14 @@ import Testing
         try await interface.supervisor.startAll()
         let list = await ask(interface, "GET", "/api/nodes")
         #expect(list.status == 200)
-        #expect(list.body["nodes"]?.array?.compactMap { $0["name"]?.string } == ["alice", "im"])
+        #expect(list.body["nodes"]?.list?.compactMap { $0["name"]?.text } == ["alice", "im"])
         let stopped = await ask(interface, "POST", "/api/nodes/im/stop")
         #expect(stopped.status == 200)
-        #expect(stopped.body["state"] == .string("stopped"))
+        #expect(stopped.body["state"] == .text("stopped"))
         #expect(await ask(interface, "POST", "/api/nodes/im/stop").status == 409)
         let started = await ask(interface, "POST", "/api/nodes/im/start")
         #expect(started.status == 200)
-        #expect(started.body["state"] == .string("ready"))
+        #expect(started.body["state"] == .text("ready"))
         #expect(await ask(interface, "POST", "/api/nodes/im/start").status == 409)
         await interface.supervisor.stopAll()
     }
@@ -55,9 +56,9 @@ import Testing
         let interface = try interface()
         try await interface.supervisor.startAll()
         let answer = await ask(interface, "POST", "/api/clients/alice", body: #"{"do":"register"}"#)
-        #expect(answer == LabResponse(status: 200, body: .members(["event": .string("registered")])))
+        #expect(answer == LabResponse(status: 200, body: .members(["event": .text("registered")])))
         let message = await ask(interface, "POST", "/api/clients/%61lice", body: #"{"do":"message bob \"hi\""}"#)
-        #expect(message.body["to"] == .string("sip:bob@home1.test"))
+        #expect(message.body["to"] == .text("sip:bob@home1.test"))
         await interface.supervisor.stopAll()
         #expect(await ask(interface, "POST", "/api/clients/alice", body: #"{"do":"register"}"#).status == 409)
     }
@@ -70,7 +71,7 @@ import Testing
     func whatIsNotThereIsSaid(method: String, path: String, status: Int) async throws {
         let answer = await ask(try interface(), method, path, body: #"{"do":"register"}"#)
         #expect(answer.status == status)
-        #expect(answer.body["error"]?.string?.isEmpty == false)
+        #expect(answer.body["error"]?.text?.isEmpty == false)
         #expect((answer.allow != nil) == (status == 405))
     }
 
@@ -83,8 +84,8 @@ import Testing
     @Test func healthTellsRoleAndVersion() async throws {
         let health = await ask(try interface(), "GET", "/api/health")
         #expect(health.status == 200)
-        #expect(health.body["role"] == .string("lab") && health.body["version"] == .string("1.2.3"))
-        #expect(health.body["listeners"] == .array([.string("http://127.0.0.1:8090")]))
+        #expect(health.body["role"] == .text("lab") && health.body["version"] == .text("1.2.3"))
+        #expect(health.body["listeners"] == .list([.text("http://127.0.0.1:8090")]))
         #expect(await ask(try interface(), "POST", "/api/health").status == 405)
     }
 
@@ -95,7 +96,7 @@ import Testing
     func illFormedBodiesAreRefused(body: String, field: String?) async throws {
         let answer = await ask(try interface(), "POST", "/api/clients/alice", body: body)
         #expect(answer.status == 400)
-        #expect(answer.body["field"]?.string == field)
+        #expect(answer.body["field"]?.text == field)
     }
 
     @Test func foreignPagesAreRefused() async throws {

@@ -1,4 +1,5 @@
 import Glibc
+import JSONText
 import Testing
 import Topology
 
@@ -79,9 +80,9 @@ import Topology
         #expect(stage.pids.filter(isAlive) == [])
         #expect(stage.junit.contains("tests=\"1\" failures=\"0\""))
         let ready = try #require(JSON((stage.folder.read("ready") ?? "").utf8))
-        #expect(ready["role"] == .string("lab"))
-        #expect(ready["nodes"]?["alice"]?["role"] == .string("im-client"))
-        #expect(ready["nodes"]?["core"]?["sip"]?.array?.count == 1)
+        #expect(ready["role"] == .text("lab"))
+        #expect(ready["nodes"]?["alice"]?["role"] == .text("im-client"))
+        #expect(ready["nodes"]?["core"]?["sip"]?.list?.count == 1)
         #expect(stage.folder.read("alice.log")?.contains("registered") == true)
     }
 

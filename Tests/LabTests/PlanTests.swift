@@ -125,9 +125,14 @@ import Topology
         #expect(beside[1].process.arguments.contains("/labs/lab.im.sqlite"))
         topology.applicationServers[0].database = "/labs/own.sqlite"
         topology.applicationServers[0].deliveryTimeoutMilliseconds = 700
+        topology.applicationServers[0].watchesRegistrations = true
+        topology.applicationServers[0].requiresFeatureTag = true
         let own = try ResolvedTopology(topology).nodePlans(options)
         #expect(own[1].process.arguments.contains("/labs/own.sqlite"))
         #expect(own[1].process.arguments.contains("700ms"))
+        for flag in ["--use-reg-event", "--require-feature-tag"] {
+            #expect(own[1].process.arguments.contains(flag) && !beside[1].process.arguments.contains(flag))
+        }
     }
 
     @Test func usersCommandsAreFilledIn() throws {

@@ -1,3 +1,4 @@
+import JSONText
 import SIPLadder
 import Testing
 import Topology
@@ -9,9 +10,9 @@ import Topology
         let octets = "MESSAGE sip:bob@home1.test SIP/2.0\r\nCall-ID: <c>\r\nCSeq: 1 MESSAGE\r\n\r\nhi"
         var json = messageJSON(3, "in", "127.0.0.1:4000", "MESSAGE sip:bob@home1.test SIP/2.0", method: "MESSAGE")
         guard case .object(var members) = json else { throw Failure() }
-        members.append(.init(name: "local", value: .string("127.0.0.1:5060")))
-        members.append(.init(name: "raw", value: .string(octets)))
-        members.append(.init(name: "fault", value: .string("dropped")))
+        members.append(.init("local", .text("127.0.0.1:5060")))
+        members.append(.init("raw", .text(octets)))
+        members.append(.init("fault", .text("dropped")))
         json = .object(members)
         let message = try #require(RecordedMessage(json))
         var details = FailureDetails(

@@ -1,4 +1,5 @@
 import Glibc
+import JSONText
 import Synchronization
 import Testing
 
@@ -189,7 +190,7 @@ import Testing
         let stage = try Stage([plan])
         try await stage.supervisor.start("alice")
         let outcome = await stage.supervisor.perform(ClientVerb("wait 80000"), on: "alice")
-        #expect(outcome == .done(.members(["event": .string("waited")])))
+        #expect(outcome == .done(.members(["event": .text("waited")])))
         #expect(await eventually { await stage.supervisor.logs().first?.lines.last == "asked to wait 80000" })
         await stage.link.end()
     }

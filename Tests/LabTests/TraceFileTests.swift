@@ -1,3 +1,4 @@
+import JSONText
 import SIPTrace
 import SansIO
 import Testing

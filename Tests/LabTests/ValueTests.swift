@@ -1,29 +1,12 @@
 import Glibc
+import JSONText
 import Testing
 
 @testable import Lab
 
-@Suite struct JSONTests {
-    @Test(arguments: [
-        #"{"event":"ready","pid":4711,"sip":["udp://127.0.0.1:5060"],"x":null,"y":[true,false],"z":-1.5}"#,
-        #"[]"#, #"{}"#, #""a\"b\\c\n\u0001""#,
-    ])
-    func whatIsReadIsWrittenAsItWas(text: String) { #expect(JSON(text.utf8)?.description == text) }
-
-    @Test func escapesAreDecoded() {
-        #expect(JSON(#"  "\u00fc\ud83d\ude00\/\t" "#.utf8) == .string("ü😀/\t"))
-    }
-
-    @Test(arguments: [
-        "", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "nul", "1 2", "\"\n\"", #""\ud800""#, #""\x""#, "+1", ".5", "\"abc",
-        String(repeating: "[", count: 100_000),
-    ])
-    func anythingElseIsRefused(text: String) { #expect(JSON(text.utf8) == nil) }
-}
-
 @Suite struct ClientVerbTests {
     private func meaning(_ verb: String, _ event: String) -> ClientVerb.Meaning {
-        ClientVerb(verb).meaning(of: .members(["event": .string(event)]))
+        ClientVerb(verb).meaning(of: .members(["event": .text(event)]))
     }
 
     @Test(arguments: [

@@ -114,6 +114,7 @@ extension FaultRule.Action {
             json.member("action", "cut")
             if let octets { json.member("bytes", octets) }
         case .close: json.member("action", "close")
+        case .staleSequenceNumber: json.member("action", "stale_sqn")
         }
     }
 }

@@ -88,8 +88,7 @@ actor ReviewedTrace {
         var newest: UInt64?
         while true {
             let page = await backing.recordedMessages(after: mark?.sequence ?? 0, limit: ReviewedTrace.page)
-            // What a fault rule did is nobody's fault.
-            for message in page.messages where message.mark == .none {
+            for message in page.messages {
                 review.add(ObservedMessage(message, peer: backing.nodeName(of: message)))
             }
             mark = page.messages.last ?? mark
@@ -124,7 +123,7 @@ extension ObservedMessage {
     init(_ message: RecordedMessage, peer: String?) {
         self.init(
             sequence: message.sequence, time: message.time, isIncoming: message.direction == .incoming, transport: message.transport,
-            remote: message.remote, peer: peer, octets: message.octets)
+            remote: message.remote, peer: peer, mark: message.mark, octets: message.octets)
     }
 }
 

@@ -1,5 +1,6 @@
 // `POST /api/send`: one request, as a subscriber or to a node, and the responses to it.
 
+import JSONText
 public import SansIO
 import SIPMessage
 
@@ -132,13 +133,13 @@ struct SendInterface: Sendable {
         switch body["headers"] {
         case nil: break
         case .object(let members):
-            for (name, value) in members.sorted(by: { $0.key < $1.key }) {
-                switch value {
-                case .text(let text): found.append(.init(name, text))
+            for member in members {
+                switch member.value {
+                case .text(let text): found.append(.init(member.name, text))
                 case .list(let values):
                     for value in values {
                         guard case .text(let text) = value else { throw fault() }
-                        found.append(.init(name, text))
+                        found.append(.init(member.name, text))
                     }
                 default: throw fault()
                 }

@@ -1,57 +1,28 @@
 // The JSON object that a call brings along (RFC 8259): its members are asked for one by one, and what nobody asks for is wrong.
 
 import FoundationEssentials
+import JSONText
 import SansIO
-
-/// A JSON value of a call.
-enum JSONValue: Sendable, Decodable {
-    case null
-    case boolean(Bool)
-    case number(Double)
-    case text(String)
-    case list([JSONValue])
-    case object([String: JSONValue])
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .boolean(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .text(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let values = try? container.decode([JSONValue].self) {
-            self = .list(values)
-        } else {
-            self = .object(try container.decode([String: JSONValue].self))
-        }
-    }
-}
 
 /// The members of a call's JSON object.
 struct JSONBody: Sendable {
-    private let members: [String: JSONValue]
+    private let members: [String: JSON]
 
     /// - Parameter known: the names of the members that the call takes.
     init(_ text: String, known: [String]) throws(APIError) {
-        let value: JSONValue
-        do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
-        } catch {
+        guard let value = JSON(text.utf8) else {
             throw APIError(.badRequest, "the body is no JSON; send an object such as {\"\(known[0])\":...}")
         }
         guard case .object(let members) = value else {
             throw APIError(.badRequest, "the body is JSON but no object; send one such as {\"\(known[0])\":...}")
         }
-        if let name = members.keys.sorted().first(where: { !known.contains($0) }) {
+        if let name = members.map(\.name).sorted().first(where: { !known.contains($0) }) {
             throw APIError(.badRequest, "there is no field \(name); known are \(known.joined(separator: ", "))", field: name)
         }
-        self.members = members.filter { if case .null = $0.value { false } else { true } }
+        self.members = Dictionary(members.map { ($0.name, $0.value) }) { _, last in last }.filter { $0.value != .null }
     }
 
-    subscript(name: String) -> JSONValue? { members[name] }
+    subscript(name: String) -> JSON? { members[name] }
 
     func text(_ name: String) throws(APIError) -> String? {
         switch members[name] {

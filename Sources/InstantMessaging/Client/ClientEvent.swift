@@ -1,5 +1,6 @@
 // What happens at a client, as its users and programs read it: one JSON object a line.
 
+import JSONText
 public import SansIO
 
 public struct ClientEvent: Hashable, Sendable {
@@ -47,29 +48,29 @@ public struct ClientEvent: Hashable, Sendable {
 
     /// The object, without a line end.
     public var jsonLine: String {
-        JSONValue.object([("event", .string(name)), ("time", .string(time.rfc3339))] + fields).text
+        JSON.object([.init("event", .text(name)), .init("time", .text(time.rfc3339))] + fields).written
     }
 
-    private var fields: [(String, JSONValue)] {
+    private var fields: [JSON.Member] {
         switch kind {
         case .registered(let expires, let identities):
-            [("expires", .integer(Int64(expires))), ("public_identities", .array(identities.map { .string($0) }))]
+            [.init("expires", .integer(Int64(expires))), .init("public_identities", .list(identities.map { .text($0) }))]
         case .unregistered, .settingsRemoved:
             []
         case .registrationLost(let reason):
-            [("reason", .string(reason))]
+            [.init("reason", .text(reason))]
         case .settingsAccepted(let entityTag, let expires):
-            [("etag", .string(entityTag)), ("expires", .integer(Int64(expires)))]
+            [.init("etag", .text(entityTag)), .init("expires", .integer(Int64(expires)))]
         case .settingsRefused(let status, let reason):
-            [("status", .integer(Int64(status))), ("reason", .string(reason))]
+            [.init("status", .integer(Int64(status))), .init("reason", .text(reason))]
         case .messageReceived(let from, let body, let date):
-            [("from", .string(from)), ("body", .string(body)), ("date", .string(date.rfc3339))]
+            [.init("from", .text(from)), .init("body", .text(body)), .init("date", .text(date.rfc3339))]
         case .messageDelivered(let to, let status), .messageDeferred(let to, let status):
-            [("to", .string(to)), ("status", .integer(Int64(status)))]
+            [.init("to", .text(to)), .init("status", .integer(Int64(status)))]
         case .messageRefused(let to, let status, let reason):
-            [("to", .string(to)), ("status", .integer(Int64(status))), ("reason", .string(reason))]
+            [.init("to", .text(to)), .init("status", .integer(Int64(status))), .init("reason", .text(reason))]
         case .error(let text):
-            [("text", .string(text))]
+            [.init("text", .text(text))]
         }
     }
 }

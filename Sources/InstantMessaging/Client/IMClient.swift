@@ -49,7 +49,7 @@ public struct IMClient: ~Copyable, SansIONode {
     var proxyChallenge: Challenge?
     var sim: USIM?
     /// The subscription to it.
-    var watch: RegistrationWatch?
+    var watch: WatchDialog?
     var watchTimer = TimerID.none
     var watchSilence = TimerID.none
     var farewellTimer = TimerID.none

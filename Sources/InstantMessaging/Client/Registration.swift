@@ -99,14 +99,9 @@ extension IMClient {
         return identities.isEmpty ? [settings.publicIdentity] : identities
     }
 
-    /// 600 s before the end of what lasts over 1200 s, else at half the time (TS 24.229 §5.1.1.4).
-    static func refreshDelay(of granted: UInt32) -> TimeSpan {
-        granted > 1200 ? .seconds(Int(granted) - 600) : .milliseconds(Int(granted) * 500)
-    }
-
     mutating func arm(_ granted: UInt32, _ now: Now) {
         disarm()
-        refreshTimer = schedule(.registrationRefresh, after: IMClient.refreshDelay(of: granted), now)
+        refreshTimer = schedule(.registrationRefresh, after: .refreshDelay(of: granted), now)
         lapseTimer = schedule(.registrationLapse, after: .seconds(Int(granted)), now)
     }
 

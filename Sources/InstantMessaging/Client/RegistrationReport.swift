@@ -2,7 +2,6 @@
 
 import SIPMessage
 import SansIO
-import XMLTree
 
 struct RegistrationReport: Sendable {
     /// What became of the contact that was asked for.
@@ -15,47 +14,27 @@ struct RegistrationReport: Sendable {
         case ended(String)
     }
 
-    /// Why a document cannot be read.
-    struct Fault: Error {
-        var text: String
-    }
-
-    private static let namespace = "urn:ietf:params:xml:ns:reginfo"
-
     var own = Contact.notTold
 
     /// - Parameter isOwn: whether a URI in these octets is the contact that is asked for.
-    init(_ document: RawSpan, where isOwn: (SIPURI, RawSpan) -> Bool) throws(Fault) {
-        let root: XMLElement
-        do {
-            root = try XMLTree.parse([UInt8](document), limits: XMLLimits(bytes: 1 << 18, depth: 16, nodes: 16_384))
-        } catch {
-            throw Fault(text: error.description)
-        }
-        guard root.name == "reginfo", root.namespace == RegistrationReport.namespace else {
-            throw Fault(text: "the root element is not reginfo of \(RegistrationReport.namespace)")
-        }
-        for registration in root.elements("registration", namespace: RegistrationReport.namespace) {
-            for contact in registration.elements("contact", namespace: RegistrationReport.namespace) {
-                guard let uri = contact.element("uri", namespace: RegistrationReport.namespace)?.trimmedText else { continue }
-                let octets = Array(uri.utf8)
-                let bytes = octets.span.bytes
-                guard let parsed = bytes.uri(Slice(0, octets.count)), isOwn(parsed, bytes) else { continue }
-                note(contact)
-            }
+    init(_ document: RawSpan, where isOwn: (SIPURI, RawSpan) -> Bool) throws(RegistrationDocument.Fault) {
+        for contact in try RegistrationDocument(document).contacts {
+            let octets = Array(contact.uri.utf8)
+            let bytes = octets.span.bytes
+            guard let parsed = bytes.uri(Slice(0, octets.count)), isOwn(parsed, bytes) else { continue }
+            note(contact)
         }
     }
 
     /// The same contact stands under each identity of the set; one that lives under any of them lives.
-    private mutating func note(_ contact: XMLElement) {
-        let event = contact.attribute("event") ?? ""
-        guard contact.attribute("state") != "active" else {
+    private mutating func note(_ contact: RegistrationDocument.Contact) {
+        guard !contact.isActive else {
             own = .goesOn
-            if event == "shortened", let seconds = contact.attribute("expires").flatMap({ UInt32($0) }) { own = .shortened(seconds) }
+            if contact.event == "shortened", let seconds = contact.expires { own = .shortened(seconds) }
             return
         }
         guard own == .notTold else { return }
-        own = .ended(RegistrationReport.words(for: event, retryAfter: contact.attribute("retry-after")))
+        own = .ended(RegistrationReport.words(for: contact.event, retryAfter: contact.retryAfter))
     }
 
     /// RFC 3680 §4.7.1, TS 24.229 §5.1.1.7.

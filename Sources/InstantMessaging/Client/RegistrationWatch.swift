@@ -5,19 +5,6 @@ import SIPMessage
 import SIPTransaction
 import SansIO
 
-/// The client's end of the subscription's dialog.
-struct RegistrationWatch: Sendable {
-    var callID: [UInt8]
-    var tag: [UInt8]
-    /// CSeq of the last SUBSCRIBE, and of the last NOTIFY.
-    var sequence: UInt32 = 0
-    var notified: UInt32?
-    /// The core's tag and Contact, and the way to it; empty: not known yet.
-    var remoteTag: [UInt8] = []
-    var target: [UInt8] = []
-    var routes: [[UInt8]] = []
-}
-
 extension IMClient {
     /// How long a client that quits waits for the core's last word.
     private static let farewell = TimeSpan.milliseconds(500)
@@ -27,7 +14,7 @@ extension IMClient {
     /// Subscribes anew.
     mutating func watchRegistration(at now: Now, into effects: inout Effects) {
         forgetWatch()
-        let fresh = RegistrationWatch(callID: newCallID(), tag: newTag())
+        let fresh = WatchDialog(callID: newCallID(), tag: newTag())
         watch = fresh
         begin(.watch, subscription(fresh), at: now, into: &effects)
     }
@@ -38,7 +25,7 @@ extension IMClient {
         begin(.watch, subscription(watch), at: now, into: &effects)
     }
 
-    private func subscription(_ watch: RegistrationWatch) -> Exchange {
+    private func subscription(_ watch: WatchDialog) -> Exchange {
         Exchange(
             purpose: .watch, expires: settings.registrationExpires, isCommanded: false, callID: watch.callID, fromTag: watch.tag,
             sequence: watch.sequence)
@@ -60,28 +47,14 @@ extension IMClient {
         guard let exchange = exchanges[Lane.watch.rawValue] else { return }
         let isOurs = watch?.callID == exchange.callID
         if isOurs, let essentials = try? response.essentials() {
-            learnDialog(response, tag: essentials.to.tag)
+            watch?.learn(response, remoteTag: essentials.to.tag)
             let granted = response.value(.expires).flatMap { response.bytes.decimal($0) } ?? UInt64(exchange.expires)
             wheel.cancel(watchTimer)
-            watchTimer = schedule(.watchRefresh, after: IMClient.refreshDelay(of: UInt32(granted)), now)
+            watchTimer = schedule(.watchRefresh, after: .refreshDelay(of: UInt32(granted)), now)
             // Timer N (RFC 6665 §4.1.2.4).
             if watch?.notified == nil, watchSilence.isNone { watchSilence = schedule(.watchSilence, after: settings.timers.patience, now) }
         }
         finish(.watch, .succeeded, at: now, into: &effects)
-    }
-
-    /// The core's end of the dialog, from whatever of it comes first: the 200 or a NOTIFY (RFC 6665 §4.4.1).
-    private mutating func learnDialog(_ message: Message, tag: Slice) {
-        guard let known = watch, known.remoteTag.isEmpty else { return }
-        let bytes = message.bytes
-        watch?.remoteTag = [UInt8](bytes[tag])
-        if let contact = message.firstValue(.contact).flatMap({ bytes.nameAddress($0) }) { watch?.target = [UInt8](bytes[contact.uri.all]) }
-        var routes: [[UInt8]] = []
-        message.forEachValue(.recordRoute) { value in
-            routes.append([UInt8](bytes[value]))
-            return routes.count < 16
-        }
-        watch?.routes = message.isRequest ? routes : routes.reversed()
     }
 
     mutating func watchRefused(_ status: UInt16, _ reason: String, at now: Now, into effects: inout Effects) {
@@ -115,19 +88,15 @@ extension IMClient {
     mutating func notified(_ arrival: borrowing Arrival, into effects: inout Effects) {
         let request = arrival.message
         let essentials = arrival.essentials
-        guard let known = watch, request[essentials.callID].equals(known.callID.span.bytes),
-            request[essentials.to.tag].equals(known.tag.span.bytes),
-            known.remoteTag.isEmpty || request[essentials.from.tag].equals(known.remoteTag.span.bytes)
-        else { return answer(arrival, 481, into: &effects) }
+        guard let known = watch, known.owns(request, essentials) else { return answer(arrival, 481, into: &effects) }
         guard let value = request.value(.event), let event = request.bytes.eventType(value), request[event.package].equals("reg") else {
             return answer(arrival, 489, into: &effects) { $0.append("Allow-Events: reg\r\n") }
         }
         guard let stateValue = request.value(.subscriptionState), let state = request.bytes.subscriptionState(stateValue) else {
             return answer(arrival, 400, into: &effects)
         }
-        // RFC 3261 §12.2.2.
-        guard known.notified.map({ essentials.sequence > $0 }) ?? true else { return answer(arrival, 500, into: &effects) }
-        learnDialog(request, tag: essentials.from.tag)
+        guard known.isNews(essentials) else { return answer(arrival, 500, into: &effects) }
+        watch?.learn(request, remoteTag: essentials.from.tag)
         watch?.notified = essentials.sequence
         wheel.cancel(watchSilence)
         watchSilence = .none
@@ -139,7 +108,7 @@ extension IMClient {
     private mutating func readReport(_ request: Message, _ state: SubscriptionState, at now: Now, into effects: inout Effects) {
         guard !request.body.isEmpty else { return }
         let report: RegistrationReport
-        do throws(RegistrationReport.Fault) {
+        do throws(RegistrationDocument.Fault) {
             report = try RegistrationReport(request.body) { isOwnContact($0, in: $1) }
         } catch {
             effects.notices.append(Notice(.warning, "a NOTIFY tells nothing that could be read: \(error.text)"))

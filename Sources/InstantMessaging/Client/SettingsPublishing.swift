@@ -57,7 +57,7 @@ extension IMClient {
         entityTag = [UInt8](response[tag])
         settingsExpires = max(settingsExpires, exchange.expires)
         wheel.cancel(settingsTimer)
-        settingsTimer = granted > 0 ? schedule(.settingsRefresh, after: IMClient.refreshDelay(of: granted), now) : .none
+        settingsTimer = granted > 0 ? schedule(.settingsRefresh, after: .refreshDelay(of: granted), now) : .none
         if !isSuperseded(.publication) {
             report(.settingsAccepted(entityTag: String(octets: response[tag]), expires: granted), at: now)
         }

@@ -13,8 +13,6 @@ struct Deferral: Sendable {
     var user: Int
     /// How many registrations the user had made when the message came.
     var registrations: UInt64
-    /// What the sender's request is known by.
-    var original: DeliveryKey
     /// The recipient may have the message although no answer came: then it is sent again as the same request, for a
     /// client that tells repeats by Call-ID, From tag and CSeq.
     var isPossiblyReceived = false
@@ -35,7 +33,11 @@ extension KeptMessage {
 struct Commitment: Sendable {
     enum Change: Sendable {
         case message(UInt64, PreparedAnswer)
+        /// A kept message came once more before it was durable.
+        case copy(PreparedAnswer)
         case registration(user: Int, previous: Registration, RegistrationAnswer)
+        /// What the core told of a user's contacts.
+        case report(user: Int)
         /// A kept message is gone.
         case removal(UInt64)
         /// A kept message's next attempt has another number.
@@ -54,14 +56,17 @@ extension IMServer {
         let user = userNumbers[message.recipient] ?? deferral.user
         guard users[user].waiting.count < settings.messageQuota, users[user].octetsWaiting + message.size <= settings.storageQuota,
             octetsKept + message.size <= settings.totalStorageQuota, message.expiry > now.wall
-        else { return answer(prepared, 480, at: now, into: &effects) }
+        else {
+            originals.forget(message.original)
+            return answer(prepared, 480, at: now, into: &effects)
+        }
         if deferral.isPossiblyReceived {
-            message.callID = deferral.original.callID
-            message.fromTag = deferral.original.fromTag
-            message.sequence = deferral.original.sequence
+            message.callID = message.original.callID
+            message.fromTag = message.original.fromTag
+            message.sequence = message.original.sequence
         }
         let ticket = nextTicket()
-        insert(message, user, ticket: ticket, at: now)
+        insert(message, user, ticket: ticket, isPossiblyReceived: deferral.isPossiblyReceived, at: now)
         effects.store.put(
             table: StoreTable.messages, key: KeptMessage.key(message.number).span.bytes, value: message.record.span.bytes, ticket: ticket)
         commitments.append(Commitment(ticket: ticket, change: .message(message.number, prepared)))
@@ -70,8 +75,9 @@ extension IMServer {
     }
 
     /// Puts a message into its place in the order of arrival.
-    mutating func insert(_ message: KeptMessage, _ user: Int, ticket: UInt64, at now: Now) {
-        var state = StoredState(message: message, user: user, ticket: ticket)
+    mutating func insert(_ message: KeptMessage, _ user: Int, ticket: UInt64, isPossiblyReceived: Bool, at now: Now) {
+        var state = StoredState(message: message, user: user, ticket: ticket, isPossiblyReceived: isPossiblyReceived)
+        originals.keep(message.original, as: message.number)
         state.timer = schedule(.messageExpired(message.number), after: max(.zero, message.expiry - now.wall), now)
         kept[message.number] = state
         keptKeys[message.key] = message.number
@@ -83,8 +89,9 @@ extension IMServer {
 
     /// Forgets a message, here and in the store; a delivery that waited for it goes on with the next.
     mutating func discard(_ number: UInt64, at now: Now, into effects: inout Effects) {
-        guard let user = kept[number]?.user else { return }
+        guard let user = kept[number]?.user, let original = kept[number]?.message.original else { return }
         remove(number)
+        originals.end(original)
         removeRecord(number, into: &effects)
         passOver(number, user, at: now, into: &effects)
     }
@@ -97,6 +104,7 @@ extension IMServer {
         guard let state = kept.removeValue(forKey: number) else { return }
         wheel.cancel(state.timer)
         keptKeys[state.message.key] = nil
+        originals.forget(state.message.original)
         users[state.user].waiting.removeAll { $0 == number }
         users[state.user].octetsWaiting -= state.message.size
         octetsKept -= state.message.size
@@ -108,9 +116,9 @@ extension IMServer {
         commitments.append(Commitment(ticket: ticket, change: .removal(number)))
     }
 
-    /// The next attempt is another request: the one before had its answer.
+    /// The next attempt is another request: the one before had its answer. Not if it is an attempt before that which has none.
     mutating func revise(_ number: UInt64, into effects: inout Effects) {
-        guard var state = kept[number] else { return }
+        guard var state = kept[number], !state.isPossiblyReceived else { return }
         keptKeys[state.message.key] = nil
         state.message.sequence = state.message.sequence >= 0x7FFF_FFFE ? 1 : state.message.sequence + 1
         state.ticket = nextTicket()
@@ -166,12 +174,15 @@ extension IMServer {
         case .message(let number, let prepared):
             counters.deferred += 1
             answer(prepared, 202, at: now, into: &effects)
+            if let original = kept[number]?.message.original { endOutgoing(original, at: now, into: &effects) }
             becameDurable(number, at: now, into: &effects)
+        case .copy(let prepared):
+            answer(prepared, 202, at: now, into: &effects)
         case .registration(let user, _, let registration):
             registrationCommitted(user, registration, at: now, into: &effects)
         case .revision(let number):
             becameDurable(number, at: now, into: &effects)
-        case .removal:
+        case .removal, .report:
             break
         }
     }
@@ -189,9 +200,14 @@ extension IMServer {
             remove(number)
             answer(prepared, 500, at: now, into: &effects)
             if let user { passOver(number, user, at: now, into: &effects) }
+        case .copy(let prepared):
+            answer(prepared, 500, at: now, into: &effects)
         case .registration(let user, let previous, let registration):
             effects.notices.append(Notice(.error, "the registration of \(users[user].identity) could not be stored"))
             registrationLost(user, previous, registration, at: now, into: &effects)
+        case .report(let user):
+            // What holds is told again by the next NOTIFY, and after a start.
+            effects.notices.append(Notice(.error, "what was told of \(users[user].identity) could not be stored"))
         case .removal(let number):
             effects.notices.append(Notice(.error, "message \(number) could not be removed from the store; it is tried again"))
             _ = schedule(.removalDue(number), after: .seconds(1), now)

@@ -29,9 +29,12 @@ extension IMServer {
         }
     }
 
-    private func mayDeliver(to user: Int) -> Bool {
+    func mayDeliver(to user: Int) -> Bool {
         guard users[user].registration.reachability == .reachable, effectiveSettings(of: user)[.offlineDelivery] else { return false }
-        return !settings.requiresFeatureTagForDelivery || users[user].registration.hasFeatureTag
+        guard settings.requiresFeatureTagForDelivery else { return true }
+        // Of whom the contacts are about to be told is waited for.
+        if let watch = users[user].watch, watch.version == nil { return false }
+        return users[user].registration.hasFeatureTag
     }
 
     private mutating func pause(_ user: Int, for span: TimeSpan, _ now: Now) {
@@ -56,6 +59,7 @@ extension IMServer {
             return
         }
         users[user].run.state = .sending(number)
+        users[user].run.began = now.monotonic
         guard let client = transactions.reserveClient(.message, user: ClientUser.delivery(user: user).rawValue) else {
             return stop(user, at: now, into: &effects)
         }
@@ -94,6 +98,7 @@ extension IMServer {
 
     mutating func deliveryAnswered(_ user: Int, _ status: UInt16, at now: Now, into effects: inout Effects) {
         guard case .sending(let number) = users[user].run.state else { return }
+        if wasSentAgain(since: users[user].run.began, now) { kept[number]?.isPossiblyReceived = true }
         switch status {
         case 200..<300:
             counters.delivered += 1
@@ -117,7 +122,8 @@ extension IMServer {
 
     /// No answer, or no way: the message may have arrived, so the next attempt is the same request.
     mutating func deliveryFailed(_ user: Int, at now: Now, into effects: inout Effects) {
-        guard case .sending = users[user].run.state else { return }
+        guard case .sending(let number) = users[user].run.state else { return }
+        kept[number]?.isPossiblyReceived = true
         stop(user, at: now, into: &effects)
     }
 

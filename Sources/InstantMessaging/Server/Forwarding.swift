@@ -15,6 +15,8 @@ struct ReturnPath {
 struct Forward: Sendable {
     enum Role: Sendable {
         case plain
+        /// A message of a user of ours, on its way to its recipient's side.
+        case outgoing(DeliveryKey)
         /// A message for a recipient of ours: kept, if it does not arrive.
         case deferrable(Deferral)
     }
@@ -24,6 +26,7 @@ struct Forward: Sendable {
     var method: Method
     var role: Role
     var answer: PreparedAnswer
+    var began: Instant
     var timer = TimerID.none
     /// A final response went back, or the message was kept: nothing more is to be said.
     var isAnswered = false
@@ -31,19 +34,28 @@ struct Forward: Sendable {
     var keptAs: UInt64?
 }
 
-/// What the server keeps with a client transaction: a forwarded request or a delivery, by number.
+/// What the server keeps with a client transaction: a forwarded request, a delivery or a subscription, by number.
 enum ClientUser {
     case forward(UInt64)
     case delivery(user: Int)
+    case watch(user: Int)
 
     var rawValue: UInt64 {
         switch self {
-        case .forward(let number): number << 1
-        case .delivery(let user): UInt64(user) << 1 | 1
+        case .forward(let number): number << 2
+        case .delivery(let user): UInt64(user) << 2 | 1
+        case .watch(let user): UInt64(user) << 2 | 2
         }
     }
 
-    init(rawValue: UInt64) { self = rawValue & 1 == 0 ? .forward(rawValue >> 1) : .delivery(user: Int(rawValue >> 1)) }
+    init(rawValue: UInt64) {
+        self =
+            switch rawValue & 3 {
+            case 0: .forward(rawValue >> 2)
+            case 1: .delivery(user: Int(rawValue >> 2))
+            default: .watch(user: Int(rawValue >> 2))
+            }
+    }
 }
 
 extension IMServer {
@@ -80,8 +92,13 @@ extension IMServer {
         let start = effects.wire.bytes.count
         append(arrival, path, client, over: flow, into: &effects.wire.bytes)
         var forward = Forward(
-            server: arrival.server, client: client, method: request.method, role: role, answer: prepareAnswer(arrival))
-        if case .deferrable = role {
+            server: arrival.server, client: client, method: request.method, role: role, answer: prepareAnswer(arrival),
+            began: arrival.now.monotonic)
+        switch role {
+        case .plain: break
+        case .outgoing(let key): outgoing[key] = number
+        case .deferrable(let deferral):
+            originals.begin(deferral.message.original)
             forward.timer = schedule(.answerOverdue(forward: number), after: settings.deliveryTimeout, arrival.now)
         }
         forwards[number] = forward
@@ -181,6 +198,7 @@ extension IMServer {
             case .forward(let number): forwardAnswered(number, response, essentials, at: now, into: &effects)
             case .delivery(let user):
                 if response.status >= 200 { deliveryAnswered(user, response.status, at: now, into: &effects) }
+            case .watch(let user): subscriptionAnswered(user, response, essentials, at: now, into: &effects)
             }
         }
     }
@@ -208,8 +226,11 @@ extension IMServer {
         }
         if case .deferrable(var deferral) = forward.role, Deferral.statuses.contains(response.status) {
             finish(number)
-            deferral.isPossiblyReceived = response.status == 408
+            if response.status == 408 || wasSentAgain(since: forward.began, now) { deferral.isPossiblyReceived = true }
             return keep(deferral, forward.answer, at: now, into: &effects)
+        }
+        if case .deferrable(let deferral) = forward.role {
+            if succeeded { originals.end(deferral.message.original) } else { originals.forget(deferral.message.original) }
         }
         relay(response, essentials, forward, at: now, into: &effects)
         guard forward.method == .invite, succeeded else { return finish(number) }
@@ -218,6 +239,10 @@ extension IMServer {
         forwards[number]?.isAnswered = true
         forwards[number]?.timer = timer
     }
+
+    /// Whether a request of ours has gone out more than once: then a refusal may be another node's than the one that got the
+    /// first, and proves nothing.
+    func wasSentAgain(since began: Instant, _ now: Now) -> Bool { now.monotonic - began >= settings.timers.t1 }
 
     /// §16.7: without our Via, else as it came.
     private mutating func relay(
@@ -267,6 +292,7 @@ extension IMServer {
     private mutating func clientFailed(_ user: ClientUser, _ status: UInt16, at now: Now, into effects: inout Effects) {
         switch user {
         case .delivery(let user): deliveryFailed(user, at: now, into: &effects)
+        case .watch(let user): subscriptionFailed(user, "the core does not answer", at: now, into: &effects)
         case .forward(let number):
             guard let forward = forwards[number] else { return }
             finish(number)
@@ -302,5 +328,6 @@ extension IMServer {
     private mutating func finish(_ number: UInt64) {
         guard let forward = forwards.removeValue(forKey: number) else { return }
         wheel.cancel(forward.timer)
+        if case .outgoing(let key) = forward.role, outgoing[key] == number { outgoing[key] = nil }
     }
 }

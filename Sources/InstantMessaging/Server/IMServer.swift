@@ -2,6 +2,7 @@
 //
 //   PUBLISH            → settings of a user                     SettingsPublication.swift
 //   third-party REGISTER → who can be reached, and delivery     ThirdPartyRegistration.swift
+//   NOTIFY of a registration → by which contacts, an option     RegistrationSubscription.swift
 //   MESSAGE, INVITE    → passed on along the core's Route       PagerMode.swift, Forwarding.swift
 //   MESSAGE to no one there → kept, 202, delivered later        Deferral.swift, DeliveryRun.swift
 //
@@ -38,11 +39,19 @@ public struct IMServer: ~Copyable, SansIONode {
     /// Users by every identity known of them.
     var userNumbers: [Identity: Int] = [:]
     var publicationOwners: [UInt64: Int] = [:]
+    /// Users who are watched, by our tag in the subscription's dialog.
+    var watchers: [[UInt8]: Int] = [:]
     var kept: [UInt64: StoredState] = [:]
     /// Octets of all kept messages.
     var octetsKept = 0
     /// Kept messages by what their delivery is known by.
     var keptKeys: [DeliveryKey: UInt64] = [:]
+    /// Messages that may come once more by another way.
+    var originals = Originals()
+    /// Messages of our users that are on their way to their recipients' side, as numbers of requests that were passed on.
+    var outgoing: [DeliveryKey: UInt64] = [:]
+    /// Until then a message may be one that the process before this one has passed on already.
+    var restoredUntil = Instant.zero
     var forwards: [UInt64: Forward] = [:]
     /// What waits for the store, in the order of the tickets.
     var commitments: [Commitment] = []
@@ -207,6 +216,7 @@ public struct IMServer: ~Copyable, SansIONode {
         switch request.method {
         case .register: registrationReceived(arrival, into: &effects)
         case .publish: publicationReceived(arrival, into: &effects)
+        case .notify where isInDialog && path.next == nil: notified(arrival, into: &effects)
         case .message where !isInDialog: pagerMessageReceived(arrival, path, into: &effects)
         case .invite where !isInDialog: sessionInvited(arrival, path, into: &effects)
         case .subscribe where !isInDialog && namesOurPackage(request): answerBadEvent(arrival, into: &effects)
@@ -304,6 +314,8 @@ public struct IMServer: ~Copyable, SansIONode {
         case .messageExpired(let number): messageExpired(number, at: now, into: &effects)
         case .deliveryDue(let user): deliveryDue(user, at: now, into: &effects)
         case .removalDue(let number): removeRecord(number, into: &effects)
+        case .watchDue(let user): watchDue(user, at: now, into: &effects)
+        case .watchSilence(let user): watchSilent(user, at: now, into: &effects)
         }
     }
 
@@ -354,6 +366,8 @@ enum ServerTimer: Equatable {
     case messageExpired(UInt64)
     case deliveryDue(user: Int)
     case removalDue(UInt64)
+    case watchDue(user: Int)
+    case watchSilence(user: Int)
 
     private static let numberMask: UInt64 = (1 << 56) - 1
 
@@ -365,6 +379,8 @@ enum ServerTimer: Equatable {
         case .messageExpired(let number): 3 << 56 | number & ServerTimer.numberMask
         case .deliveryDue(let user): 4 << 56 | UInt64(user)
         case .removalDue(let number): 5 << 56 | number & ServerTimer.numberMask
+        case .watchDue(let user): 6 << 56 | UInt64(user)
+        case .watchSilence(let user): 7 << 56 | UInt64(user)
         }
     }
 
@@ -377,7 +393,9 @@ enum ServerTimer: Equatable {
             case 2: .answerOverdue(forward: number)
             case 3: .messageExpired(number)
             case 4: .deliveryDue(user: Int(number))
-            default: .removalDue(number)
+            case 5: .removalDue(number)
+            case 6: .watchDue(user: Int(number))
+            default: .watchSilence(user: Int(number))
             }
     }
 }

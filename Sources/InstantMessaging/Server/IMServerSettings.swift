@@ -43,8 +43,11 @@ public struct IMServerSettings: Sendable {
     public var deliveryDelay = TimeSpan.zero
     /// How much later than promised a registration may be refreshed (the core's timers are not ours).
     public var registrationGrace = TimeSpan.seconds(32)
-    /// Deliver only where a contact of the registration that the core shows has the IM feature tag.
+    /// Deliver only where a contact has the IM feature tag, by what the core shows of the registration.
     public var requiresFeatureTagForDelivery = false
+    /// Whether the registration of each user who is there is watched by the registration event package (RFC 3680): which contacts
+    /// there are, and which have the IM feature tag.
+    public var watchesRegistrations = false
     /// Take From for the sender where no identity is asserted.
     public var takesFromAsIdentity = false
     /// Whose messages a recipient refuses, by the recipient's identity.

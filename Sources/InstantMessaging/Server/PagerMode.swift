@@ -17,7 +17,11 @@ extension IMServer {
         guard let sender = senders.first else { return answer(arrival, 403, warning: "no identity is asserted", into: &effects) }
         if isOriginating(request, path) {
             guard isServed(sender) else { return answer(arrival, 403, warning: "no user of this server", into: &effects) }
-            return forward(arrival, path, .plain, into: &effects)
+            // What is kept for its recipient, or was delivered, does not go round once more.
+            if let course = originals[DeliveryKey(arrival)], course != .underWay {
+                return copyReceived(arrival, path, course, into: &effects)
+            }
+            return forward(arrival, path, .outgoing(DeliveryKey(arrival)), into: &effects)
         }
         terminate(arrival, path, from: senders, into: &effects)
     }
@@ -34,13 +38,15 @@ extension IMServer {
         guard let lifetime = lifetime(of: request) else {
             return answer(arrival, 400, warning: "Expires is not a number of seconds", into: &effects)
         }
+        if let course = originals[DeliveryKey(arrival)] { return copyReceived(arrival, path, course, into: &effects) }
         guard lifetime > .zero, effectiveSettings(of: user)[.messageDeferral], !isComposingIndication(request) else {
             guard isReachable(user, request) else { return answer(arrival, 480, into: &effects) }
             return forward(arrival, path, .plain, into: &effects)
         }
         let message = keptMessage(of: arrival, to: recipient, lifetime: lifetime)
         let deferral = Deferral(
-            message: message, user: user, registrations: users[user].registrations, original: DeliveryKey(arrival))
+            message: message, user: user, registrations: users[user].registrations,
+            isPossiblyReceived: arrival.now.monotonic < restoredUntil)
         // What is being delivered came first: this one waits behind it.
         if isReachable(user, request), users[user].run.state == .idle {
             return forward(arrival, path, .deferrable(deferral), into: &effects)
@@ -121,13 +127,13 @@ extension IMServer {
         from.append(arrival.essentials.from.displayName.isEmpty ? "<" : " <")
         from.append(request[arrival.essentials.from.uri.all])
         from.append(">")
-        var tag = OctetBuffer(capacity: 64)
-        tag.appendHex(random.next())
+        let tag = newTag()
         return KeptMessage(
             number: lastMessage, recipient: recipient, originator: originator(of: request, arrival.essentials),
             from: [UInt8](from.bytes), contentType: request.value(.contentType).map { [UInt8](request[$0]) } ?? [],
             fields: [UInt8](fields.bytes), body: [UInt8](request.body), received: arrival.now.wall,
-            expiry: arrival.now.wall + lifetime, callID: newCallID(), fromTag: [UInt8](tag.bytes), sequence: 1)
+            expiry: arrival.now.wall + lifetime, callID: newCallID(), fromTag: tag, sequence: 1,
+            original: DeliveryKey(arrival))
     }
 
     private func originator(of request: Message, _ essentials: Essentials) -> [UInt8] {
@@ -140,12 +146,18 @@ extension IMServer {
         return values.isEmpty ? Array("<".utf8) + [UInt8](request[essentials.from.uri.all]) + Array(">".utf8) : values
     }
 
-    private mutating func newCallID() -> [UInt8] {
+    mutating func newCallID() -> [UInt8] {
         var buffer = OctetBuffer(capacity: 128)
         buffer.appendHex(random.next())
         buffer.appendHex(random.next())
         buffer.append("@im.")
         buffer.append(domain)
+        return [UInt8](buffer.bytes)
+    }
+
+    mutating func newTag() -> [UInt8] {
+        var buffer = OctetBuffer(capacity: 64)
+        buffer.appendHex(random.next())
         return [UInt8](buffer.bytes)
     }
 }

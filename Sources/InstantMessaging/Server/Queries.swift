@@ -1,5 +1,6 @@
 // What the server's HTTP interface shows and changes, the return from the store at start, and the reset.
 
+import JSONText
 import SIPMessage
 import SIPTransaction
 public import SansIO
@@ -16,12 +17,12 @@ public struct StoredMessage: Hashable, Sendable {
     public var expires: WallTime
 
     /// As an object of the HTTP interface.
-    public var json: String { value.text }
+    public var json: String { value.written }
 
-    var value: JSONValue {
+    var value: JSON {
         .object([
-            ("id", .string(id)), ("to", .string(to)), ("from", .string(from)), ("content_type", .string(contentType)),
-            ("body", .string(body)), ("received_at", .string(received.rfc3339)), ("expires_at", .string(expires.rfc3339)),
+            .init("id", .text(id)), .init("to", .text(to)), .init("from", .text(from)), .init("content_type", .text(contentType)),
+            .init("body", .text(body)), .init("received_at", .text(received.rfc3339)), .init("expires_at", .text(expires.rfc3339)),
         ])
     }
 }
@@ -44,30 +45,30 @@ public struct PublishedSettings: Hashable, Sendable {
     public var publications: [Publication]
 
     public var json: String {
-        JSONValue.object([
-            ("identity", .string(identity)), ("settings", effective.value), ("publications", .array(publications.map(\.value))),
-        ]).text
+        JSON.object([
+            .init("identity", .text(identity)), .init("settings", effective.value), .init("publications", .list(publications.map(\.value))),
+        ]).written
     }
 }
 
 extension PublishedSettings.Publication {
-    fileprivate var value: JSONValue {
+    fileprivate var value: JSON {
         .object([
-            ("etag", .string(entityTag)), ("entities", .array(entities.map { .string($0) })), ("expires", .integer(expires)),
-            ("expires_at", .string(expiresAt.rfc3339)), ("document", .string(document)),
+            .init("etag", .text(entityTag)), .init("entities", .list(entities.map { .text($0) })), .init("expires", .integer(expires)),
+            .init("expires_at", .text(expiresAt.rfc3339)), .init("document", .text(document)),
         ])
     }
 }
 
 extension ServiceSettings {
     /// Every setting by its name in snake case.
-    fileprivate var value: JSONValue {
+    fileprivate var value: JSON {
         var fields = SettingsFlag.allCases.map { flag in
-            (String(flag.rawValue.map { $0 == "-" ? "_" : $0 }), JSONValue.boolean(self[flag]))
+            JSON.Member(String(flag.rawValue.map { $0 == "-" ? "_" : $0 }), .boolean(self[flag]))
         }
-        fields.append(("answer_mode", .string((answerMode ?? .automatic).rawValue)))
-        let history = history.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.boolean($0.value)) }
-        fields.append(("history", .object(history)))
+        fields.append(.init("answer_mode", .text((answerMode ?? .automatic).rawValue)))
+        let history = history.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .boolean($0.value)) }
+        fields.append(.init("history", .object(history)))
         return .object(fields)
     }
 }
@@ -116,19 +117,23 @@ extension IMServer {
                 let user = userNumber(of: message.recipient)
             else { return false }
             lastMessage = max(lastMessage, message.number)
-            insert(message, user, ticket: 0, at: now)
+            // The process before this one may have tried to deliver it.
+            insert(message, user, ticket: 0, isPossiblyReceived: true, at: now)
+            restoredUntil = now.monotonic + settings.timers.patience * 3
             return true
         case StoreTable.registrations:
             guard let registration = Registration(record: value), let user = userNumber(of: Identity(octets: key)) else { return false }
             register(user, registration, at: now)
+            restoredUntil = now.monotonic + settings.timers.patience * 3
             return true
         default:
             return false
         }
     }
 
-    /// Begins the work after the last `restore`: what was kept for users who are there is delivered.
+    /// Begins the work after the last `restore`: users who are there are watched, if so wished, and get what was kept for them.
     public mutating func start(at now: Now, into effects: inout Effects) {
+        watchAllRegistrations(at: now)
         for user in users.indices { startDelivery(to: user, at: now, into: &effects) }
     }
 
@@ -148,7 +153,10 @@ extension IMServer {
         users = []
         userNumbers = [:]
         publicationOwners = [:]
+        watchers = [:]
         forwards = [:]
+        originals = Originals()
+        outgoing = [:]
         // Answers that waited have no transaction any more; removals that fail are still tried again.
         commitments.removeAll { if case .removal = $0.change { false } else { true } }
     }

@@ -24,6 +24,8 @@ struct KeptMessage: Hashable, Sendable {
     var callID: [UInt8]
     var fromTag: [UInt8]
     var sequence: UInt32
+    /// What the sender's request is known by.
+    var original: DeliveryKey
 
     /// What it counts against the quota.
     var size: Int { originator.count + from.count + fields.count + body.count }
@@ -35,6 +37,8 @@ struct StoredState: Sendable {
     var user: Int
     /// The last change of its record; it may be sent once that is durable.
     var ticket: UInt64
+    /// The recipient may have it, by an attempt whose answer is not known: each further one is the same request.
+    var isPossiblyReceived = false
     var timer = TimerID.none
 }
 
@@ -57,28 +61,39 @@ extension KeptMessage {
     static func key(_ number: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) } }
 
     var record: [UInt8] {
-        var writer = RecordWriter(version: 1)
+        var writer = RecordWriter(version: 2)
         writer.append(recipient.octets)
         for part in [originator, from, contentType, fields, body, callID, fromTag] { writer.append(part) }
         for value in [UInt64(bitPattern: received.microseconds), UInt64(bitPattern: expiry.microseconds), UInt64(sequence)] {
             writer.append(value)
         }
+        writer.append(original.callID)
+        writer.append(original.fromTag)
+        writer.append(UInt64(original.sequence))
         return writer.octets
     }
 
     /// nil: not a record that this version wrote or knows.
     init?(key: [UInt8], record: [UInt8]) {
         var reader = RecordReader(record)
-        guard key.count == 8, reader.version == 1, let recipient = reader.octets(), let originator = reader.octets(),
+        guard key.count == 8, let version = reader.version, (1...2).contains(version), let recipient = reader.octets(),
+            let originator = reader.octets(),
             let from = reader.octets(), let contentType = reader.octets(), let fields = reader.octets(), let body = reader.octets(),
             let callID = reader.octets(), let fromTag = reader.octets(), let received = reader.number(), let expiry = reader.number(),
-            let sequence = reader.number(), reader.isAtEnd
+            let sequence = reader.number()
         else { return nil }
+        // The first version did not say by what the sender's request was known.
+        var original = DeliveryKey(callID: callID, fromTag: fromTag, sequence: UInt32(truncatingIfNeeded: sequence))
+        if version > 1 {
+            guard let callID = reader.octets(), let fromTag = reader.octets(), let sequence = reader.number() else { return nil }
+            original = DeliveryKey(callID: callID, fromTag: fromTag, sequence: UInt32(truncatingIfNeeded: sequence))
+        }
+        guard reader.isAtEnd else { return nil }
         self.init(
             number: key.reduce(0) { $0 << 8 | UInt64($1) }, recipient: Identity(octets: recipient), originator: originator, from: from,
             contentType: contentType, fields: fields, body: body, received: WallTime(microseconds: Int64(bitPattern: received)),
             expiry: WallTime(microseconds: Int64(bitPattern: expiry)), callID: callID, fromTag: fromTag,
-            sequence: UInt32(truncatingIfNeeded: sequence))
+            sequence: UInt32(truncatingIfNeeded: sequence), original: original)
     }
 }
 

@@ -22,10 +22,11 @@ extension IMServer {
         if let last = users[user].lastNotice, last.callID == order.callID, order.sequence < last.sequence {
             return answer(arrival, 200, into: &effects) { $0.appendField(.expires, decimal: UInt64(interval)) }
         }
+        let isFromNewCall = users[user].lastNotice?.callID != order.callID
         users[user].lastNotice = order
         let previous = users[user].registration
         register(user, registration(of: request, user, interval: interval, at: arrival.now), at: arrival.now)
-        let answer = RegistrationAnswer(arrival, toTag: random.next())
+        let answer = RegistrationAnswer(arrival, toTag: random.next(), isFromNewCall: isFromNewCall)
         transactions.awaitResponse(
             arrival.server, to: request, arrival.essentials, from: arrival.flow.remote, at: arrival.now.monotonic)
         let ticket = putRegistration(user, into: &effects)
@@ -39,10 +40,12 @@ extension IMServer {
             if !registration.contact.isEmpty { $0.appendField(.contact, octets: registration.contact) }
         }
         if users[user].registration.reachability == .reachable {
+            watchRegistration(of: user, isFromNewCall: registration.isFromNewCall, at: now, into: &effects)
             startDelivery(to: user, at: now, into: &effects)
-        } else if settings.dropsSettingsOnDeregistration {
-            removePublications(of: user)
+            return
         }
+        doubtRegistration(of: user, at: now)
+        if settings.dropsSettingsOnDeregistration { removePublications(of: user) }
     }
 
     mutating func registrationLost(
@@ -172,8 +175,11 @@ struct RegistrationAnswer: Sendable {
     var expires: [UInt8]
     /// The core's Contact with the interval (TS 24.141 A.7); empty: it sent none.
     var contact: [UInt8] = []
+    /// Whether the request has another Call-ID than the one before it.
+    var isFromNewCall: Bool
 
-    init(_ arrival: borrowing Arrival, toTag: UInt64) {
+    init(_ arrival: borrowing Arrival, toTag: UInt64, isFromNewCall: Bool) {
+        self.isFromNewCall = isFromNewCall
         prepared = PreparedAnswer(arrival, toTag: toTag)
         let request = arrival.message
         let bytes = request.bytes

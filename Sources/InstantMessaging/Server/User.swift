@@ -22,6 +22,10 @@ struct User: Sendable {
     /// Octets of the kept messages.
     var octetsWaiting = 0
     var run = DeliveryRun()
+    /// What is heard of the user's contacts; nil: nothing.
+    var watch: UserWatch?
+    /// When the next SUBSCRIBE is due.
+    var watchTimer = TimerID.none
 
     init(_ identity: Identity) { self.identity = identity }
 }
@@ -78,6 +82,8 @@ struct DeliveryRun: Sendable {
 
     var state = State.idle
     var timer = TimerID.none
+    /// When the message under way was sent.
+    var began = Instant.zero
     /// Whether the second try after a 480 is spent.
     var hasRetried = false
     /// The user registered again meanwhile: a run that stops begins anew.

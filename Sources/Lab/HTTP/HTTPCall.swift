@@ -3,6 +3,7 @@
 
 import Dispatch
 import Glibc
+import JSONText
 import Synchronization
 
 /// A call to the control interface of a node.

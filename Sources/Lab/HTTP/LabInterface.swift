@@ -1,5 +1,6 @@
 // `lab.http`: what a test may ask of a running lab. Routing and rules; the server is `LabServer`.
 
+import JSONText
 import Topology
 
 /// A request to the lab's interface, as far as it matters.
@@ -20,7 +21,7 @@ struct LabResponse: Sendable, Equatable {
     var allow: String?
 
     static func error(_ status: Int, _ text: String, field: String? = nil) -> LabResponse {
-        LabResponse(status: status, body: .members(["error": .string(text), "field": field.map(JSON.string)]))
+        LabResponse(status: status, body: .members(["error": .text(text), "field": field.map(JSON.text)]))
     }
 }
 
@@ -92,14 +93,14 @@ struct LabInterface: Sendable {
         LabResponse(
             status: 200,
             body: .members([
-                "role": .string("lab"), "version": .string(version),
+                "role": .text("lab"), "version": .text(version),
                 "uptime": .number(Double((ContinuousClock.now - began).milliseconds) / 1000),
-                "listeners": .array([.string("http://\(address)")]),
+                "listeners": .list([.text("http://\(address)")]),
             ]))
     }
 
     private func nodes() async -> LabResponse {
-        LabResponse(status: 200, body: .members(["nodes": .array(await supervisor.statuses().map(\.json))]))
+        LabResponse(status: 200, body: .members(["nodes": .list(await supervisor.statuses().map(\.json))]))
     }
 
     private func stop(_ name: String) async -> LabResponse {
@@ -124,7 +125,7 @@ struct LabInterface: Sendable {
         if let unknown = members.first(where: { $0.name != "do" }) {
             return .error(400, "there is no field \(unknown.name); send {\"do\":\"register\"}", field: unknown.name)
         }
-        guard let line = object["do"]?.string, !line.trimmed.isEmpty, !line.contains(where: \.isNewline) else {
+        guard let line = object["do"]?.text, !line.trimmed.isEmpty, !line.contains(where: \.isNewline) else {
             return .error(400, "do is not one line of text; send {\"do\":\"register\"}", field: "do")
         }
         let outcome = await supervisor.perform(ClientVerb(line).naming(identity), on: name)
@@ -141,7 +142,7 @@ struct LabInterface: Sendable {
 extension NodeStatus {
     var json: JSON {
         .members([
-            "name": .string(name), "role": .string(role.rawValue), "state": .string(state), "pid": pid.map { .integer(Int64($0)) },
+            "name": .text(name), "role": .text(role.rawValue), "state": .text(state), "pid": pid.map { .integer(Int64($0)) },
             "ready": readyLine,
         ])
     }

@@ -1,5 +1,6 @@
 // Serves the lab's interface with Hummingbird.
 
+import JSONText
 import Glibc
 import HTTPTypes
 import Hummingbird

@@ -1,6 +1,7 @@
 // What a scenario asks of the nodes by HTTP: the core's messages, registrations, faults and clock, the IM Server's stored
 // messages.
 
+import JSONText
 import Topology
 
 /// The control interface of the core.
@@ -19,13 +20,8 @@ struct CoreInterface: Sendable {
         return try list(answer).compactMap(RecordedMessage.init)
     }
 
-    /// The same messages with their octets.
-    func octets(since sequence: UInt64) async throws(HTTPCall.Failure) -> [TracedOctets] {
-        try list(await json("/api/messages?since=\(sequence)", timeoutMilliseconds: 10_000)).compactMap(TracedOctets.init)
-    }
-
     private func list(_ answer: JSON) throws(HTTPCall.Failure) -> [JSON] {
-        guard let messages = answer["messages"]?.array else {
+        guard let messages = answer["messages"]?.list else {
             throw HTTPCall.Failure(description: "\(base)/api/messages gave no messages")
         }
         return messages
@@ -47,7 +43,7 @@ struct CoreInterface: Sendable {
 
     /// Moves a virtual clock by a duration such as `7d`.
     func advance(by duration: String) async throws(HTTPCall.Failure) {
-        var call = call("POST", "/api/clock/advance", JSON.members(["by": .string(duration)]).description)
+        var call = call("POST", "/api/clock/advance", JSON.members(["by": .text(duration)]).description)
         call.timeoutMilliseconds = CoreInterface.advanceMilliseconds
         call.endsWithTask = true
         _ = try await accepted(call)
@@ -66,7 +62,7 @@ struct CoreInterface: Sendable {
         guard let id = JSON(try await accepted(call).body)?["id"] else {
             throw HTTPCall.Failure(description: "\(base)/api/faults gave the rule no id")
         }
-        return id.string ?? id.description
+        return id.text ?? id.description
     }
 
     func removeFault(_ id: String) async throws(HTTPCall.Failure) { _ = try await accepted(call("DELETE", "/api/faults/\(id)")) }
@@ -76,7 +72,7 @@ struct CoreInterface: Sendable {
     /// How many messages a rule has befallen.
     func hits(ofFault id: String) async throws(HTTPCall.Failure) -> Int {
         let answer = try await json("/api/faults", timeoutMilliseconds: 5000)
-        let rule = answer["faults"]?.array?.first { ($0["id"]?.string ?? $0["id"]?.description) == id }
+        let rule = answer["faults"]?.list?.first { ($0["id"]?.text ?? $0["id"]?.description) == id }
         guard let hits = rule?["hits"]?.integer else {
             throw HTTPCall.Failure(description: "\(base)/api/faults knows no rule \(id)")
         }
@@ -102,7 +98,7 @@ struct CoreInterface: Sendable {
 /// - Parameter base: of its own HTTP interface.
 func storedMessageCount(at base: String) async throws(HTTPCall.Failure) -> Int {
     let answer = try await jsonAnswer(to: HTTPCall(base: base, target: "/api/stored"))
-    guard let stored = answer["stored"]?.array else { throw HTTPCall.Failure(description: "\(base)/api/stored gave no list") }
+    guard let stored = answer["stored"]?.list else { throw HTTPCall.Failure(description: "\(base)/api/stored gave no list") }
     return stored.count
 }
 
@@ -117,7 +113,7 @@ private func jsonAnswer(to call: HTTPCall) async throws(HTTPCall.Failure) -> JSO
 private func accepted(_ call: HTTPCall) async throws(HTTPCall.Failure) -> HTTPCall.Answer {
     let answer = try await call.answer()
     guard (200...299).contains(answer.status) else {
-        let reason = JSON(answer.body)?["error"]?.string.map { ": \($0)" } ?? ""
+        let reason = JSON(answer.body)?["error"]?.text.map { ": \($0)" } ?? ""
         let method = call.method == "GET" ? "" : "\(call.method) "
         throw HTTPCall.Failure(description: "\(method)\(call.base)\(call.target) answered \(answer.status)\(reason)", isRefusal: true)
     }

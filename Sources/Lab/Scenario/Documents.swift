@@ -1,5 +1,6 @@
 // Bodies that are documents, and what stands in them at a path.
 
+import JSONText
 import Topology
 import XMLTree
 
@@ -16,12 +17,12 @@ extension JSON: Document {
             let next: JSON? =
                 switch step {
                 case .member(let name): value[name]
-                case .element(let index): value.array.flatMap { $0.indices.contains(index) ? $0[index] : nil }
+                case .element(let index): value.list.flatMap { $0.indices.contains(index) ? $0[index] : nil }
                 }
             guard let next else { return [] }
             value = next
         }
-        return [value.string ?? value.description]
+        return [value.text ?? value.description]
     }
 }
 

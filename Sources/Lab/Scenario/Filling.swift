@@ -1,5 +1,6 @@
 // Steps with their placeholders filled in, when they are reached.
 
+import JSONText
 import Topology
 
 /// What the steps of a scenario know by name.

@@ -1,5 +1,6 @@
 // A message as the core recorded it and its HTTP interface tells it, and what a scenario compares in it.
 
+import JSONText
 import SIPTrace
 
 /// A recorded message. Direction is seen from the core.
@@ -28,19 +29,19 @@ struct RecordedMessage: Sendable, Equatable {
 
     /// nil if a member is missing that every message has.
     init?(_ json: JSON) {
-        guard let sequence = json["sequence"]?.integer, let time = json["time"]?.string.flatMap(microseconds(rfc3339:)),
-            let direction = json["direction"]?.string, let startLine = json["start_line"]?.string
+        guard let sequence = json["sequence"]?.integer, let time = json["time"]?.text.flatMap(microseconds(rfc3339:)),
+            let direction = json["direction"]?.text, let startLine = json["start_line"]?.text
         else { return nil }
         self.sequence = sequence
         self.time = time
         isInbound = direction == "in"
-        peer = json["peer"]?.string
-        remote = json["remote"]?.string.flatMap { HostAndPort(withoutScheme($0)) }
+        peer = json["peer"]?.text
+        remote = json["remote"]?.text.flatMap { HostAndPort(withoutScheme($0)) }
         self.startLine = startLine
-        method = json["method"]?.string ?? ""
+        method = json["method"]?.text ?? ""
         status = json["status"]?.integer
-        headers = (json["headers"]?.array ?? []).compactMap(Header.init)
-        body = json["body"]?.string ?? ""
+        headers = (json["headers"]?.list ?? []).compactMap(Header.init)
+        body = json["body"]?.text ?? ""
         traced = TracedMessage(json)
     }
 
@@ -65,7 +66,7 @@ struct RecordedMessage: Sendable, Equatable {
 extension RecordedMessage.Header {
     /// A pair: name and value.
     init?(_ json: JSON) {
-        guard let pair = json.array, pair.count == 2, let name = pair[0].string, let value = pair[1].string else { return nil }
+        guard let pair = json.list, pair.count == 2, let name = pair[0].text, let value = pair[1].text else { return nil }
         self.init(name: name, value: value)
     }
 }

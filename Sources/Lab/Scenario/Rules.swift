@@ -1,5 +1,6 @@
 // What values have to be, and what is said when they are not.
 
+import JSONText
 import Topology
 
 /// One thing of a message, an answer or an output beside what was awaited of it.

@@ -1,5 +1,6 @@
 // The steps that do something: to clients, to nodes, to the core, and outside of the lab.
 
+import JSONText
 import Topology
 
 extension ScenarioRunner {

@@ -1,5 +1,6 @@
 // The step `expect`: looks at what arrived until it holds or the time is over.
 
+import JSONText
 import Topology
 
 extension ScenarioRunner {
@@ -64,7 +65,7 @@ extension ScenarioRunner {
 
     /// Why the number of stored messages is not the one awaited; nil if it is.
     private func storedFault(_ wanted: Int, at node: String) async -> String? {
-        guard let base = await supervisor.status(of: node)?.readyLine?["http"]?.string else {
+        guard let base = await supervisor.status(of: node)?.readyLine?["http"]?.text else {
             return "\(node) has no HTTP interface that tells what it stores (a built-in IM Server has)"
         }
         do throws(HTTPCall.Failure) {

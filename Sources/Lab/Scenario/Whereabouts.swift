@@ -1,5 +1,6 @@
 // At which node of the lab a recorded message arrived, or from which it came.
 
+import JSONText
 import Topology
 
 /// The nodes' addresses, as far as they are known. What is learned stays: a client that came back with another address
@@ -39,11 +40,11 @@ struct Whereabouts: Sendable {
 
     /// The answer of `GET /api/registrations`: who was registered before the scenario began.
     mutating func learn(registrations: JSON) {
-        for registration in registrations["registrations"]?.array ?? [] {
-            guard let identity = registration["public_identity"]?.string, let name = client(of: identity) else { continue }
-            for contact in registration["contacts"]?.array ?? [] {
-                if let flow = contact["flow"]?.string { learn(flow: flow, of: name) }
-                if let uri = contact["uri"]?.string { learn(contact: uri, of: name) }
+        for registration in registrations["registrations"]?.list ?? [] {
+            guard let identity = registration["public_identity"]?.text, let name = client(of: identity) else { continue }
+            for contact in registration["contacts"]?.list ?? [] {
+                if let flow = contact["flow"]?.text { learn(flow: flow, of: name) }
+                if let uri = contact["uri"]?.text { learn(contact: uri, of: name) }
             }
         }
     }

@@ -1,5 +1,7 @@
 // The lines that drive a client, and the events that answer them.
 
+import JSONText
+
 /// A command line for a client: `register`, `publish settings offline-delivery=off`, `message sip:bob@home1.test "hi"`.
 struct ClientVerb: Sendable, Equatable {
     let line: String
@@ -34,7 +36,7 @@ struct ClientVerb: Sendable, Equatable {
     }
 
     func meaning(of line: JSON) -> Meaning {
-        let event = line["event"]?.string ?? ""
+        let event = line["event"]?.text ?? ""
         if event == "error" || refuses.contains(event) { return .refused }
         if succeeds.contains(event) || succeeds.isEmpty { return .done }
         return .nothing

@@ -111,6 +111,8 @@ extension ResolvedTopology {
             if server.deliveryTimeoutMilliseconds != 10_000 {
                 arguments += ["--delivery-timeout", "\(server.deliveryTimeoutMilliseconds)ms"]
             }
+            if server.watchesRegistrations { arguments.append("--use-reg-event") }
+            if server.requiresFeatureTag { arguments.append("--require-feature-tag") }
             var plan = builtIn(server.name, .server, arguments + clockArguments(server.name, options), options)
             plan.hasVirtualClock = topology.core.clockIsVirtual
             return plan

@@ -1,5 +1,6 @@
 // What the supervisor knows of one node.
 
+import JSONText
 import Topology
 
 struct SupervisedNode {
@@ -66,7 +67,7 @@ struct SupervisedNode {
         if stream == .error, !text.trimmed.isEmpty { lastErrorLine = text }
         if let pattern, pattern.matches(in: text) { isReady = true }
         if plan.role == .command { return keep(line, of: stream) }
-        guard stream == .standard, line.first == UInt8(ascii: "{"), let event = JSON(line), let name = event["event"]?.string
+        guard stream == .standard, line.first == UInt8(ascii: "{"), let event = JSON(line), let name = event["event"]?.text
         else { return }
         speaksLines = true
         guard name == "ready" else {

@@ -1,6 +1,7 @@
 // Starts, watches, drives and stops the nodes of a lab, through its guard.
 
 import Glibc
+import JSONText
 import Topology
 
 /// Why a node did not start.
@@ -189,7 +190,7 @@ actor Supervisor {
             } else {
                 try? await Task.sleep(for: .milliseconds(pause))
             }
-            return .done(.members(["event": .string("waited")]))
+            return .done(.members(["event": .text("waited")]))
         }
         let first = node.nextEvent
         if verb.isQuit { nodes[name]?.endIsExpected = true }
@@ -206,7 +207,7 @@ actor Supervisor {
             return verb.meaning(of: event) == .refused ? .refused(event) : .done(event)
         }
         if node.pid == nil {
-            return verb.isQuit ? .done(.members(["event": .string("ended")])) : .notRunning(reason: node.failure ?? "it has ended")
+            return verb.isQuit ? .done(.members(["event": .text("ended")])) : .notRunning(reason: node.failure ?? "it has ended")
         }
         return .silent(speaksLines: node.speaksLines)
     }
@@ -252,8 +253,8 @@ actor Supervisor {
     /// The addresses in the ready lines of the nodes: where they listen for SIP.
     func listenAddresses() -> [String: [HostAndPort]] {
         nodes.compactMapValues { node in
-            node.readyLine?["sip"]?.array?.compactMap { address in
-                address.string.flatMap { text in text.firstRange(of: "://").flatMap { HostAndPort(text[$0.upperBound...]) } }
+            node.readyLine?["sip"]?.list?.compactMap { address in
+                address.text.flatMap { text in text.firstRange(of: "://").flatMap { HostAndPort(text[$0.upperBound...]) } }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 import Dispatch
 import Glibc
+import JSONText
 import Synchronization
 
 /// A call whose answer does not end by itself.
@@ -103,7 +104,7 @@ public final class EventStream: Sendable {
     private func refusal(_ status: Int, _ reader: inout ChunkReader) -> HTTPCall.Failure {
         // An error is one line of JSON.
         let text = reader.line(atMost: 65_536, endsWithStream: true) ?? ""
-        let reason = JSON(text.utf8)?["error"]?.string.map { ": \($0)" } ?? ""
+        let reason = JSON(text.utf8)?["error"]?.text.map { ": \($0)" } ?? ""
         return HTTPCall.Failure(description: "\(call.base)\(call.target) answered \(status)\(reason)", isRefusal: true)
     }
 }

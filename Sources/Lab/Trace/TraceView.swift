@@ -1,5 +1,6 @@
 // The trace of a running core: its messages, recorded or as they come, and why each request went where it went.
 
+import JSONText
 public import SIPLadder
 public import SIPTrace
 import SansIO
@@ -20,7 +21,7 @@ public struct TraceView: Sendable {
         while found.count < filter.limit {
             let limit = min(filter.limit - found.count, TraceView.page)
             let answer = try await core.get("/api/messages?since=\(since)&limit=\(limit)\(TraceView.query(filter))")
-            guard let page = answer["messages"]?.array, !page.isEmpty else { break }
+            guard let page = answer["messages"]?.list, !page.isEmpty else { break }
             for json in page {
                 guard let message = TracedMessage(json) else {
                     throw HTTPCall.Failure(description: "\(core.base)/api/messages gave what is no message: \(json)")
@@ -35,14 +36,14 @@ public struct TraceView: Sendable {
     /// Who is where, as far as registrations tell.
     public func lanes() async throws(HTTPCall.Failure) -> LaneNames {
         var lanes = LaneNames()
-        for registration in try await core.registrations()["registrations"]?.array ?? [] {
-            guard let identity = registration["implicit_set"]?.array?.first?.string ?? registration["public_identity"]?.string else {
+        for registration in try await core.registrations()["registrations"]?.list ?? [] {
+            guard let identity = registration["implicit_set"]?.list?.first?.text ?? registration["public_identity"]?.text else {
                 continue
             }
-            for contact in registration["contacts"]?.array ?? [] {
+            for contact in registration["contacts"]?.list ?? [] {
                 let places = [
-                    contact["flow"]?.string.flatMap { Endpoint(text: withoutScheme($0)) },
-                    contact["uri"]?.string.flatMap(LaneNames.endpoint(ofURI:)),
+                    contact["flow"]?.text.flatMap { Endpoint(text: withoutScheme($0)) },
+                    contact["uri"]?.text.flatMap(LaneNames.endpoint(ofURI:)),
                 ]
                 for place in places.compactMap({ $0 }) { lanes.learn(identity, at: place) }
             }
@@ -92,7 +93,7 @@ public struct TraceView: Sendable {
     public func sentences(_ filter: TraceFilter = TraceFilter()) async throws(HTTPCall.Failure) -> [String] {
         var lines: [String] = []
         for message in try await messages(filter) where message.direction == .incoming && MessageParts(message.octets).status == nil {
-            lines.append("\(message.sequence)  \(try await core.why(Int(message.sequence))["sentence"]?.string ?? "")")
+            lines.append("\(message.sequence)  \(try await core.why(Int(message.sequence))["sentence"]?.text ?? "")")
         }
         return lines
     }
@@ -102,38 +103,38 @@ public struct TraceView: Sendable {
     /// - Parameter sequence: its number in the trace.
     public func why(_ sequence: Int) async throws(HTTPCall.Failure) -> [String] {
         let why = try await core.why(sequence)
-        var lines = [why["sentence"]?.string ?? ""]
-        if let reason = why["believed_because"]?.string { lines.append("  believed because \(reason)") }
+        var lines = [why["sentence"]?.text ?? ""]
+        if let reason = why["believed_because"]?.text { lines.append("  believed because \(reason)") }
         lines += TraceView.part(why)
-        for part in why["also_served"]?.array ?? [] { lines += TraceView.part(part) }
-        for criterion in why["criteria"]?.array ?? [] { lines += TraceView.criterion(criterion) }
-        for contact in why["contacts"]?.array ?? [] {
+        for part in why["also_served"]?.list ?? [] { lines += TraceView.part(part) }
+        for criterion in why["criteria"]?.list ?? [] { lines += TraceView.criterion(criterion) }
+        for contact in why["contacts"]?.list ?? [] {
             let score = contact["score"].map { "\($0)" } ?? "?"
             let q = contact["q"].map { "\($0)" } ?? "?"
             lines.append(
-                "  contact \(contact["uri"]?.string ?? ""): \(TraceView.words(contact["verdict"])), q \(q), preferred by the caller \(score)"
+                "  contact \(contact["uri"]?.text ?? ""): \(TraceView.words(contact["verdict"])), q \(q), preferred by the caller \(score)"
             )
         }
-        if let hop = why["next_hop"]?.string { lines.append("  next hop \(hop)") }
+        if let hop = why["next_hop"]?.text { lines.append("  next hop \(hop)") }
         return lines
     }
 
     /// A served user.
     private static func part(_ part: JSON) -> [String] {
-        guard let user = part["served_user"]?.string else { return [] }
-        let state = part["registered"] == .bool(true) ? "registered" : "not registered"
-        return ["  served \(user), \(part["session_case"]?.string ?? ""), \(state)"]
+        guard let user = part["served_user"]?.text else { return [] }
+        let state = part["registered"] == .boolean(true) ? "registered" : "not registered"
+        return ["  served \(user), \(part["session_case"]?.text ?? ""), \(state)"]
     }
 
     /// A criterion and its conditions, each with a mark: `+` it holds, `-` it does not.
     private static func criterion(_ criterion: JSON) -> [String] {
-        let user = "\(criterion["served_user"]?.string ?? "") (\(criterion["session_case"]?.string ?? ""))"
-        let head = "criterion \(criterion["priority"]?.integer ?? 0) of \(user) for \(criterion["application_server"]?.string ?? "")"
+        let user = "\(criterion["served_user"]?.text ?? "") (\(criterion["session_case"]?.text ?? ""))"
+        let head = "criterion \(criterion["priority"]?.integer ?? 0) of \(user) for \(criterion["application_server"]?.text ?? "")"
         var lines = ["  \(head): \(words(criterion["verdict"]))"]
-        let isConjunctive = criterion["normal_form"]?.string != "disjunctive"
+        let isConjunctive = criterion["normal_form"]?.text != "disjunctive"
         if let part = criterion["profile_part"] { lines.append("    \(condition(part))") }
-        for (number, group) in (criterion["groups"]?.array ?? []).enumerated() {
-            let conditions = (group.array ?? []).map(condition)
+        for (number, group) in (criterion["groups"]?.list ?? []).enumerated() {
+            let conditions = (group.list ?? []).map(condition)
             let glue = isConjunctive ? " or " : " and "
             let lead = number == 0 ? "" : isConjunctive ? "and " : "or "
             lines.append("    \(lead)\(conditions.joined(separator: glue))")
@@ -142,9 +143,9 @@ public struct TraceView: Sendable {
     }
 
     private static func condition(_ condition: JSON) -> String {
-        let mark = condition["verdict"] == .bool(true) ? "+" : "-"
-        return "\(mark) \(condition["condition"]?.string ?? "") (\(condition["value"]?.string.map { "it has \($0)" } ?? "it has none"))"
+        let mark = condition["verdict"] == .boolean(true) ? "+" : "-"
+        return "\(mark) \(condition["condition"]?.text ?? "") (\(condition["value"]?.text.map { "it has \($0)" } ?? "it has none"))"
     }
 
-    private static func words(_ verdict: JSON?) -> String { (verdict?.string ?? "").replacing("_", with: " ") }
+    private static func words(_ verdict: JSON?) -> String { (verdict?.text ?? "").replacing("_", with: " ") }
 }

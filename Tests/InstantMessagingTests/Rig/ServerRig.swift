@@ -41,7 +41,10 @@ final class ServerRig {
     /// The same server after its process died: only the committed records are left.
     func restarted() -> ServerRig {
         let settings = self.settings
-        return ServerRig(records: records, at: now.wall.seconds) { $0 = settings }
+        let next = ServerRig(records: records, at: now.wall.seconds) { $0 = settings }
+        // Its peers go on counting.
+        next.branch = branch
+        return next
     }
 
     // MARK: Driving

@@ -169,6 +169,110 @@ import Testing
         #expect(vias.count == 2)
     }
 
+    // MARK: The same message by two ways
+
+    private func copy(of message: SIPText, _ branch: String) -> SIPText {
+        var copy = message
+        copy.set("Via", "SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK\(branch)")
+        return copy
+    }
+
+    @Test func whatComesByAnotherWayIsKeptOnce() {
+        let rig = ServerRig()
+        let message = rig.message(to: "bob", "one", registered: false)
+        rig.commits = false
+        rig.receive(message)
+        rig.receive(copy(of: message, "other"))
+        rig.commit()
+        #expect(rig.taken().compactMap(\.status) == [202, 202])
+        rig.commits = true
+        #expect(rig.stored().count == 1)
+        // Also by a process that has it from the database, and when it is delivered.
+        let again = rig.restarted()
+        again.receive(copy(of: message, "third"))
+        #expect(again.one().status == 202)
+        again.receive(again.register("bob"))
+        let delivery = requests(again.taken())
+        #expect(delivery.count == 1)
+        again.receive(delivery[0].response(200))
+        again.receive(copy(of: message, "fourth"))
+        #expect(again.taken().compactMap(\.status) == [202])
+        // Where its sender's side is asked once more too.
+        var origin = copy(of: message, "fifth")
+        origin.set("P-Served-User", "<sip:alice@home1.test>;sescase=orig;regstate=reg")
+        again.receive(origin)
+        #expect(again.taken().compactMap(\.status) == [202])
+        #expect(again.stored().isEmpty)
+    }
+
+    /// The core may die between the two sides of a message. What is kept is not sent to it again, and its sender is answered once.
+    @Test func whatIsKeptIsNotSentAgainFromItsSendersSide() {
+        let rig = ServerRig()
+        let message = rig.message(to: "bob", "one", registered: false)
+        var origin = copy(of: message, "origin")
+        origin.set("P-Served-User", "<sip:alice@home1.test>;sescase=orig;regstate=reg")
+        origin.set("Route", "<sip:127.0.0.1:5080;lr>, <sip:odi@127.0.0.1:5060;lr;orig>")
+        rig.receive(origin)
+        let forwarded = requests(rig.taken())
+        #expect(forwarded.count == 1)
+        rig.advance(.milliseconds(600))
+        #expect(requests(rig.taken()).map(\.text) == forwarded.map(\.text))
+        rig.receive(message)
+        #expect(rig.taken().compactMap(\.status) == [202, 202])
+        rig.advance(.seconds(8))
+        #expect(rig.taken().isEmpty)
+        // The core answers in the end, or not: the sender has been told.
+        rig.receive(forwarded[0].response(202))
+        rig.advance(.seconds(40))
+        #expect(rig.taken().isEmpty)
+        #expect(rig.stored().count == 1)
+    }
+
+    @Test func aCopyOfWhatIsUnderWayGoesOnAndIsNotKept() {
+        let rig = ServerRig()
+        rig.receive(rig.register("bob"))
+        _ = rig.taken()
+        let message = rig.message(to: "bob", "one")
+        rig.receive(message)
+        rig.receive(copy(of: message, "other"))
+        let forwarded = requests(rig.taken())
+        #expect(forwarded.count == 2)
+        for request in forwarded { rig.receive(request.response(480)) }
+        #expect(Set(rig.taken().compactMap(\.status)) == [202, 480])
+        #expect(rig.stored().count == 1)
+    }
+
+    @Test func aRefusalOfWhatWasSentAgainProvesNothing() {
+        let rig = ServerRig()
+        keep(["one"], in: rig)
+        rig.receive(rig.register("bob"))
+        let first = requests(rig.taken())[0]
+        // The node that got it first may be another than the one that answers.
+        rig.advance(.milliseconds(600))
+        rig.receive(first.response(480))
+        _ = rig.taken()
+        rig.advance(.seconds(1))
+        let second = requests(rig.taken())[0]
+        for name in ["Call-ID", "From", "CSeq"] { #expect(second[name] == first[name]) }
+        rig.receive(second.response(480))
+        rig.receive(rig.register("bob"))
+        #expect(requests(rig.taken()).first?["CSeq"] == first["CSeq"])
+    }
+
+    @Test func whatWasPassedOnAgainBeforeItWasRefusedIsDeliveredAsTheSameRequest() {
+        let rig = ServerRig()
+        rig.receive(rig.register("bob"))
+        _ = rig.taken()
+        let message = rig.message(to: "bob", "one")
+        rig.receive(message)
+        let forwarded = requests(rig.taken())[0]
+        rig.advance(.milliseconds(600))
+        rig.receive(forwarded.response(480))
+        rig.receive(rig.register("bob"))
+        let delivery = requests(rig.taken()).last
+        for name in ["Call-ID", "CSeq"] { #expect(delivery?[name] == message[name]) }
+    }
+
     @Test func afterARestartTheSameRequestIsSent() {
         let rig = ServerRig()
         keep(["one", "two"], in: rig)

@@ -73,6 +73,23 @@ import Testing
         #expect(rig.one().status == 202)
     }
 
+    @Test func whatIsSaidOfChargingIsKept() {
+        let rig = ServerRig()
+        rig.receive(
+            rig.register(
+                "bob", expires: 100,
+                [
+                    ("P-Charging-Vector", "icid-value=\"ident-7\";orig-ioi=\"Type 3home1.test\""),
+                    ("P-Charging-Function-Addresses", "ccf=192.0.2.9;ecf=192.0.2.10"),
+                ]))
+        func kept(_ rig: ServerRig) -> String { rig.records.values.flatMap(\.values).map { String(decoding: $0, as: UTF8.self) }.joined() }
+        for text in ["ident-7", "Type 3home1.test", "ccf=192.0.2.9;ecf=192.0.2.10"] { #expect(kept(rig).contains(text)) }
+        #expect(!kept(rig).contains("icid-value"))
+        // A deregistration says nothing of it; what was known stays with the user.
+        rig.receive(rig.register("bob", expires: 0))
+        #expect(kept(rig).contains("ident-7"))
+    }
+
     @Test func aRegistrationEndsAfterItsIntervalAndTheGrace() {
         let rig = ServerRig()
         rig.receive(rig.register("bob", expires: 100))

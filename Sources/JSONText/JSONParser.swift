@@ -1,80 +1,6 @@
-// JSON (RFC 8259), small and ordered: ready lines and events are handed on as they came.
+// The reading of JSON.
 
-/// A JSON value. Numbers that are whole and fit are `integer`.
-enum JSON: Sendable, Equatable {
-    case null
-    case bool(Bool)
-    case integer(Int64)
-    case number(Double)
-    case string(String)
-    case array([JSON])
-    /// In the order of the text.
-    case object([Member])
-
-    struct Member: Sendable, Equatable {
-        var name: String
-        var value: JSON
-    }
-
-    /// The text as JSON, or nil if it is anything else.
-    init?(_ text: some Sequence<UInt8>) {
-        var parser = JSONParser(text: Array(text))
-        guard let value = parser.document() else { return nil }
-        self = value
-    }
-
-    /// The first member of this name.
-    subscript(name: String) -> JSON? {
-        guard case .object(let members) = self else { return nil }
-        return members.first { $0.name == name }?.value
-    }
-
-    var string: String? { if case .string(let value) = self { value } else { nil } }
-    var integer: Int? { if case .integer(let value) = self { Int(exactly: value) } else { nil } }
-    var array: [JSON]? { if case .array(let values) = self { values } else { nil } }
-    var isObject: Bool { if case .object = self { true } else { false } }
-
-    /// An object without the members that have no value.
-    static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
-        .object(pairs.compactMap { name, value in value.map { Member(name: name, value: $0) } })
-    }
-}
-
-extension JSON: CustomStringConvertible {
-    /// On one line, without spaces.
-    var description: String {
-        switch self {
-        case .null: "null"
-        case .bool(let value): value ? "true" : "false"
-        case .integer(let value): String(value)
-        case .number(let value): value.isFinite ? String(value) : "null"
-        case .string(let value): JSON.quoted(value)
-        case .array(let values): "[" + values.map(\.description).joined(separator: ",") + "]"
-        case .object(let members):
-            "{" + members.map { JSON.quoted($0.name) + ":" + $0.value.description }.joined(separator: ",") + "}"
-        }
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case "\u{0}"..."\u{1f}", "\u{7f}":
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
-}
-
-private struct JSONParser {
+struct JSONParser {
     let text: [UInt8]
     var position = 0
     /// Deeper nesting is refused, as RFC 8259 section 9 allows.
@@ -94,9 +20,9 @@ private struct JSONParser {
         switch text[position] {
         case UInt8(ascii: "{"): return object(depth: depth)
         case UInt8(ascii: "["): return array(depth: depth)
-        case UInt8(ascii: "\""): return string().map(JSON.string)
-        case UInt8(ascii: "t"): return word("true", .bool(true))
-        case UInt8(ascii: "f"): return word("false", .bool(false))
+        case UInt8(ascii: "\""): return string().map(JSON.text)
+        case UInt8(ascii: "t"): return word("true", .boolean(true))
+        case UInt8(ascii: "f"): return word("false", .boolean(false))
         case UInt8(ascii: "n"): return word("null", .null)
         default: return number()
         }
@@ -109,7 +35,7 @@ private struct JSONParser {
         repeat {
             skipSpace()
             guard let name = string(), take(":"), let member = value(depth: depth + 1) else { return nil }
-            members.append(JSON.Member(name: name, value: member))
+            members.append(JSON.Member(name, member))
         } while take(",")
         return take("}") ? .object(members) : nil
     }
@@ -117,12 +43,12 @@ private struct JSONParser {
     private mutating func array(depth: Int) -> JSON? {
         var elements: [JSON] = []
         position += 1
-        if take("]") { return .array([]) }
+        if take("]") { return .list([]) }
         repeat {
             guard let element = value(depth: depth + 1) else { return nil }
             elements.append(element)
         } while take(",")
-        return take("]") ? .array(elements) : nil
+        return take("]") ? .list(elements) : nil
     }
 
     private mutating func string() -> String? {
@@ -186,9 +112,7 @@ private struct JSONParser {
         let start = position
         while position < text.count, JSONParser.isOfNumber(text[position]) { position += 1 }
         let digits = String(decoding: text[start..<position], as: UTF8.self)
-        guard let first = digits.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: ".") else { return nil }
-        if let whole = Int64(digits) { return .integer(whole) }
-        return Double(digits).map(JSON.number)
+        return JSON(number: digits)
     }
 
     private static func isOfNumber(_ byte: UInt8) -> Bool {
@@ -216,5 +140,36 @@ private struct JSONParser {
 
     private mutating func skipSpace() {
         while position < text.count, [0x20, 0x09, 0x0a, 0x0d].contains(text[position]) { position += 1 }
+    }
+}
+
+extension JSON {
+    /// A number as RFC 8259 §6 has it, or nil if the text is none.
+    public init?(number text: String) {
+        guard JSON.isNumber(text.utf8[...]) else { return nil }
+        self = Int64(text).map(JSON.integer) ?? .number(text)
+    }
+
+    private static func isNumber(_ text: Substring.UTF8View) -> Bool {
+        var rest = text
+        func digits() -> Int {
+            let count = rest.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }.count
+            rest = rest.dropFirst(count)
+            return count
+        }
+        if rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+        let hasLeadingZero = rest.first == UInt8(ascii: "0")
+        let whole = digits()
+        guard whole == 1 || (whole > 1 && !hasLeadingZero) else { return false }
+        if rest.first == UInt8(ascii: ".") {
+            rest = rest.dropFirst()
+            if digits() == 0 { return false }
+        }
+        if let mark = rest.first, mark | 0x20 == UInt8(ascii: "e") {
+            rest = rest.dropFirst()
+            if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+            if digits() == 0 { return false }
+        }
+        return rest.isEmpty
     }
 }
