@@ -1,5 +1,7 @@
 // Scenarios after they were read and checked. In texts of steps `${...}` may stand; it is filled in when the step is reached.
 
+import JSONText
+
 /// A named list of steps.
 public struct Scenario: Sendable, Equatable {
     public var name: String

@@ -11,9 +11,9 @@ import Topology
             """
             domain: home1.test
             application_servers:
-              im: {uri: "sip:127.0.0.1:5080"}
-              other: {uri: "sip:127.0.0.1:5090"}
+              {im: {uri: "sip:127.0.0.1:5080"}, other: {uri: "sip:127.0.0.1:5090"}}
             service_profiles:
+              q: {filter_criteria: [{priority: 0, application_server: im}, {priority: 1, application_server: other}]}
               p:
                 filter_criteria:
             \(lines)subscribers:
@@ -176,19 +176,47 @@ import Topology
               im: {uri: "sip:127.0.0.1:5080", feature_tags: [+g.a]}
               spare: {uri: "sip:127.0.0.1:5090", feature_tags: [+g.b]}
               idle: {uri: "sip:127.0.0.1:5091", run: im-server}
-              sender: {uri: "sip:127.0.0.1:5092"}
+              sender: {uri: "sip:127.0.0.1:5092", command: [./as]}
             subscribers:
               alice: {password: x, application_servers: [im]}
 
             """
-        let rest = "so the core sends it nothing; write it under application_servers of those that it serves, or in their service_profile"
+        let rest =
+            "so the core sends it nothing; write it under application_servers of those that it serves, or in their service_profile, "
+            + "or leave it so if it only sends requests of its own"
         #expect(
             faults(text) == [
                 "4:3: warning: no criterion names 'spare', \(rest)",
                 "5:3: warning: no criterion names 'idle', \(rest)",
+                "6:3: warning: no criterion names 'sender', \(rest)",
             ])
         // Those who come later may name them.
         #expect(faults(String(text[..<(text.firstRange(of: "subscribers:")?.lowerBound ?? text.endIndex)])) == [])
+    }
+
+    /// What is odd is told beside what is wrong elsewhere, all in one go.
+    @Test func anErrorElsewhereHidesNothing() {
+        let text = """
+            domain: home1.test
+            application_servers:
+              im: {uri: "sip:127.0.0.1:5080", feature_tags: [+g.a]}
+              spare: {uri: "sip:127.0.0.1:5090", feature_tags: [+g.b]}
+            service_profiles:
+              p:
+                filter_criteria:
+                  - {priority: 1, application_server: im, trigger: [[{header: Subject, content: bad}], [{method: OPTIONS}]]}
+                  - {priority: 2, application_server: im, trigger: [[{method: PUBLISH}], [{method: MESSAGE}]]}
+            subscribers:
+              alice: {password: x, service_profile: p}
+
+            """
+        let found = faults(text, expressionFault: { $0 == "bad" ? "refused; write another" : nil })
+        #expect(
+            found.map { $0.prefix { $0 != ";" } } == [
+                "4:3: warning: no criterion names 'spare', so the core sends it nothing",
+                "8:85: error: refused",
+                "9:78: warning: the criterion can never hold: 'method: PUBLISH' and 'method: MESSAGE' exclude each other",
+            ])
     }
 
     @Test func aDocumentsCriteriaAreLookedAtToo() {

@@ -57,6 +57,8 @@ import Testing
         (#"{"action": "cut"}"#, .cut(bytes: nil)),
         (#"{"action": "cut", "bytes": 100}"#, .cut(bytes: 100)),
         (#"{"action": "close", "transport": "tcp"}"#, .close),
+        (#"{"action": "stale_sqn"}"#, .staleSequenceNumber),
+        (#"{"action": "stale_sqn", "method": "REGISTER", "direction": "in"}"#, .staleSequenceNumber),
     ])
     func `each action has its keys`(json: String, action: FaultAction) throws {
         #expect(try fault(json).action == action)
@@ -70,6 +72,8 @@ import Testing
         (#"{"action": "delay", "delay": "1"}"#, "delay"), (#"{"action": "answer"}"#, "action"),
         (#"{"action": "answer", "answer_status": 503, "status": 200}"#, "status"),
         (#"{"action": "close", "transport": "udp"}"#, "transport"), (#"{"action": "drop", "mehtod": "MESSAGE"}"#, "mehtod"),
+        (#"{"action": "stale_sqn", "method": "MESSAGE"}"#, "method"), (#"{"action": "stale_sqn", "status": 401}"#, "status"),
+        (#"{"action": "stale_sqn", "direction": "out"}"#, "direction"), (#"{"action": "stale_sqn", "bytes": 1}"#, "bytes"),
         (#"{"action": "drop", "peer": 1, "seed": "x"}"#, "seed"),
     ])
     func `what is wrong is told by its field`(json: String, field: String) throws {

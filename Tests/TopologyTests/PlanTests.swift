@@ -16,6 +16,7 @@ import Topology
               authentication_failures: 2
               challenge_lifetime: 40s
               require_qop: true
+              digest_userhash: true
               authentication_info: next_nonce
               registrar: rfc3261
               expires: {min: 1m, default: 1h, max: 600000}
@@ -35,7 +36,7 @@ import Topology
               max_contacts: 8
               list_removed_contacts: true
               flow_timer: 90s
-              third_party_register: {before_200: true, on_profile_change: true, deregistration_expires: zero}
+              third_party_register: {before_200: true, on_profile_change: true, deregistration_expires: zero, registration_token: true}
               reject_if_no_matching_ifc: true
               visited_networks: [Visited.test, "Network 2"]
               charging_functions: {ccf: [192.0.2.9, "2001:db8::1"], ecf: [ecf.home1.test]}
@@ -48,6 +49,8 @@ import Topology
                 answer_within: 2s
                 run: im-server
                 delivery_timeout: 700ms
+                use_reg_event: true
+                require_im_tag_for_delivery: true
               own: {uri: "sip:127.0.0.1:5090", command: [./as, "${core.udp}"], env: {A: "1", B: "${core.http}"}, ready: '^up$'}
             subscribers:
               alice:
@@ -98,6 +101,7 @@ import Topology
         core.registrar = .rfc3261
         core.challengeLifetimeMilliseconds = 40_000
         core.requireQop = true
+        core.digestUserHash = true
         core.authenticationInfo = .nextNonce
         core.trace = 100
         core.traceBytes = 2 << 20
@@ -123,6 +127,7 @@ import Topology
         core.flowTimer = 90
         core.thirdPartyRegister.before200 = true
         core.thirdPartyRegister.onProfileChange = true
+        core.thirdPartyRegister.registrationToken = true
         core.thirdPartyRegister.deregistrationExpires = .zero
         core.rejectIfNoMatchingIFC = true
         core.visitedNetworks = ["visited.test", "network 2"]
@@ -139,6 +144,8 @@ import Topology
         im.answerWithinMilliseconds = 2000
         im.launch = .builtIn("im-server")
         im.deliveryTimeoutMilliseconds = 700
+        im.watchesRegistrations = true
+        im.requiresFeatureTag = true
         var own = ApplicationServer(name: "own", uri: "sip:127.0.0.1:5090")
         own.launch = .command(["./as", "${core.udp}"])
         own.environment = ["A": "1", "B": "${core.http}"]

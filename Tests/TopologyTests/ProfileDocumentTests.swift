@@ -167,6 +167,49 @@ import Topology
         #expect(result.topology?.subscribers.first?.filterCriteria.count == 1)
     }
 
+    /// Criteria of a shared set are tried between the others, so they are held against those.
+    @Test(arguments: [
+        (4, 4, "priority 4 is that of an earlier criterion too, and which comes first only the document says; write another number"),
+        (
+            9, 3,
+            "each request that this criterion takes has gone to 'im' by that of priority 4 already, and would go there twice; "
+                + "leave one of them out, or say in it which requests the other does not take"
+        ),
+    ]) func aSharedSetIsHeldAgainstTheOthers(priority: Int, line: Int, warning: String) {
+        let document = subscription(
+            criteria: criterion.replacing(">0</Pri", with: ">\(priority)</Pri")
+                + "\n<Extension><SharedIFCSetID>3</SharedIFCSetID></Extension>")
+        let faults = load(document).faults
+        #expect(faults.map(\.text) == [warning])
+        #expect(faults.map(\.line) == [line])
+    }
+
+    /// Exports have identities that are nearly one.
+    @Test(arguments: [
+        (
+            "tel:15550103", "tel:15550103",
+            "'tel:15550103' is a local number without its context; write tel:+..., or ;phone-context= behind it; else it is taken as it stands"
+        ),
+        (
+            "sip:+15550103@home1.test;user=phone", "sip:+15550103@home1.test",
+            "a public identity has no parameters and no headers; write sip:+15550103@home1.test; else it is taken as sip:+15550103@home1.test"
+        ),
+        (
+            "sip:dave@home1.test:5060", "sip:dave@home1.test",
+            "an identity has no port; write sip:dave@home1.test; else it is taken as sip:dave@home1.test"
+        ),
+    ]) func whatIsNearlyAnIdentityIsTaken(written: String, taken: String, warning: String) {
+        let result = load(subscription(criteria: "").replacing("sip:dave@home1.test", with: written))
+        #expect(result.faults.map(\.text) == [warning])
+        #expect(result.faults.map(\.severity) == [.warning])
+        #expect(result.topology?.subscribers.first?.publicIdentities.map { $0.uri.filled(with: "dave") } == [taken])
+    }
+
+    @Test func anEmptyServiceInfoIsNone() {
+        let document = subscription(criteria: criterion.replacing("</ServerName>", with: "</ServerName><ServiceInfo> </ServiceInfo>"))
+        #expect(load(document).topology?.subscribers.first?.filterCriteria.map(\.serviceInfo) == [nil])
+    }
+
     @Test func whatIsNotAppliedIsSaid() {
         let document = subscription(
             criteria: "<CoreNetworkServicesAuthorization/><Extension><SharedIFCSetID>9</SharedIFCSetID></Extension>")

@@ -29,8 +29,8 @@ import Topology
             try properties("core").keys.sorted() == [
                 "advertise", "aka_algorithms", "authentication", "authentication_failures", "authentication_info",
                 "challenge_lifetime", "charging_functions", "clock", "clock_patience",
-                "clock_start", "database", "digest_algorithms", "digest_qop", "dns", "expires", "flow_timer", "header_content_case",
-                "hep", "hosts",
+                "clock_start", "database", "digest_algorithms", "digest_qop", "digest_userhash", "dns", "expires",
+                "flow_timer", "header_content_case", "hep", "hosts",
                 "http", "http_token", "limits", "list_removed_contacts", "listen", "max_contacts", "recursion", "reg_event", "registrar",
                 "reject_if_no_matching_ifc",
                 "request_uri_scope", "require_qop",

@@ -51,6 +51,15 @@ struct Node: Sendable {
         return nil
     }
 
+    /// The last line on which something of it begins.
+    var lastLine: Int {
+        switch content {
+        case .text, .unreadable: position.line
+        case .list(let elements): elements.reduce(position.line) { max($0, $1.lastLine) }
+        case .map(let entries): entries.reduce(position.line) { max($0, $1.position.line, $1.value.lastLine) }
+        }
+    }
+
     func entry(_ key: String) -> Entry? {
         guard case .map(let entries) = content else { return nil }
         for i in entries.indices where entries[i].isNamed(key) { return entries[i] }

@@ -1,5 +1,7 @@
 // Steps that do something to the lab or outside of it: `advance`, `fault`, `http`, `run`, `set`.
 
+import JSONText
+
 extension Reader {
     mutating func advance(_ step: Node) -> Step.Action? {
         guard let milliseconds = step[StepKeys.advance], let place = step[node: StepKeys.advance] else { return nil }
@@ -41,7 +43,7 @@ extension Reader {
         for entry in entries { checkTexts(entry.value) }
         let name = node[FaultStepKeys.name]
         if let name { stepNames.faults.insert(name) }
-        return .add(rule: FaultStepKeys.rule(node).compact, name: name)
+        return .add(rule: FaultStepKeys.rule(node).written, name: name)
     }
 
     private mutating func checkPeer(_ node: Node) {
@@ -77,7 +79,7 @@ extension Reader {
         step.headers = texts(node[HTTPKeys.headers])
         if let json = node.entry(HTTPKeys.json.name) {
             checkTexts(json.value)
-            step.body = .json(JSON(json.value).compact)
+            step.body = .json(JSON(json.value).written)
             if let body = node.entry(HTTPKeys.body.name) {
                 error(max(body.position, json.position), "'json' and 'body' exclude each other; write one of them")
             }

@@ -16,6 +16,7 @@ extension Reader {
         core.akaAlgorithms = node[CoreKeys.akaAlgorithms] ?? core.akaAlgorithms
         core.authenticationFailures = node[CoreKeys.authenticationFailures] ?? core.authenticationFailures
         core.challengeLifetimeMilliseconds = node[CoreKeys.challengeLifetime] ?? core.challengeLifetimeMilliseconds
+        core.digestUserHash = node[CoreKeys.digestUserHash] ?? core.digestUserHash
         core.requireQop = node[CoreKeys.requireQop] ?? core.requireQop
         core.authenticationInfo = node[CoreKeys.authenticationInfo] ?? core.authenticationInfo
         core.registrar = node[CoreKeys.registrar] ?? core.registrar
@@ -36,6 +37,7 @@ extension Reader {
         core.visitedNetworks = (node[CoreKeys.visitedNetworks] ?? []).map { $0.lowercased() }
         if let options = node[CoreKeys.thirdPartyRegister] {
             core.thirdPartyRegister.before200 = options[ThirdPartyRegisterKeys.before200] ?? false
+            core.thirdPartyRegister.registrationToken = options[ThirdPartyRegisterKeys.registrationToken] ?? false
             core.thirdPartyRegister.onProfileChange = options[ThirdPartyRegisterKeys.onProfileChange] ?? false
             core.thirdPartyRegister.deregistrationExpires = options[ThirdPartyRegisterKeys.deregistrationExpires] ?? .maxRemaining
         }

@@ -31,6 +31,7 @@ public enum FaultAction: Sendable, Equatable {
     /// nil: half of it is left.
     case cut(bytes: Int?)
     case close
+    case staleSequenceNumber
 
     /// A header field.
     public struct HeaderText: Sendable, Equatable {
@@ -38,7 +39,10 @@ public enum FaultAction: Sendable, Equatable {
         public var value: String
     }
 
-    enum Word: String, Sendable, CaseIterable { case drop, delay, duplicate, reorder, answer, header, corrupt, cut, close }
+    enum Word: String, Sendable, CaseIterable {
+        case drop, delay, duplicate, reorder, answer, header, corrupt, cut, close
+        case staleSequenceNumber = "stale_sqn"
+    }
 }
 
 extension Topology {
@@ -109,6 +113,7 @@ extension Reader {
         if word == .answer, plan.status != nil, let place = section[node: FaultKeys.status] {
             error(place.position, "only requests can be answered; leave 'status' out")
         }
+        if word == .staleSequenceNumber { checkStale(section) }
         if word == .close { checkTransport(of: plan, section) }
         return plan
     }
@@ -133,6 +138,7 @@ extension Reader {
         case .corrupt: return .corrupt(bytes: max(section[FaultKeys.bytes] ?? 1, 1))
         case .cut: return .cut(bytes: section[FaultKeys.bytes])
         case .close: return .close
+        case .staleSequenceNumber: return .staleSequenceNumber
         }
     }
 
@@ -155,6 +161,14 @@ extension Reader {
             error(
                 entry.value.position,
                 "'\(key)' goes with 'action: \(words[0].rawValue)'; leave it out, or write that action in place of \(word.rawValue)")
+        }
+    }
+
+    /// It is a REGISTER that comes in to which the core answers with a challenge.
+    private mutating func checkStale(_ section: Node) {
+        for key in [FaultKeys.status.name, FaultKeys.direction.name, FaultKeys.method.name] {
+            guard let value = section.entry(key)?.value, value.text != "in", value.text != "REGISTER" else { continue }
+            error(value.position, "'action: stale_sqn' is about a REGISTER that comes in, and the challenge to it; leave '\(key)' out")
         }
     }
 

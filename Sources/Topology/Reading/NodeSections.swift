@@ -11,6 +11,8 @@ extension Reader {
             server.launch = launch(section, run: section[ServerKeys.run])
             server.database = file(ServerKeys.database, in: section)
             server.deliveryTimeoutMilliseconds = section[ServerKeys.deliveryTimeout] ?? server.deliveryTimeoutMilliseconds
+            server.watchesRegistrations = section[ServerKeys.watchesRegistrations] ?? false
+            server.requiresFeatureTag = section[ServerKeys.requiresFeatureTag] ?? false
             server.environment = environment(section)
             server.readyPattern = expression(LaunchKeys.ready, in: section)
             topology.applicationServers.append(server)
@@ -25,7 +27,11 @@ extension Reader {
 
     private mutating func checkBuiltInKeys(_ section: Node, _ server: ApplicationServer) {
         if case .builtIn = server.launch { return }
-        for name in [ServerKeys.database.name, ServerKeys.deliveryTimeout.name] {
+        let names = [
+            ServerKeys.database.name, ServerKeys.deliveryTimeout.name, ServerKeys.watchesRegistrations.name,
+            ServerKeys.requiresFeatureTag.name,
+        ]
+        for name in names {
             if let entry = section.entry(name) {
                 error(entry.position, "'\(name)' is the built-in server's; write 'run: im-server' too, or leave it out")
             }

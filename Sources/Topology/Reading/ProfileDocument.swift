@@ -81,13 +81,12 @@ struct ProfileDocumentReader {
         return document
     }
 
-    private func publicIdentities(of profile: XMLElement) throws(Broken) -> [PublicIdentity] {
+    private mutating func publicIdentities(of profile: XMLElement) throws(Broken) -> [PublicIdentity] {
         _ = try required("PublicIdentity", of: profile)
         var identities: [PublicIdentity] = []
         for element in children("PublicIdentity", of: profile) {
             let (place, kind) = try identity(of: element)
-            if let fault = fault(in: place.trimmedText, kind) { throw Broken(place, fault) }
-            var identity = PublicIdentity(uri: NameTemplate(pieces: [place.trimmedText]))
+            var identity = PublicIdentity(uri: NameTemplate(pieces: [try text(of: place, kind)]))
             identity.kind = kind
             if let barring = child("BarringIndication", of: element) { identity.isBarred = try boolean(barring) }
             identity.displayName = extended("DisplayName", of: element)?.trimmedText
@@ -112,6 +111,15 @@ struct ProfileDocumentReader {
         case 3, 4: return (identity, .wildcardedUser)
         default: return (identity, .user)
         }
+    }
+
+    /// An identity as it is taken: exports have some that are nearly one.
+    private mutating func text(of place: XMLElement, _ kind: PublicIdentity.Kind) throws(Broken) -> String {
+        let text = place.trimmedText
+        guard let fault = fault(in: text, kind) else { return text }
+        guard kind == .user || kind == .service, let nearest = IdentityText.nearest(text) else { throw Broken(place, fault) }
+        warn(place.position, "\(fault); else it is taken as \(nearest == text ? "it stands" : nearest)")
+        return nearest
     }
 
     private func fault(in text: String, _ kind: PublicIdentity.Kind) -> String? {
@@ -150,11 +158,15 @@ struct ProfileDocumentReader {
                 warn(error.position, "a criterion is skipped, for \(error.text)")
             }
         }
-        for complaint in CriterionCheck.complaints(criteria) { warn(places[complaint.criterion], complaint.text) }
+        // What is wrong with a shared set by itself is said where that stands.
+        let ownCount = criteria.count
+        var ownComplaints: Set<String> = []
         for container in children("Extension", of: profile) {
             for set in children("SharedIFCSetID", of: container) {
                 if let number = integer(set), let shared = profiles.first(where: { $0.sharedSet == number }) {
                     criteria += shared.filterCriteria
+                    places += shared.filterCriteria.map { _ in set.position }
+                    ownComplaints.formUnion(CriterionCheck.complaints(shared.filterCriteria).map(\.text))
                 } else {
                     warn(
                         set.position,
@@ -163,6 +175,10 @@ struct ProfileDocumentReader {
                     )
                 }
             }
+        }
+        for complaint in CriterionCheck.complaints(criteria) where complaint.criterion < ownCount || !ownComplaints.contains(complaint.text)
+        {
+            warn(places[complaint.criterion], complaint.text)
         }
         return FilterCriterion.ordered(criteria)
     }
@@ -176,7 +192,8 @@ struct ProfileDocumentReader {
         if let fault = uri.transportFault { throw Broken(name, fault) }
         var criterion = FilterCriterion(priority: priority, applicationServer: knownServer(uri), serverURI: uri.text)
         criterion.sessionTerminatedOnFailure = isTerminated(server)
-        criterion.serviceInfo = child("ServiceInfo", of: server)?.text
+        // Some write the element for each server, with nothing in it.
+        if let info = child("ServiceInfo", of: server), !info.trimmedText.isEmpty { criterion.serviceInfo = info.text }
         criterion.includeRegisterRequest = extended("IncludeRegisterRequest", of: server) != nil
         criterion.includeRegisterResponse = extended("IncludeRegisterResponse", of: server) != nil
         if let part = child("ProfilePartIndicator", of: element) {

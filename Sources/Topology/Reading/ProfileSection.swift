@@ -6,13 +6,13 @@ extension Reader {
         for entry in node?.entries ?? [] {
             guard let section = Codec<Node>.object(ProfileKeys.shape).read(entry.value) else { continue }
             var criteria: [FilterCriterion] = []
-            var nodes: [Node] = []
+            var sound: [(criterion: FilterCriterion, node: Node)] = []
             for element in section[node: ProfileKeys.filterCriteria]?.elements ?? [] {
                 guard let criterion = criterion(element) else { continue }
                 criteria.append(criterion)
-                nodes.append(element)
+                if !hasErrors(in: element) { sound.append((criterion, element)) }
             }
-            warn(of: criteria, at: nodes)
+            warn(of: sound.map(\.criterion), at: sound.map(\.node))
             var profile = ServiceProfile(name: entry.key, filterCriteria: FilterCriterion.ordered(criteria))
             profile.sharedSet = section[ProfileKeys.sharedSet]
             if let set = profile.sharedSet, let value = section[node: ProfileKeys.sharedSet],
@@ -26,7 +26,6 @@ extension Reader {
 
     /// What is odd about criteria that are each in order, at the place of the group or of the criterion.
     private mutating func warn(of criteria: [FilterCriterion], at nodes: [Node]) {
-        guard !hasErrors else { return }
         for complaint in CriterionCheck.complaints(criteria) {
             let node = nodes[complaint.criterion]
             let trigger = node.entry(CriterionKeys.trigger.name) ?? node.entry(CriterionKeys.triggerDNF.name)
@@ -35,28 +34,31 @@ extension Reader {
         }
     }
 
-    /// Servers that no criterion names: the core sends them nothing. One that is not built in and has no feature tags may be
-    /// there to send requests itself; a profile that nobody has yet may be given to somebody later.
-    mutating func warnOfIdleServers(_ node: Node?) {
-        guard !topology.subscribers.isEmpty, !hasErrors else { return }
+    /// Servers that no criterion names: the core sends them nothing. A profile that nobody has yet may be given to somebody later.
+    mutating func warnOfIdleServers(_ root: Node) {
+        // What names them may be among what is wrong.
+        guard !topology.subscribers.isEmpty, !hasUnknownServers, !hasErrorsInDocuments,
+            root.entry(RootKeys.subscribers.name).map({ !hasErrors(in: $0.value) }) ?? true
+        else { return }
         var idle = Set(topology.applicationServers.map(\.name))
         for profile in topology.serviceProfiles {
             for criterion in profile.filterCriteria { criterion.applicationServer.map { _ = idle.remove($0) } }
         }
         for subscriber in topology.subscribers {
             if idle.isEmpty { return }
+            // Of those without feature tags it was said there that nothing is sent.
+            idle.subtract(subscriber.applicationServers)
             for criterion in subscriber.filterCriteria { criterion.applicationServer.map { _ = idle.remove($0) } }
             for identity in subscriber.publicIdentities {
                 for criterion in identity.filterCriteria ?? [] { criterion.applicationServer.map { _ = idle.remove($0) } }
             }
         }
         for server in topology.applicationServers where idle.contains(server.name) {
-            if case .builtIn = server.launch {} else if server.featureTags.isEmpty { continue }
-            guard let entry = node?.entry(server.name) else { continue }
+            guard let entry = root[RootKeys.servers]?.entry(server.name) else { continue }
             warn(
                 entry.position,
                 "no criterion names '\(server.name)', so the core sends it nothing; write it under application_servers of those "
-                    + "that it serves, or in their service_profile")
+                    + "that it serves, or in their service_profile, or leave it so if it only sends requests of its own")
         }
     }
 
@@ -84,6 +86,7 @@ extension Reader {
     /// The URI of an application server that must exist.
     mutating func serverURI(_ name: String, at position: Position) -> String? {
         if let server = topology.applicationServers.first(where: { $0.name == name }) { return server.uri }
+        hasUnknownServers = true
         error(position, unknown("application server", name, among: topology.applicationServers.map(\.name), section: "application_servers"))
         return nil
     }

@@ -15,6 +15,8 @@ struct Reader {
     var profileTrees: [String: ProfileTree?] = [:]
     /// What the steps of the scenario that is being read have named so far.
     var stepNames = StepNames()
+    /// Whether a criterion or a subscriber names an application server that does not exist.
+    var hasUnknownServers = false
 
     init(file: String, surroundings: Surroundings) {
         self.file = file
@@ -37,8 +39,16 @@ struct Reader {
 
     mutating func add(_ faults: [Fault]) { documentFaults += faults }
 
-    /// Whether something is wrong already: what then is odd may come of it, and is not looked for.
-    var hasErrors: Bool { faults.contains { $0.severity == .error } || documentFaults.contains { $0.severity == .error } }
+    /// Whether something is wrong within a node: what is odd about that may come of it, and is not looked for.
+    func hasErrors(in node: Node) -> Bool {
+        let errors = faults.filter { $0.severity == .error }
+        guard !errors.isEmpty else { return false }
+        let lines = node.position.line...node.lastLine
+        return errors.contains { lines.contains($0.line) }
+    }
+
+    /// Whether a document that a subscriber names is no good.
+    var hasErrorsInDocuments: Bool { documentFaults.contains { $0.severity == .error } }
 
     /// By line and column; what stands at one place keeps its order.
     var sortedFaults: [Fault] {
@@ -93,7 +103,7 @@ struct Reader {
         readNetworks(root[RootKeys.networks])
         readProfiles(root[RootKeys.profiles])
         if let subscribers { subscribers(&self) } else { readSubscribers(root[RootKeys.subscribers]) }
-        warnOfIdleServers(root[RootKeys.servers])
+        warnOfIdleServers(root)
         readClients(root[RootKeys.clients])
         checkNodeNames(root)
         readLab(root[RootKeys.lab])

@@ -1,5 +1,7 @@
 // The table of keys of fault rules: in a topology, in a step of a scenario, and over HTTP.
 
+import JSONText
+
 enum FaultKeys {
     static let method = Key("method", .method, "Requests with this method, and their responses.")
     static let status = Key(
@@ -61,7 +63,7 @@ extension Codec where Value == ClosedRange<UInt16> {
 
 extension Codec where Value == Double {
     static var probability: Codec {
-        .scalar([.init("type", .text("number")), .init("minimum", .number(0)), .init("maximum", .number(1))]) { text throws(Wrong) in
+        .scalar([.init("type", .text("number")), .init("minimum", .integer(0)), .init("maximum", .integer(1))]) { text throws(Wrong) in
             guard let value = Double(text), 0...1 ~= value else { throw Wrong("'\(text)' is no number from 0 to 1; write one such as 0.1") }
             return value
         }

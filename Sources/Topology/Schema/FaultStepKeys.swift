@@ -1,5 +1,7 @@
 // The table of keys of the step `fault`: those of a fault rule, and what steps need to speak of it.
 
+import JSONText
+
 enum FaultStepKeys {
     static let name = Key("as", .variable, "A name for later steps: expect: {fault: NAME, hits: N} and fault: {end: NAME}.")
     static let end = Key("end", .text, "The name of a fault that ends now.")

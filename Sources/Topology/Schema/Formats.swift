@@ -1,5 +1,7 @@
 // The formats of scalar values: how each is read, what is said of a wrong one, and what editors are told.
 
+import JSONText
+
 extension Codec where Value == String {
     /// Any text with a character in it.
     static var text: Codec { textCodec("text") }
@@ -9,7 +11,7 @@ extension Codec where Value == String {
 
     private static func textCodec(_ what: String) -> Codec {
         .scalar(
-            [.init("type", .list([.text("string"), .text("number"), .text("boolean")])), .init("minLength", .number(1))], isFreeText: true
+            [.init("type", .list([.text("string"), .text("number"), .text("boolean")])), .init("minLength", .integer(1))], isFreeText: true
         ) {
             text throws(Wrong) in
             if text.isEmpty { throw Wrong("the value is empty; write \(what)") }
@@ -157,7 +159,7 @@ extension Codec where Value == Bool {
 
     /// A key that is there to say something, and else is left out.
     static var onlyTrue: Codec {
-        .scalar([.init("const", .bool(true))]) { text throws(Wrong) in
+        .scalar([.init("const", .boolean(true))]) { text throws(Wrong) in
             guard text == "true" else { throw Wrong("'\(text)' says nothing here; write true, or leave the key out") }
             return true
         }
@@ -167,8 +169,8 @@ extension Codec where Value == Bool {
 extension Codec where Value: FixedWidthInteger {
     static func integer(_ range: ClosedRange<Value>, _ unit: String = "a whole number") -> Codec {
         var schema: [JSON.Member] = [.init("type", .text("integer"))]
-        if let least = Int(exactly: range.lowerBound) { schema.append(.init("minimum", .number(least))) }
-        if let most = Int(exactly: range.upperBound) { schema.append(.init("maximum", .number(most))) }
+        if let least = Int(exactly: range.lowerBound) { schema.append(.init("minimum", .integer(Int64(least)))) }
+        if let most = Int(exactly: range.upperBound) { schema.append(.init("maximum", .integer(Int64(most)))) }
         return .scalar(schema) { text throws(Wrong) in
             guard HostText.isDigits(text), let value = Value(text), range.contains(value) else {
                 throw Wrong("'\(text)' is not \(unit) from \(range.lowerBound) to \(range.upperBound); write one")
@@ -183,7 +185,7 @@ extension Codec where Value == UInt32 {
     static var seconds: Codec {
         .scalar([
             .init("type", .list([.text("integer"), .text("string")])), .init("pattern", .text("^[0-9]+(s|m|h|d)?$")),
-            .init("minimum", .number(1)),
+            .init("minimum", .integer(1)),
         ]) { text throws(Wrong) in
             var milliseconds = HostText.isDigits(text) ? Int(text).map { $0.multipliedReportingOverflow(by: 1000) } : nil
             if !HostText.isDigits(text) { milliseconds = (try DurationText.milliseconds(text), false) }

@@ -1,5 +1,7 @@
 // Names and identities of subscribers as text: their formats, and numeric ranges in names.
 
+import JSONText
+
 enum IdentityText {
     /// What is wrong with a public user identity (TS 23.003 §13.4): a SIP URI with a user, or a tel URI.
     static func publicFault(_ text: String) -> String? {
@@ -58,6 +60,21 @@ enum IdentityText {
             return "'\(text)' is a local number without its context; write tel:+..., or ;phone-context= behind it"
         }
         return nil
+    }
+
+    /// What an identity with a fault is taken for where nobody can mend it, as exports have some: a SIP URI without port, parameters
+    /// and headers, and a local number as it stands. Nil: it cannot be taken for any.
+    static func nearest(_ text: String) -> String? {
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        let rest = text[text.index(after: colon)...]
+        if text[..<colon].lowercased() == "tel" {
+            let isNumber = !rest.isEmpty && rest.allSatisfy { "0123456789-.()*#".contains($0) }
+            return isNumber ? text : nil
+        }
+        guard let at = rest.firstIndex(of: "@") else { return nil }
+        let host = rest[rest.index(after: at)...].prefix { !":;?".contains($0) }
+        let plain = text[..<colon] + ":" + rest[...at] + host
+        return publicFault(String(plain)) == nil ? String(plain) : nil
     }
 
     /// A wildcard (TS 23.003 §13.5) with a digit in place of its expression, and the expression; nil: it is none.

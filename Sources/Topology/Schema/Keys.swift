@@ -53,6 +53,9 @@ enum CoreKeys {
         "How long a challenge may be answered (TS 24.229 table 7.8.1); by default 240s.")
     static let requireQop = Key(
         "require_qop", .bool, "Whether answers to challenges without qop, as RFC 2069 had them, are refused (400). By default false.")
+    static let digestUserHash = Key(
+        "digest_userhash", .bool,
+        "Whether challenges say that a hash will do in place of the user name (RFC 7616 3.4.4); it does in any case. By default false.")
     static let authenticationInfo = Key(
         "authentication_info", Codec<AuthenticationInfo>.word,
         "What the 200 to a REGISTER with a password says in Authentication-Info: nothing, that the core knows the password too (proof, "
@@ -125,7 +128,7 @@ enum CoreKeys {
         what: "the core",
         keys: [
             listen.any, http.any, httpToken.any, database.any, authentication.any, digestAlgorithms.any, digestQop.any, akaAlgorithms.any,
-            authenticationFailures.any, challengeLifetime.any, requireQop.any, authenticationInfo.any,
+            authenticationFailures.any, challengeLifetime.any, requireQop.any, digestUserHash.any, authenticationInfo.any,
             registrar.any, expires.any, maxContacts.any, listRemovedContacts.any, flowTimer.any, thirdPartyRegister.any,
             rejectIfNoMatchingIFC.any,
             visitedNetworks.any,
@@ -158,8 +161,13 @@ enum ThirdPartyRegisterKeys {
         "The Expires that servers are told when some of a subscriber's contacts end: the longest that the others have left "
             + "(max_remaining, the default), or 0.")
 
+    static let registrationToken = Key(
+        "registration_token", .bool,
+        "Whether Contact of a third-party REGISTER has +g.3gpp.registration-token, repeated in Feature-Caps of what the user sends then. "
+            + "By default false.")
+
     static let shape = ObjectShape(
-        what: "third_party_register", keys: [before200.any, onProfileChange.any, deregistrationExpires.any])
+        what: "third_party_register", keys: [before200.any, onProfileChange.any, deregistrationExpires.any, registrationToken.any])
 }
 
 enum ChargingFunctionsKeys {
@@ -254,12 +262,20 @@ enum ServerKeys {
     static let deliveryTimeout = Key(
         "delivery_timeout", .milliseconds(1...3_600_000), "How long the built-in server waits for a final answer before it keeps a message."
     )
+    static let watchesRegistrations = Key(
+        "use_reg_event", .bool,
+        "Whether the built-in server subscribes to the registration state of each user that the core tells it of (RFC 3680). By default false."
+    )
+    static let requiresFeatureTag = Key(
+        "require_im_tag_for_delivery", .bool,
+        "Whether the built-in server keeps messages until a contact with the IM feature tag is registered, as far as it is told. By default "
+            + "false.")
 
     static let shape = ObjectShape(
         what: "an application server",
         keys: [
             uri.any, featureTags.any, answerWithin.any, run.any, LaunchKeys.command.any, LaunchKeys.environment.any, LaunchKeys.ready.any,
-            database.any, deliveryTimeout.any,
+            database.any, deliveryTimeout.any, watchesRegistrations.any, requiresFeatureTag.any,
         ])
 }
 

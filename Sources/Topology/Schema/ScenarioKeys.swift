@@ -1,5 +1,7 @@
 // The table of keys of scenarios: a list of steps, each of which is one thing to do or to await.
 
+import JSONText
+
 enum ScenarioKeys {
     static let step = Codec<Node>.either(text: Codec.words([("reset", true)]), map: StepKeys.shape)
     static let steps = Codec<[Node]>.list(step, atLeast: 1)

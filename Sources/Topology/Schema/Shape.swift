@@ -1,6 +1,8 @@
 // The table of keys is made of these: each key has a shape, which validates a value and describes it to editors as JSON
 // Schema, and a way to read it. All three come from one declaration, so they cannot drift apart.
 
+import JSONText
+
 /// What a value may look like.
 indirect enum Shape: Sendable {
     case scalar(Scalar)

@@ -1,5 +1,7 @@
 // The JSON Schema of a topology (draft 2020-12), for editors that complete and check YAML. It is made from the table of keys.
 
+import JSONText
+
 /// What `sipcore schema` prints.
 public enum TopologySchema {
     /// JSON, indented, with a line end at its end.
@@ -14,7 +16,7 @@ public enum TopologySchema {
         ]
         members += schema(of: RootKeys.shape)
         members.append(.init("$defs", .object([.init("environment", environment)])))
-        return JSON.object(members).written() + "\n"
+        return JSON.object(members).indented() + "\n"
     }()
 
     private static func schema(of shape: Shape) -> [JSON.Member] {
@@ -23,7 +25,7 @@ public enum TopologySchema {
             if scalar.isFreeText || isPlainText(scalar) { return scalar.schema }
             return [.init("anyOf", .list([.object(scalar.schema), .object([.init("$ref", .text("#/$defs/environment"))])]))]
         case .list(let element, let atLeast):
-            let least: [JSON.Member] = atLeast > 0 ? [.init("minItems", .number(atLeast))] : []
+            let least: [JSON.Member] = atLeast > 0 ? [.init("minItems", .integer(Int64(atLeast)))] : []
             return [.init("type", .text("array")), .init("items", .object(schema(of: element)))] + least
         case .oneOrMore(let element):
             return [.init("anyOf", .list([.object(schema(of: element)), .object(schema(of: .list(element, atLeast: 1)))]))]
@@ -57,7 +59,7 @@ public enum TopologySchema {
                 members.append(.init("propertyNames", .object([pattern])))
             }
         } else {
-            members.append(.init("additionalProperties", .bool(false)))
+            members.append(.init("additionalProperties", .boolean(false)))
         }
         return members
     }
