@@ -14,11 +14,15 @@ public import SansIO
 public struct Simulation: Sendable {
     private let plan: LabPlan
     private let steps: Int
+    private let flaw: Flaw?
 
-    /// - Parameter steps: how many things are done in a run.
-    public init(_ plan: LabPlan, steps: Int = 40) {
+    /// - Parameters:
+    ///   - steps: how many things are done in a run.
+    ///   - flaw: a fault of the house that is built in, to see that it is found.
+    public init(_ plan: LabPlan, steps: Int = 40, flaw: Flaw? = nil) {
         self.plan = plan
         self.steps = steps
+        self.flaw = flaw
     }
 
     /// What a run came to.
@@ -71,10 +75,15 @@ public struct Simulation: Sendable {
         return Schedule(for: plan, steps: steps, from: &random)
     }
 
+    /// With these everything reaches a user.
+    static let openSettings: [SettingsChange] = [
+        .flag(.offlineDelivery, true), .flag(.messageDeferral, true), .flag(.incomingSessionBarring, false),
+    ]
+
     // MARK: A run
 
     func play(_ schedule: Schedule, seed: UInt64, records: Bool) -> VirtualLab {
-        var lab = VirtualLab(plan, schedule, seed: seed, records: records)
+        var lab = VirtualLab(plan, schedule, seed: seed, records: records, flaw: flaw)
         lab.run(until: schedule.end)
         lab.lift()
         lab.settle()
@@ -104,7 +113,7 @@ extension VirtualLab {
                 continue
             }
             order(.register(expires: nil), to: client)
-            order(.publishSettings([.flag(.offlineDelivery, true), .flag(.messageDeferral, true)]), to: client)
+            order(.publishSettings(Simulation.openSettings), to: client)
             order(.register(expires: nil), to: client)
         }
         finishCommands()
@@ -114,12 +123,19 @@ extension VirtualLab {
         run(until: now.monotonic + .seconds(120))
         tellRegistrations()
         tell(.settled)
+        for client in cast.plan.clients.indices {
+            let called = cast.plan.clients[(client + 1) % cast.plan.clients.count].settings.publicIdentity
+            call(called, from: client, patience: Phone.longest * 2, talk: .seconds(5))
+        }
+        finishCommands()
+        tell(.called)
     }
 
     /// All leave, and nothing stays.
     mutating func rest() {
         for client in cast.plan.clients.indices { order(.unregister, to: client) }
         finishCommands()
+        isResting = true
         run(until: now.monotonic + VirtualLab.linger)
         tellRegistrations()
         tell(.rested(remainingWork))

@@ -2,7 +2,9 @@
 
 import ArgumentParser
 import Glibc
+import JSONText
 import Lab
+import SIPTrace
 import SansIO
 import TrafficReview
 
@@ -18,7 +20,7 @@ struct LintCommand: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "A file of recorded messages (JSON Lines, or an answer to GET /api/messages), or a core's HTTP address.",
+            "A file of recorded messages (JSON Lines, pcapng, or an answer to GET /api/messages), or a core's HTTP address.",
             valueName: "source"),
         completion: .file())
     var source: String?
@@ -57,7 +59,7 @@ struct LintCommand: AsyncParsableCommand {
             return
         }
         let review = Review()
-        for message in try await messages() { review.add(try ObservedMessage(message)) }
+        for message in try await messages() { review.add(ObservedMessage(message)) }
         let findings = review.findings.filter { $0.severity >= severity && (rule.isEmpty || rule.contains($0.rule)) }
             .sorted { $0.sequence < $1.sequence }
         Descriptor.write(findings.map(line).joined(), to: STDOUT_FILENO)
@@ -71,27 +73,30 @@ struct LintCommand: AsyncParsableCommand {
 
     // MARK: Reading
 
-    private func messages() async throws(CommandFailure) -> [TracedOctets] {
+    private func messages() async throws(CommandFailure) -> [TracedMessage] {
         guard let source else { return [] }
         guard source.hasPrefix("http://") else { return try messages(inFile: source) }
         do throws(HTTPCall.Failure) {
-            return try await RecordedTrace.messages(of: source, token: token)
+            return try await TraceView(base: source, token: token).messages()
         } catch {
             throw CommandFailure(status: 3, text: error.description)
         }
     }
 
-    private func messages(inFile path: String) throws(CommandFailure) -> [TracedOctets] {
+    private func messages(inFile path: String) throws(CommandFailure) -> [TracedMessage] {
         let text: [UInt8]
         do throws(FileFailure) {
             text = try Descriptor.contents(of: path == "-" ? "/dev/stdin" : path)
         } catch {
             throw CommandFailure(status: 3, text: "\(path) cannot be read: \(error.reason)")
         }
-        do throws(RecordedTrace.Fault) {
-            return try RecordedTrace.messages(in: text)
+        do throws(TraceFileFailure) {
+            return try TraceFile.messages(in: text)
         } catch {
-            throw CommandFailure(status: 3, text: "\(path): \(error.description)")
+            let fault = error.place.map {
+                "\($0) is no message of a trace; give those of GET /api/messages, which have sequence, time, direction, remote and raw"
+            }
+            throw CommandFailure(status: 3, text: "\(path): \(fault ?? error.description)")
         }
     }
 
@@ -99,7 +104,7 @@ struct LintCommand: AsyncParsableCommand {
 
     private func line(_ rule: Rule) -> String {
         guard json else { return "\(rule.id): \(rule.severity.rawValue): \(rule.demand) [\(rule.clause)]\n" }
-        return JSONValue.object([
+        return JSON.object([
             .init("rule", .text(rule.id)), .init("severity", .text(rule.severity.rawValue)), .init("clause", .text(rule.clause)),
             .init("demand", .text(rule.demand)),
         ]).written + "\n"
@@ -110,40 +115,11 @@ struct LintCommand: AsyncParsableCommand {
             return "\(finding.sequence) \(finding.node): \(finding.severity.rawValue): \(finding.text); \(finding.advice) "
                 + "[\(finding.clause), \(finding.rule)]\n"
         }
-        return JSONValue.object([
+        return JSON.object([
             .init("sequence", .integer(Int64(clamping: finding.sequence))),
             .init("sequences", .list(finding.sequences.map { .integer(Int64(clamping: $0)) })), .init("node", .text(finding.node)),
             .init("severity", .text(finding.severity.rawValue)), .init("rule", .text(finding.rule)),
             .init("clause", .text(finding.clause)), .init("text", .text(finding.text)), .init("advice", .text(finding.advice)),
         ]).written + "\n"
-    }
-}
-
-extension ObservedMessage {
-    fileprivate init(_ message: TracedOctets) throws(CommandFailure) {
-        guard let transport = Transport(rawName: message.transport), let remote = Endpoint(text: message.remote) else {
-            throw CommandFailure(
-                status: 3, text: "message \(message.sequence) has no transport or address; write such as udp and 127.0.0.1:5060")
-        }
-        self.init(
-            sequence: message.sequence, time: WallTime(microseconds: message.time), isIncoming: message.isInbound, transport: transport,
-            remote: remote, peer: message.peer, octets: message.octets)
-    }
-}
-
-extension Transport {
-    fileprivate init?(rawName: String) {
-        guard let transport = Transport.allCases.first(where: { "\($0.name)" == rawName }) else { return nil }
-        self = transport
-    }
-}
-
-extension Endpoint {
-    /// Of `127.0.0.1:5060` or `[::1]:5060`.
-    fileprivate init?(text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
-            let address = IPAddress(String(text[..<colon]))
-        else { return nil }
-        self.init(address: address, port: port)
     }
 }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import JSONText
 import Lab
 import Topology
 
@@ -48,7 +49,7 @@ struct SendCommand: AsyncParsableCommand {
 
     func run() async throws {
         let request = try contents()
-        var order: [JSONValue.Member] = []
+        var order: [JSON.Member] = []
         if let text = String(validating: request, as: UTF8.self) {
             order.append(.init("raw", .text(text)))
         } else {
@@ -61,7 +62,7 @@ struct SendCommand: AsyncParsableCommand {
         let sent: SentByCore
         do throws(HTTPCall.Failure) {
             sent = try await SentByCore(
-                base: address.base, token: address.token, order: JSONValue.object(order).written,
+                base: address.base, token: address.token, order: JSON.object(order).written,
                 patienceMilliseconds: SendCommand.milliseconds(wait) ?? 0)
         } catch {
             throw CommandFailure(status: error.isRefusal ? 1 : 3, text: error.description)

@@ -1,5 +1,6 @@
 // What machines and people read: the ready line and the log.
 
+import JSONText
 import Glibc
 import Logging
 import SansIO
@@ -18,13 +19,6 @@ import Testing
                 + #""http":"http://127.0.0.1:8080","nodes":{}}"#)
         #expect(ReadyLine.text(role: "im-client", sip: [], http: nil, extra: []).hasSuffix(#""sip":[]}"#))
     }
-
-    @Test(arguments: [
-        ("plain", #""plain""#), ("a\"b\\c", #""a\"b\\c""#), ("1\n2\r3\t4", #""1\n2\r3\t4""#),
-        ("\u{0}\u{1f}\u{7f}", #""\u0000\u001f\u007f""#),
-        ("größer 🙂", #""größer 🙂""#),
-    ])
-    func textInJSON(text: String, written: String) { #expect(JSONValue.text(text).written == written) }
 
     private func event(_ message: Logger.Message) -> LogEvent {
         LogEvent(level: .warning, message: message, metadata: nil, source: "test", file: "", function: "", line: 0)

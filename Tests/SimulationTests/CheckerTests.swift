@@ -262,6 +262,23 @@ import Testing
             ])
     }
 
+    /// The core knows of a registration before its 200 leaves, and may have ended it by then.
+    @Test(arguments: [true, false])
+    func `the end of what was not answered yet may be told, if there was one`(_ isDeregistered: Bool) {
+        var log = Log(ThirdPartyChecker(Log.cast, isPersistent: true))
+        log.send(register("1", expires: 600), from: Log.alice, to: Log.core)
+        log.pass(1)
+        if isDeregistered { log.observe(.deregistered(client: Log.alice, wasRegistered: true, change: 7)) }
+        log.pass(1)
+        log.observe(.committed(upTo: 7, succeeded: true))
+        log.send(registered("1", expires: 600), from: Log.core, to: Log.alice)
+        log.send(told("2", expires: 600), from: Log.core, to: Log.im)
+        log.send(told("3", expires: 0), from: Log.core, to: Log.im)
+        log.pass(1)
+        log.observe(.lifted)
+        #expect(log.faults == (isDeregistered ? [] : ["im was told that \(Self.alice) is gone, which nothing has led to"]))
+    }
+
     @Test func `a server that knows it otherwise is found`() {
         var log = thirdParty()
         log.observe(.lifted)

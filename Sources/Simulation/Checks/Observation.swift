@@ -18,18 +18,25 @@ enum Observation {
     /// The network has a user deregistered; for a core with a database it is stored with the changes up to `change`.
     case deregistered(client: Int, wasRegistered: Bool, change: UInt64)
     /// The network has a user authenticate anew.
-    case reauthenticated(client: Int)
+    case reauthenticated(client: Int, change: UInt64)
     /// A core with a database was told that its changes up to this one are stored, or lost.
     case committed(upTo: UInt64, succeeded: Bool)
     /// The core's answer to who is registered.
     case registrations([RegisteredUser])
+    /// The subscriber is to be another one when that is stored; nobody finds one who is to be gone.
+    case changing(client: Int, SubscriberVariant)
+    /// It could not be stored.
+    case changeFailed(client: Int)
     /// The subscriber is another one from now on.
     case changed(client: Int, SubscriberVariant)
     case event(client: Int, ClientEvent.Kind)
+    case call(client: Int, Phone.Event)
     /// All faults are over.
     case lifted
     /// Nothing is under way any more, and clients are to be as they should be.
     case settled
+    /// Since then each client has called another, and all calls are over.
+    case called
     /// All are deregistered; what is under way in each node.
     case rested([RemainingWork])
 }

@@ -14,7 +14,9 @@ struct RegistrationChecker: Checker {
     }
 
     mutating func observe(_ observation: Observation, at time: Instant) {
-        if case .deregistered(let client, false, _) = observation, model.isRegistered(client, at: time) == true {
+        if case .deregistered(let client, false, _) = observation, model.isRegistered(client, at: time) == true,
+            !model.isLeaving(client)
+        {
             violate("the network cannot deregister \(cast.name(client)), who is registered", of: client, time)
         }
         model.observe(observation, at: time)

@@ -20,6 +20,8 @@ struct RegistrationModel {
         /// What the registration may be by it; nil: there is none.
         var outcomes: [Contact?]
         var granted: UInt32
+        /// How the subscriber was provisioned since then.
+        var variants: Set<SubscriberVariant>
     }
 
     /// A deregistration by the network.
@@ -36,11 +38,23 @@ struct RegistrationModel {
         var hasFailed = false
     }
 
+    /// Re-authentication by the network. Until it is stored a process that dies leaves what was before.
+    private struct Shortening {
+        var order: Int
+        var change: UInt64
+        /// Whether its commit has failed: it is stored some time later then.
+        var isLost = false
+    }
+
     private struct User {
         /// What the registration may be, but for wishes.
         var possible: [Contact?] = [nil]
         var wishes: [Wish] = []
         var removal: Removal?
+        /// What has shortened it by re-authentication, until that is stored.
+        var shortening: Shortening?
+        /// Whether the subscriber is to be gone when that is stored.
+        var isLeaving = false
         var endings: [Ending] = []
         /// Transactions that had their final answer.
         var answered: [UInt64: Instant] = [:]
@@ -53,6 +67,8 @@ struct RegistrationModel {
         var kinds: Set<RegistrationKind>
         var contact: Contact?
         var granted: UInt32
+        /// How the subscriber was provisioned between the request and the answer.
+        var variants: Set<SubscriberVariant>
     }
 
     private let cast: Cast
@@ -87,7 +103,9 @@ struct RegistrationModel {
             if message.isRequest { told(message, time) } else { answered(message, time) }
         case .crashed(let station) where station == cast.core: for i in users.indices { crash(i) }
         case .deregistered(let client, true, let change): deregister(client, change)
-        case .reauthenticated(let client): reauthenticate(client, time)
+        case .reauthenticated(let client, let change): reauthenticate(client, change, time)
+        case .changing(let client, let variant): users[client].isLeaving = variant == .gone
+        case .changeFailed(let client): users[client].isLeaving = false
         case .committed(let change, let succeeded): committed(upTo: change, succeeded)
         case .changed(let client, let variant): changed(client, variant)
         default: break
@@ -113,6 +131,9 @@ struct RegistrationModel {
         return count == 0 ? false : count == states.count ? true : nil
     }
 
+    /// Whether nobody finds the subscriber, whose removal is not stored yet.
+    func isLeaving(_ client: Int) -> Bool { users[client].isLeaving }
+
     func hasWishes(_ client: Int) -> Bool { !users[client].wishes.isEmpty }
 
     /// Whether what the core says of a user may be: its contact and the seconds left, if it has one.
@@ -127,7 +148,7 @@ struct RegistrationModel {
     /// From what may be, that is it: the core has said so, and nothing is under way.
     mutating func adopt(_ actual: (uri: String, seconds: UInt32)?, of client: Int, at time: Instant) {
         let user = users[client]
-        guard user.wishes.isEmpty, user.endings.isEmpty, user.removal?.isStored ?? true else { return }
+        guard user.wishes.isEmpty, user.endings.isEmpty, user.removal?.isStored ?? true, user.shortening == nil else { return }
         users[client].possible = [actual.map { Contact(uri: $0.uri, end: time + .seconds(Int($0.seconds))) }]
     }
 
@@ -143,7 +164,8 @@ struct RegistrationModel {
         let asked = contact.expires ?? registration.expires ?? limits.defaultExpires
         let granted = asked == 0 ? 0 : min(max(asked, limits.minimumExpires), limits.maximumExpires)
         let outcome = granted == 0 ? nil : Contact(uri: contact.uri, end: time + .seconds(Int(granted)))
-        users[client].wishes.append(Wish(order: order, transaction: transaction, outcomes: [outcome], granted: granted))
+        users[client].wishes.append(
+            Wish(order: order, transaction: transaction, outcomes: [outcome], granted: granted, variants: [variants[client]]))
     }
 
     private mutating func answered(_ message: WireMessage, _ time: Instant) {
@@ -156,11 +178,13 @@ struct RegistrationModel {
         guard message.status < 300 else { return }
         users[client].endings.removeAll { $0.hasFailed || time - $0.sent > patience }
         users[client].possible = wish.outcomes
+        if let shortening = users[client].shortening, shortening.order < wish.order { users[client].shortening = nil }
         if let removal = users[client].removal, removal.order > wish.order {
             users[client].possible = removal.isStored ? [nil] : wish.outcomes + [nil]
         }
         acceptance = Acceptance(
-            client: client, kinds: wish.granted == 0 ? [.deregistration] : kinds, contact: wish.outcomes[0], granted: wish.granted)
+            client: client, kinds: wish.granted == 0 ? [.deregistration] : kinds, contact: wish.outcomes[0], granted: wish.granted,
+            variants: wish.variants)
     }
 
     private func kindsOfRegistration(_ client: Int, _ time: Instant) -> Set<RegistrationKind> {
@@ -180,7 +204,8 @@ struct RegistrationModel {
         if !isPersistent { users[client].possible = [nil] }
     }
 
-    private mutating func reauthenticate(_ client: Int, _ time: Instant) {
+    private mutating func reauthenticate(_ client: Int, _ change: UInt64, _ time: Instant) {
+        if isPersistent { users[client].shortening = Shortening(order: order, change: change) }
         let soon = time + .seconds(60)
         func shortened(_ contact: Contact?) -> [Contact?] {
             guard var short = contact, short.end > soon else { return [contact] }
@@ -193,6 +218,9 @@ struct RegistrationModel {
 
     private mutating func committed(upTo change: UInt64, _ succeeded: Bool) {
         for i in users.indices {
+            if let shortening = users[i].shortening, shortening.change <= change, !shortening.isLost {
+                if succeeded { users[i].shortening = nil } else { users[i].shortening?.isLost = true }
+            }
             guard let removal = users[i].removal, !removal.isStored, removal.change <= change else { continue }
             users[i].removal?.isStored = true
             if succeeded { users[i].possible = [nil] } else { users[i].removal = nil }
@@ -200,12 +228,14 @@ struct RegistrationModel {
     }
 
     private mutating func changed(_ client: Int, _ variant: SubscriberVariant) {
+        users[client].isLeaving = false
         if variant == .gone, variants[client] != .gone {
             users[client].possible = [nil]
             users[client].wishes = []
             users[client].removal = nil
         }
         variants[client] = variant
+        for i in users[client].wishes.indices { users[client].wishes[i].variants.insert(variant) }
     }
 
     // MARK: Application servers

@@ -91,15 +91,16 @@ struct ThirdPartyChecker: Checker {
 
     // MARK: What is to be sent
 
-    private func tellings(_ client: Int, _ kinds: Set<RegistrationKind>) -> [Telling] {
-        guard model.variants[client] == .planned else { return [] }
+    /// - Parameter variants: how the subscriber was provisioned meanwhile: criteria are held against a request when it comes.
+    private func tellings(_ client: Int, _ kinds: Set<RegistrationKind>, _ variants: Set<SubscriberVariant>) -> [Telling] {
+        guard variants.contains(.planned) else { return [] }
         let user = cast.plan.clients[client].user
         // What is certain is so for each of them.
         let all = kinds.map { Set(user.tellings(of: $0)) }
         let possible = all.reduce(into: Set<Telling>()) { $0.formUnion($1) }
         return possible.map { telling in
             var telling = telling
-            if !all.allSatisfy({ $0.contains(telling) }) { telling.verdict = .unknown }
+            if variants.count > 1 || !all.allSatisfy({ $0.contains(telling) }) { telling.verdict = .unknown }
             return telling
         }.sorted { ($0.server, $0.identity) < ($1.server, $1.identity) }
     }
@@ -107,7 +108,7 @@ struct ThirdPartyChecker: Checker {
     private mutating func accepted(_ acceptance: RegistrationModel.Acceptance, _ message: WireMessage, _ time: Instant) {
         let client = acceptance.client
         if isLifted, model.variants[client] == .planned { renewed.insert(client) }
-        for telling in tellings(client, acceptance.kinds) {
+        for telling in tellings(client, acceptance.kinds, acceptance.variants) {
             expected.append(
                 Expected(
                     client: client, server: telling.server, identity: telling.identity, expires: acceptance.granted,
@@ -117,13 +118,15 @@ struct ThirdPartyChecker: Checker {
         if !model.hasWishes(client) { askedSince[client] = nil }
     }
 
-    /// All that were told of the user hear that it is gone: with a database when that is stored.
+    /// All that were told of the user hear that it is gone: with a database when that is stored. Of one whose requests have no
+    /// answer yet they may hear: the core has registered it, or has not.
     private mutating func deregistered(_ client: Int, _ change: UInt64, _ time: Instant) {
-        guard model.isRegistered(client, at: time) == true, !model.hasWishes(client) else { return }
-        let gone = tellings(client, [.deregistration]).map { telling in
+        let isOpen = model.hasWishes(client)
+        guard isOpen || model.isRegistered(client, at: time) == true else { return }
+        let gone = tellings(client, [.deregistration], [model.variants[client]]).map { telling in
             Expected(
                 client: client, server: telling.server, identity: telling.identity, expires: 0,
-                isCertain: telling.verdict == .holds, call: 0, since: time)
+                isCertain: telling.verdict == .holds && !isOpen, call: 0, since: time)
         }
         if isPersistent { due.append((change, gone)) } else { expected += gone }
     }

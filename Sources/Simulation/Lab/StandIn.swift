@@ -1,4 +1,5 @@
-// An application server in place of one that is not built in: it answers each request 200, and passes none on.
+// An application server in place of one that is not built in: it answers each request 200, an INVITE 480, and passes
+// none on.
 
 import SIPMessage
 import SansIO
@@ -9,7 +10,9 @@ struct StandIn: ~Copyable, SansIONode {
 
     mutating func receive(_ octets: RawSpan, over flow: Flow, at now: Now, into effects: inout Effects) {
         guard case .message = scanner.scan(octets) else { return }
-        effects.wire.answer(200, to: scanner.message(octets), over: flow)
+        let request = scanner.message(octets)
+        // It has nothing to talk with.
+        effects.wire.answer(request.method == .invite ? 480 : 200, to: request, over: flow)
     }
 
     func flowClosed(_ flow: Flow, at now: Now, into effects: inout Effects) {}

@@ -36,6 +36,7 @@ final class Station {
 
     var core: [NodeCell<ServingCSCF>] { cells.compactMap { $0 as? NodeCell<ServingCSCF> } }
     var client: NodeCell<IMClient>? { cells.first as? NodeCell<IMClient> }
+    var phone: NodeCell<Phone>? { cells.last as? NodeCell<Phone> }
     var imServer: NodeCell<IMServer>? { cells.first as? NodeCell<IMServer> }
 
     func noteDeadline() { deadline = cells.compactMap(\.nextDeadline).min() ?? .distantFuture }

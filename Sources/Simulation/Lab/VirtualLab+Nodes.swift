@@ -18,7 +18,10 @@ extension VirtualLab {
         } else {
             var settings = cast.plan.clients[station.number].settings
             settings.seed = random.next()
-            station.cells = [NodeCell(IMClient(settings: settings, start: now))]
+            let phone = Phone(
+                identity: settings.publicIdentity, at: settings.listeners[0], core: settings.core, timers: settings.timers,
+                seed: random.next(), start: now)
+            station.cells = [NodeCell(IMClient(settings: settings, start: now)), NodeCell(phone)]
             tell(.started(station: station.number))
         }
         station.noteDeadline()
@@ -112,11 +115,14 @@ extension VirtualLab {
             for cell in station.core { counts += cell.node.remainingWork }
             if let server = station.imServer { counts += server.node.remainingWork }
             if let client = station.client { counts += client.node.remainingWork }
+            if let phone = station.phone { counts += phone.node.remainingWork }
             return RemainingWork(station: station.number, counts: counts)
         }
     }
 
-    var areClientsIdle: Bool { stations.allSatisfy { $0.client.map { $0.node.isIdle } ?? true } }
+    var areClientsIdle: Bool {
+        stations.allSatisfy { ($0.client.map { $0.node.isIdle } ?? true) && ($0.phone.map { $0.node.isIdle } ?? true) }
+    }
 
     // MARK: Steps
 
@@ -125,6 +131,7 @@ extension VirtualLab {
         let core = stations[cast.core]
         switch action {
         case .command(let client, let command): order(command, to: client)
+        case .call(let client, let recipient, let patience, let talk): call(recipient, from: client, patience: patience, talk: talk)
         case .deregister(let client, let event):
             guard core.isRunning else { return }
             let identity = cast.plan.clients[client].user.defaultIdentity
@@ -144,7 +151,7 @@ extension VirtualLab {
                     if cell.node.reauthenticate(identity, at: now, into: &cell.effects) { isDone = true }
                 }
             }
-            if isDone { tell(.reauthenticated(client: client)) }
+            if isDone { tell(.reauthenticated(client: client, change: core.store?.made ?? 0)) }
         case .provision(let client, let variant): provision(client, as: variant)
         }
     }
@@ -154,6 +161,13 @@ extension VirtualLab {
         guard let cell = station.client else { return }
         record?.note(command.label, at: client, now.monotonic)
         tick(station, 0) { _, now in cell.node.perform(command, at: now, into: &cell.effects) }
+    }
+
+    mutating func call(_ recipient: String, from client: Int, patience: TimeSpan, talk: TimeSpan) {
+        let station = stations[client]
+        guard let phone = station.phone else { return }
+        record?.note("call \(recipient)", at: client, now.monotonic)
+        tick(station, 1) { _, now in phone.node.call(recipient, patience: patience, talk: talk, at: now, into: &phone.effects) }
     }
 
     // MARK: Faults

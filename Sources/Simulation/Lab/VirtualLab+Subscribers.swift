@@ -22,6 +22,7 @@ extension VirtualLab {
             core.store?.add(table: StoreTable.registrations, key: key, value: PreparedChange.withdrawn, ticket: lastVariantTicket)
         }
         pendingVariants.append((lastVariantTicket, client, variant, prepared))
+        tell(.changing(client: client, variant))
         commit(core)
     }
 
@@ -33,6 +34,7 @@ extension VirtualLab {
                 if let change = change(client, to: variant) { make(change, client, variant) }
             } else {
                 for one in prepared { for cell in stations[cast.core].core { cell.node.giveUp(one) } }
+                tell(.changeFailed(client: client))
             }
         }
     }

@@ -11,6 +11,8 @@ struct VirtualLab {
     /// What will happen. `life` is that of the process that it is meant for.
     enum Event {
         case arrival(WireMessage, Flow)
+        /// A message that a flaw of its sender adds.
+        case added([UInt8], from: Int, to: Int)
         case unreachable(WireMessage, life: Int, cell: Int, transaction: UInt64, Flow)
         case handOver(Int, life: Int, HandOver, [UInt8])
         case name(Int, life: Int, cell: Int, NameQuestion)
@@ -35,6 +37,10 @@ struct VirtualLab {
     var random: RandomSource
     /// Whether all faults are over.
     var isLifted = false
+    /// Whether all have left.
+    var isResting = false
+    /// A fault of the house that is built in.
+    let flaw: Flaw?
     /// Subscribers as they are, and as their changes were stored (numbers by client).
     var variants: [SubscriberVariant]
     var pendingVariants: [(ticket: UInt64, client: Int, variant: SubscriberVariant, prepared: [PreparedChange])] = []
@@ -51,8 +57,9 @@ struct VirtualLab {
     /// What is recorded for a ladder, if it is.
     var record: WireRecord?
 
-    init(_ plan: LabPlan, _ schedule: Schedule, seed: UInt64, records: Bool) {
+    init(_ plan: LabPlan, _ schedule: Schedule, seed: UInt64, records: Bool, flaw: Flaw? = nil) {
         cast = Cast(plan)
+        self.flaw = flaw
         self.schedule = schedule
         var random = RandomSource(seed: ~seed)
         network = VirtualNetwork(schedule.quality, random: RandomSource(seed: random.next()))
@@ -64,7 +71,7 @@ struct VirtualLab {
         checkers = [
             TransactionChecker(cast, patience: max(patience, .seconds(32))),
             RegistrationChecker(cast, isPersistent: schedule.isPersistent),
-            ThirdPartyChecker(cast, isPersistent: schedule.isPersistent), MessageChecker(cast), RestChecker(cast),
+            ThirdPartyChecker(cast, isPersistent: schedule.isPersistent), MessageChecker(cast), CallChecker(cast), RestChecker(cast),
         ]
         variants = Array(repeating: .planned, count: plan.clients.count)
         outcomes = Array(repeating: [], count: plan.clients.count)
@@ -111,7 +118,7 @@ struct VirtualLab {
     /// Lets everything happen until then.
     mutating func run(until end: Instant) {
         while violation == nil, eventCount < VirtualLab.eventLimit {
-            let station = stations.min { $0.deadline < $1.deadline }
+            let station = stations.filter { !hasStoppedTimers || $0.number != cast.core }.min { $0.deadline < $1.deadline }
             let timer = station?.deadline ?? .distantFuture
             let next = min(queue.nextTime ?? .distantFuture, timer)
             guard next <= end else { break }
@@ -135,6 +142,10 @@ struct VirtualLab {
     private mutating func perform(_ event: Event) {
         switch event {
         case .arrival(let message, let flow): arrive(message, over: flow)
+        case .added(let octets, let sender, let receiver):
+            carry(
+                WireMessage(time: now.monotonic, sender: sender, receiver: receiver, octets: octets, reader: reader),
+                from: stations[sender])
         case .unreachable(let message, let life, let cell, let transaction, let flow):
             guard let station = alive(message.sender, life) else { return }
             tell(.unreachable(message))
@@ -148,7 +159,7 @@ struct VirtualLab {
             tick(station, cell) { $0.nameAnswered(question.number, answer, at: $1) }
         case .commitDurable(let number, let life):
             guard let station = alive(number, life), isLifted || station.storeFaults == 0 else { return }
-            station.store?.becomeDurable()
+            station.store?.becomeDurable(forgets: flaw == .forgetsStored && number == cast.core)
         case .commitEnd(let number, let life):
             if let station = alive(number, life) { endCommit(station) }
         case .start(let number):
@@ -181,6 +192,7 @@ struct VirtualLab {
         cell.examine { follow($0, station, index) }
         cell.effects.removeAll()
         if let client = station.client { takeEvents(of: client, station) }
+        if let phone = station.phone { takeEvents(of: phone, station) }
         station.noteDeadline()
     }
 
@@ -204,7 +216,16 @@ struct VirtualLab {
         client.node.events = []
         outcomes[station.number] += client.node.outcomes
         client.node.outcomes = []
-        for event in events { tell(.event(client: station.number, event.kind)) }
+        for event in events {
+            tell(.event(client: station.number, event.kind))
+            if flaw == .showsTwice, case .messageReceived = event.kind { tell(.event(client: station.number, event.kind)) }
+        }
+    }
+
+    private mutating func takeEvents(of phone: NodeCell<Phone>, _ station: Station) {
+        let events = phone.node.events
+        phone.node.events = []
+        for event in events { tell(.call(client: station.number, event)) }
     }
 
     // MARK: Datagrams
@@ -215,6 +236,10 @@ struct VirtualLab {
             let receiver = addresses[transmission.flow.remote] ?? -1
             let message = WireMessage(
                 time: now.monotonic, sender: station.number, receiver: receiver, octets: octets, reader: reader)
+            if swallows(message) { continue }
+            if let (octets, delay) = addition(to: message) {
+                queue.add(.added(octets, from: station.number, to: receiver), at: now.monotonic + delay)
+            }
             if !carry(message, from: station), schedule.tellsUnreachable, transmission.transaction != 0 {
                 queue.add(
                     .unreachable(
@@ -249,8 +274,14 @@ struct VirtualLab {
         tell(.delivered(message))
         if isRefused(message, station) { return refuse(message, station, over: flow) }
         let octets = message.octets
-        let cell = station.cells.count == 1 ? 0 : Int.random(in: station.cells.indices, using: &random)
+        let cell = cell(for: message, station)
         tick(station, cell) { $0.receive(octets.span.bytes, over: flow, at: $1) }
+    }
+
+    /// Any shard may read what comes; of a client's two cells the phone has what belongs to calls.
+    private mutating func cell(for message: WireMessage, _ station: Station) -> Int {
+        if station.phone != nil { return message.isOfCall ? 1 : 0 }
+        return station.cells.count == 1 ? 0 : Int.random(in: station.cells.indices, using: &random)
     }
 
     /// Whether a server that has too much to do refuses a request: what it has begun it goes on with.

@@ -62,9 +62,12 @@ struct VirtualStore {
     }
 
     /// From here on the group outlives its process.
-    mutating func becomeDurable() {
-        for change in group { tables[change.table, default: [:]][change.key] = change.value }
+    ///
+    /// - Parameter forgets: a flaw: it only says so.
+    mutating func becomeDurable(forgets: Bool = false) {
         isGroupDurable = true
+        guard !forgets else { return }
+        for change in group { tables[change.table, default: [:]][change.key] = change.value }
     }
 
     /// The commit has ended. If it failed, all changes not yet reported are lost with it.

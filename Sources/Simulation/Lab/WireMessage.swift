@@ -108,6 +108,13 @@ struct WireMessage {
         return registration
     }
 
+    var isOfCall: Bool {
+        switch method {
+        case .invite, .ack, .cancel, .bye: true
+        default: false
+        }
+    }
+
     /// `REGISTER`, `200 OK`.
     var label: String {
         let line = String(decoding: octets.prefix { $0 != 0x0D }, as: UTF8.self)

@@ -21,6 +21,8 @@ extension Schedule {
             faults.append(Fault(time: time, span: .milliseconds(Int.random(in: 100...40_000, using: &random)), kind: kind))
         }
         faults.sort { $0.time < $1.time }
+        steps += Schedule.calls(for: plan, count / 5, until: length, from: &random)
+        steps.sort { $0.time < $1.time }
     }
 
     private static func steps(for plan: LabPlan, _ count: Int, from random: inout RandomSource) -> [Step] {
@@ -58,6 +60,19 @@ extension Schedule {
         default:
             guard plan.clients[client].user.subscription != nil else { return .reauthenticate(client: client) }
             return .provision(client: client, SubscriberVariant.allCases.randomElement(using: &random) ?? .planned)
+        }
+    }
+
+    private static func calls(for plan: LabPlan, _ count: Int, until end: Instant, from random: inout RandomSource) -> [Step] {
+        guard !plan.clients.isEmpty else { return [] }
+        return (0..<count).map { _ in
+            let time = Instant(nanoseconds: Int64.random(in: 0...max(1, end.nanoseconds), using: &random))
+            let client = Int.random(in: plan.clients.indices, using: &random)
+            let recipient = Int.random(in: plan.clients.indices, using: &random)
+            let patience = TimeSpan.milliseconds([500, 3000, 30_000].randomElement(using: &random) ?? 3000)
+            let talk = TimeSpan.milliseconds(Int.random(in: 0...20_000, using: &random))
+            let uri = plan.clients[recipient].settings.publicIdentity
+            return Step(time: time, action: .call(client: client, to: uri, patience: patience, talk: talk))
         }
     }
 

@@ -63,6 +63,8 @@ extension Schedule.Action {
     fileprivate func text(_ cast: Cast) -> String {
         switch self {
         case .command(let client, let command): "\(cast.name(client)): \(command.label)"
+        case .call(let client, let recipient, let patience, let talk):
+            "\(cast.name(client)): call \(recipient), give up after \(patience.text), hang up after \(talk.text)"
         case .deregister(let client, let event): "the network deregisters \(cast.name(client)) (\(event))"
         case .reauthenticate(let client): "the network has \(cast.name(client)) authenticate anew"
         case .provision(let client, let variant): "the subscriber \(cast.name(client)) is \(variant)"

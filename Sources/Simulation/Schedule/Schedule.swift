@@ -24,6 +24,7 @@ struct Schedule: Sendable {
 
     enum Action: Sendable {
         case command(client: Int, ClientCommand)
+        case call(client: Int, to: String, patience: TimeSpan, talk: TimeSpan)
         case deregister(client: Int, DeregistrationEvent)
         case reauthenticate(client: Int)
         case provision(client: Int, SubscriberVariant)

@@ -39,6 +39,7 @@ struct CoreAssembly {
             maximumExpires: core.maxExpires, maximumContacts: core.maxContacts, listsRemoved: core.listRemovedContacts)
         configuration.flowTimer = core.flowTimer
         configuration.thirdParty.holdsAnswer = core.thirdPartyRegister.before200
+        configuration.thirdParty.givesTokens = core.thirdPartyRegister.registrationToken
         configuration.thirdParty.tellsProfileChanges = core.thirdPartyRegister.onProfileChange
         configuration.thirdParty.tellsZeroWithContactsLeft = core.thirdPartyRegister.deregistrationExpires == .zero
         configuration.rejectsUnservedUsers = core.rejectIfNoMatchingIFC
@@ -47,6 +48,7 @@ struct CoreAssembly {
         configuration.authenticationFailures = core.authenticationFailures
         configuration.challengeLifetime = .milliseconds(core.challengeLifetimeMilliseconds)
         configuration.requiresQop = core.requireQop
+        configuration.offersUserHash = core.digestUserHash
         configuration.authenticationInfo =
             switch core.authenticationInfo {
             case .none: .none

@@ -66,6 +66,7 @@ extension FaultRule.Action {
             case .corrupt(let bytes): .corrupt(octets: bytes)
             case .cut(let bytes): .cut(octets: bytes)
             case .close: .close
+            case .staleSequenceNumber: .staleSequenceNumber
             }
     }
 }

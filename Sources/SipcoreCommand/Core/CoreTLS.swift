@@ -1,6 +1,7 @@
 // TLS of a core: what the topology's files hold, or a certificate made at start, and the names by which other servers are
 // reached, which is what their certificates have to be of (RFC 5922 §7.3).
 
+import JSONText
 import NodeRuntime
 import SIPMessage
 import SansIO
@@ -30,7 +31,7 @@ struct CoreTLS {
     }
 
     /// For the ready line.
-    var readyMembers: [JSONValue.Member] { (made?.file ?? labCertificate).map { [.init("certificate", .text($0))] } ?? [] }
+    var readyMembers: [JSON.Member] { (made?.file ?? labCertificate).map { [.init("certificate", .text($0))] } ?? [] }
 
     func removeFiles() { made?.removeFile() }
 

@@ -159,6 +159,9 @@ struct DeliveryOptions: ParsableArguments {
     @Flag(help: "Deliver only to a registration with a contact that has the IM feature tag.")
     var requireFeatureTag = false
 
+    @Flag(help: "Subscribe to the registration state of each user that the core tells of (event package reg).")
+    var useRegEvent = false
+
     @Flag(help: "Take From for the sender where the core asserts no identity.")
     var allowFromAsIdentity = false
 
@@ -174,6 +177,7 @@ struct DeliveryOptions: ParsableArguments {
         settings.storageQuota = storageQuota
         settings.registrationGrace = registrationGrace.span
         settings.requiresFeatureTagForDelivery = requireFeatureTag
+        settings.watchesRegistrations = useRegEvent
         settings.takesFromAsIdentity = allowFromAsIdentity
     }
 }

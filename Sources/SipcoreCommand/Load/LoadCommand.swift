@@ -1,5 +1,6 @@
 // `sipcore load`: a load of SIP transactions against a registrar and proxy, ours or another.
 
+import JSONText
 import ArgumentParser
 import Glibc
 import LoadDriver

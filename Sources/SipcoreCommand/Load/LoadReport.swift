@@ -10,6 +10,7 @@
 // `server`, if one was watched: `pid`, `before_us` (processor time before the phase), `busy_us` (processor time while the phase lasted), `cpu_us` (and while it settled),
 // `cpu_ns_per_transaction`, `resident_kib` (all processes, shared pages once), `peak_resident_kib` (the largest process).
 
+import JSONText
 import LoadDriver
 import LoadGenerator
 import SansIO
@@ -120,9 +121,9 @@ struct LoadReport {
 
     // MARK: JSON
 
-    var json: JSONValue {
+    var json: JSON {
         let measured = outcome.measured
-        var members: [JSONValue.Member] = [
+        var members: [JSON.Member] = [
             .init("target", .text(target)), .init("domain", .text(plan.domain)),
             .init("mix", .list(plan.mix.shares.map { .object([.init("mode", .text($0.mode.name)), .init("weight", $0.weight)]) })),
         ]
@@ -146,7 +147,7 @@ struct LoadReport {
         return .object(members)
     }
 
-    private var loopMembers: [JSONValue.Member] {
+    private var loopMembers: [JSON.Member] {
         switch plan.pacing {
         case .window(let window):
             [.init("loop", .text("closed")), .init("window", window), .init("latency_from", .text("sending"))]
@@ -164,13 +165,13 @@ struct LoadReport {
         }
     }
 
-    private func json(of mode: LoadMode, _ tally: ModeTally, _ elapsed: TimeSpan) -> JSONValue {
+    private func json(of mode: LoadMode, _ tally: ModeTally, _ elapsed: TimeSpan) -> JSON {
         .object([.init("mode", .text(mode.name))] + figures(tally.completed, tally.failed, tally.latency, tally.failures, elapsed))
     }
 
     private func figures(
         _ completed: Int, _ failed: Int, _ latency: LatencyHistogram, _ failures: [LoadFailure: Int], _ elapsed: TimeSpan
-    ) -> [JSONValue.Member] {
+    ) -> [JSON.Member] {
         func microseconds(_ span: TimeSpan) -> Int { Int(span.nanoseconds / 1000) }
         return [
             .init("completed", completed), .init("failed", failed), .init("rate", rate(completed, elapsed)),
@@ -185,7 +186,7 @@ struct LoadReport {
         ]
     }
 
-    private func json(of server: ServerProcess, _ figures: ServerFigures, _ completed: Int) -> JSONValue {
+    private func json(of server: ServerProcess, _ figures: ServerFigures, _ completed: Int) -> JSON {
         .object([
             .init("pid", Int(server.pid)), .init("before_us", Int(figures.before.nanoseconds / 1000)),
             .init("busy_us", Int(figures.busy.nanoseconds / 1000)),
@@ -196,6 +197,6 @@ struct LoadReport {
     }
 }
 
-extension JSONValue.Member {
+extension JSON.Member {
     fileprivate init(_ name: String, _ number: Int) { self.init(name, .integer(Int64(number))) }
 }

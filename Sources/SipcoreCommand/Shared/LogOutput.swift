@@ -1,6 +1,7 @@
 // The log: one line an event on standard error, for people or for machines.
 
 import Glibc
+import JSONText
 import Logging
 import NodeRuntime
 import SansIO
@@ -51,11 +52,11 @@ struct LogOutput: LogHandler {
             let suffix = details.isEmpty ? "" : " (" + details.map { "\($0.key)=\($0.value)" }.joined(separator: " ") + ")"
             return LogOutput.oneLine("\(time) \(event.level.rawValue) \(label): \(event.message)\(suffix)")
         case .json:
-            let members: [JSONValue.Member] = [
+            let members: [JSON.Member] = [
                 .init("time", .text(time)), .init("level", .text(event.level.rawValue)), .init("label", .text(label)),
                 .init("message", .text(event.message.description)),
             ]
-            return JSONValue.object(members + details.map { .init($0.key, .text($0.value)) }).written
+            return JSON.object(members + details.map { .init($0.key, .text($0.value)) }).written
         }
     }
 

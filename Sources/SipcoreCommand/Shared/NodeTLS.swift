@@ -2,6 +2,7 @@
 // the core's certificate may be (RFC 5922 §4, §7.3).
 
 import ArgumentParser
+import JSONText
 import NodeRuntime
 import SIPMessage
 import SansIO
@@ -63,7 +64,7 @@ struct NodeTLS {
     }
 
     /// For the ready line.
-    var readyMembers: [JSONValue.Member] { made.map { [.init("certificate", .text($0.file))] } ?? [] }
+    var readyMembers: [JSON.Member] { made.map { [.init("certificate", .text($0.file))] } ?? [] }
 
     func removeFiles() { made?.removeFile() }
 

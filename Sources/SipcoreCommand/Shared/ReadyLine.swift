@@ -1,6 +1,7 @@
 // The line by which a role says that it serves.
 
 import Glibc
+import JSONText
 import SansIO
 
 enum ReadyLine {
@@ -10,7 +11,7 @@ enum ReadyLine {
     ///   - http: the address of the control interface; nil: there is none.
     ///   - extra: further members, behind the others.
     static func announce(
-        role: String, sip: [Listener], http: Endpoint?, extra: [JSONValue.Member] = [], readyFile: String?
+        role: String, sip: [Listener], http: Endpoint?, extra: [JSON.Member] = [], readyFile: String?
     ) throws(CommandFailure) {
         let line = text(role: role, sip: sip, http: http, extra: extra) + "\n"
         if let readyFile {
@@ -21,12 +22,12 @@ enum ReadyLine {
         Descriptor.write(line, to: STDOUT_FILENO)
     }
 
-    static func text(role: String, sip: [Listener], http: Endpoint?, extra: [JSONValue.Member]) -> String {
-        var members: [JSONValue.Member] = [
+    static func text(role: String, sip: [Listener], http: Endpoint?, extra: [JSON.Member]) -> String {
+        var members: [JSON.Member] = [
             .init("event", .text("ready")), .init("role", .text(role)), .init("pid", .integer(Int64(getpid()))),
             .init("sip", .list(sip.map { .text("\($0.transport.name)://\($0.local.text)") })),
         ]
         if let http { members.append(.init("http", .text("http://\(http.text)"))) }
-        return JSONValue.object(members + extra).written
+        return JSON.object(members + extra).written
     }
 }

@@ -132,6 +132,8 @@ struct LabPlanAssembly {
             domain: topology.domain, listeners: [Listener(transport: .udp, local: LabPlanAssembly.server(server))],
             core: LabPlanAssembly.core, seed: 0)
         settings.deliveryTimeout = .milliseconds(topology.applicationServers[server].deliveryTimeoutMilliseconds)
+        settings.watchesRegistrations = topology.applicationServers[server].watchesRegistrations
+        settings.requiresFeatureTagForDelivery = topology.applicationServers[server].requiresFeatureTag
         return .imServer(settings)
     }
 

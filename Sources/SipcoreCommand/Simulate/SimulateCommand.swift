@@ -1,9 +1,9 @@
 // `sipcore simulate TOPOLOGY`: whole lives of a lab in virtual time, one for each seed.
 
-import ArgumentParser
+public import ArgumentParser
 import Glibc
 import SansIO
-import Simulation
+public import Simulation
 import Topology
 
 struct SimulateCommand: AsyncParsableCommand {
@@ -34,6 +34,9 @@ struct SimulateCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many runs go on at the same time.", valueName: "count"))
     var jobs = 2
 
+    @Option(help: ArgumentHelp("Build a fault into the house, to see that it is found.", valueName: "name"))
+    var flaw: Flaw?
+
     /// Failing seeds that are told with their ladder; the others by their sentence.
     private static let explained = 3
 
@@ -48,7 +51,7 @@ struct SimulateCommand: AsyncParsableCommand {
         var assembly = LabPlanAssembly(topology)
         let plan = try assembly.plan()
         for note in assembly.notes { complain("note: \(note)") }
-        let simulation = Simulation(plan, steps: steps)
+        let simulation = Simulation(plan, steps: steps, flaw: flaw)
         let first = seed ?? 1
         let count = seeds ?? (seed == nil ? 100 : 1)
         let tally = SimulationTally(count: count)
@@ -72,12 +75,15 @@ struct SimulateCommand: AsyncParsableCommand {
     private func text(of failed: Simulation.Outcome, _ simulation: Simulation, isExplained: Bool) -> String {
         var replay = "sipcore simulate \(topology) --seed \(failed.seed)"
         if steps != 40 { replay += " --steps \(steps)" }
+        if let flaw { replay += " --flaw \(flaw.rawValue)" }
         let head = "seed \(failed.seed): \(failed.fault ?? "")\n"
         guard isExplained, let failure = simulation.explain(seed: failed.seed) else { return head + "  again: \(replay)\n" }
         return head + "what it takes to fail:\n" + failure.schedule.map { "  \($0)\n" }.joined()
             + "then: \(failure.fault)\n" + failure.ladder + "again: \(replay)\n\n"
     }
 }
+
+extension Flaw: ExpressibleByArgument {}
 
 /// What the runs came to.
 private actor SimulationTally {
