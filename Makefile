@@ -61,7 +61,7 @@ packages:
 # Independent programs that the tests speak to, and the one that counts their instructions; a test fails where one is missing.
 peers:
 	@missing=; for pair in sipp:sip-tester sipsak:sipsak tshark:tshark valgrind:valgrind baresip:baresip-core \
-		linphonec:linphone-cli python3:python3-venv openssl:openssl chromium:chromium; do \
+		linphonec:linphone-cli python3:python3-venv openssl:openssl chromium:chromium sngrep:sngrep; do \
 		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	[ -z "$$missing" ] || { $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y $$missing; }
 	@[ -x .build/peers/bin/python ] && .build/peers/bin/python -c 'import pjsua2, schemathesis, sippy, websocket' 2>/dev/null || { \

@@ -46,6 +46,8 @@ public struct FaultRule: Hashable, Sendable {
         case cut(octets: Int?)
         /// The stream that it is on is closed, and it is lost.
         case close
+        /// A REGISTER of a SIM is challenged with a sequence number that the SIM takes for old (TS 33.102 §6.3.5).
+        case staleSequenceNumber
     }
 
     /// A header field.

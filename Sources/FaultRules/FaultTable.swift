@@ -84,6 +84,7 @@ public struct FaultTable: Sendable {
         }
         var altered: [UInt8]?
         var mark = TraceMark.none
+        var misbehaviour: Misbehaviour?
         var released: [Interception.Consequence] = []
         for place in entries.indices where facts.match(entries[place].rule.match, direction, flow, isPeer) {
             if let passed = pass(place, at: now.monotonic) {
@@ -97,10 +98,14 @@ public struct FaultTable: Sendable {
             case .altered(let changed, let change):
                 altered = changed
                 mark = change
-            case .decided(let interception): return Interception(interception.consequences + released, mark: interception.mark)
+            case .misbehaving(let way):
+                misbehaviour = way
+                if mark == .none { mark = .outdated }
+            case .decided(let interception):
+                return Interception(interception.consequences + released, mark: interception.mark, misbehaviour: misbehaviour)
             }
         }
-        return Interception([.pass(altered)] + released, mark: mark)
+        return Interception([.pass(altered)] + released, mark: mark, misbehaviour: misbehaviour)
     }
 
     // MARK: Whether a rule hits
@@ -122,6 +127,7 @@ public struct FaultTable: Sendable {
         switch rule.action {
         case .answer where !facts.isAnswerable: return false
         case .close where !flow.transport.isReliable: return false
+        case .staleSequenceNumber where !facts.isRegister: return false
         default: break
         }
         entries[place].matches += 1
@@ -137,6 +143,7 @@ public struct FaultTable: Sendable {
 
     private enum Effect {
         case altered([UInt8], TraceMark)
+        case misbehaving(Misbehaviour)
         case decided(Interception)
     }
 
@@ -166,6 +173,7 @@ public struct FaultTable: Sendable {
             // What is read from a stream is a whole message already; the half of one never gets so far.
             return .decided(Interception(direction == .incoming ? [.close] : [.pass(rest), .close], mark: .cut))
         case .close: return .decided(Interception([.close], mark: .closed))
+        case .staleSequenceNumber: return .misbehaving(.staleSequenceNumber)
         }
     }
 
@@ -206,6 +214,7 @@ private struct Facts {
     private var status: UInt16
     private var callID: [UInt8]
     let isAnswerable: Bool
+    let isRegister: Bool
 
     init(_ message: borrowing Message, isWhole: Bool) {
         status = message.isRequest ? 0 : message.status
@@ -215,6 +224,7 @@ private struct Facts {
         }
         callID = message.value(.callID).map { message.bytes[$0].copy } ?? []
         isAnswerable = isWhole && message.isRequest && message.method != .ack
+        isRegister = message.isRequest && message.method == .register
     }
 
     func match(_ match: FaultRule.Match, _ direction: TraceDirection, _ flow: Flow, _ isPeer: (String) -> Bool) -> Bool {

@@ -22,10 +22,13 @@ public struct Interception: Hashable, Sendable {
     public var consequences: [Consequence]
     /// What the trace says of it.
     public var mark: TraceMark
+    /// What the node does wrong with it.
+    public var misbehaviour: Misbehaviour?
 
-    public init(_ consequences: [Consequence], mark: TraceMark) {
+    public init(_ consequences: [Consequence], mark: TraceMark, misbehaviour: Misbehaviour? = nil) {
         self.consequences = consequences
         self.mark = mark
+        self.misbehaviour = misbehaviour
     }
 
     /// It goes its way.

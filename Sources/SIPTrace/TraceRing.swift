@@ -31,6 +31,8 @@ public enum TraceMark: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable 
     case cut
     /// The stream that it was on was closed.
     case closed
+    /// Whoever sent it was challenged with an old sequence number.
+    case outdated
 
     /// The word for it in a trace: `dropped`; nil for nothing.
     public var word: String? { self == .none ? nil : "\(self)" }

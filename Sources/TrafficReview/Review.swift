@@ -1,7 +1,9 @@
 // The review: messages in, findings out. It looks at what nodes sent to the core; what the core sent tells it what they had
-// to answer to.
+// to answer to. What a fault rule had its hands in is not judged, but it is known: so an answer that was held back or lost on
+// purpose is no silence, and what it challenged may be answered.
 
 import SIPMessage
+import SIPTrace
 public import SansIO
 
 /// Reads a trace message by message and finds what breaks a rule.
@@ -20,6 +22,8 @@ public final class Review {
     /// What has to be followed by something within 64*T1, the oldest first.
     private var awaited: [Awaited] = []
     private var nextAwaited = 0
+    /// Where messages came from, or went to, that a fault rule made unreadable: one of them may have been the answer.
+    private var spoilt: Set<Endpoint> = []
 
     private struct Awaited {
         var due: WallTime
@@ -40,7 +44,8 @@ public final class Review {
         last = observed.sequence
         advance(to: observed.time)
         let message = ReadMessage(observed, &scanner)
-        guard !message.isBlank else { return }
+        if observed.mark == .corrupted || observed.mark == .cut { spoilt.insert(observed.remote) }
+        guard !message.isBlank, message.isOfUse else { return }
         if observed.isIncoming { judge(Review.byOccasion.form, Subject(message: message, exchange: nil, ledger: ledger)) }
         guard message.fault == nil else { return }
         if message.isRequest { request(message) } else { response(message) }
@@ -51,6 +56,7 @@ public final class Review {
         while nextAwaited < awaited.count, awaited[nextAwaited].due < time {
             let (exchange, message) = (awaited[nextAwaited].exchange, awaited[nextAwaited].message)
             nextAwaited += 1
+            if spoilt.contains(message.observed.remote) { continue }
             judge(Review.byOccasion.silence, Subject(message: message, exchange: exchange, ledger: ledger))
         }
     }
@@ -61,6 +67,8 @@ public final class Review {
         let isIncoming = message.observed.isIncoming
         if message.method == "ACK" { return acknowledgement(message) }
         if let known = ledger.exchange(of: message), known.isCopy(message) {
+            // A copy may be a rule's.
+            guard message.observed.mark == .none else { return }
             known.repeated(at: message.observed.time)
             if isIncoming { judge(Review.byOccasion.copy, Subject(message: message, exchange: known, ledger: ledger)) }
             return
@@ -143,6 +151,8 @@ public final class Review {
     }
 
     private func judge(_ rules: [Rule], _ subject: Subject) {
+        // What a fault rule did, or what came of that, is nobody's fault.
+        guard subject.message.observed.mark == .none, subject.request.observed.mark == .none else { return }
         for rule in rules { report(rule, rule.examine(subject), subject) }
     }
 
@@ -154,6 +164,20 @@ public final class Review {
             Finding(
                 sequences: fault.others.filter { $0 != message.observed.sequence } + [message.observed.sequence], rule: rule.id,
                 severity: rule.severity, node: node, clause: rule.clause, text: fault.text, advice: fault.advice))
+    }
+}
+
+extension ReadMessage {
+    /// Whether what came of it can be understood by it: what a fault rule spoilt, or kept from a node, explains nothing.
+    fileprivate var isOfUse: Bool {
+        switch observed.mark {
+        case .none, .delayed, .duplicated, .reordered, .altered, .outdated: true
+        case .corrupted, .cut: false
+        // Of a request that was lost the next copy is judged.
+        case .dropped, .closed: observed.isIncoming && (!isRequest || method == "ACK")
+        // In place of the node that it was for, or the answer that was given then.
+        case .answered: observed.isIncoming || !isRequest
+        }
     }
 }
 

@@ -126,6 +126,22 @@ import Testing
 
     // MARK: What befalls them
 
+    @Test func `a REGISTER goes on whole, and is challenged with an old number`() {
+        var table = Self.table(.staleSequenceNumber) { $0.times = 1 }
+        #expect(judge(&table, Self.request()) == .none)
+        let register = judge(&table, Self.request("REGISTER"))
+        #expect(register.misbehaviour == .staleSequenceNumber && register.mark == .outdated && text(register).isEmpty && !register.isLoss)
+        #expect(judge(&table, Self.request("REGISTER")) == .none)
+        #expect(table.entries[0].hits == 1)
+        // What befalls it beside that does not undo it.
+        table.removeAll()
+        for action in [FaultRule.Action.staleSequenceNumber, .header(set: [], remove: ["Expires"]), .delay(.seconds(1))] {
+            _ = table.add(FaultRule(action))
+        }
+        let late = judge(&table, Self.request("REGISTER"))
+        #expect(late.misbehaviour == .staleSequenceNumber && late.mark == .delayed)
+    }
+
     @Test func `a message is delayed, or comes more than once`() {
         var table = Self.table(.delay(.milliseconds(200)))
         #expect(judge(&table, Self.request()).consequences == [.hold(Array(Self.request().utf8), .milliseconds(200), number: 0)])

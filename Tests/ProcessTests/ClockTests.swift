@@ -75,6 +75,31 @@ import Testing
         #expect(traces[0] == traces[1])
     }
 
+    /// The server goes by the system's clock: time waits for its answers, but not longer. With this patience one wait for what
+    /// is there already would outlast the test.
+    @Test func `time waits for a server off the clock no longer than it takes to answer`() async throws {
+        let folder = try TemporaryFolder()
+        let port = try freePorts(2)
+        let server = try Child(
+            [
+                sipcore, "im-server", "--listen", "udp://127.0.0.1:\(port[0])", "--core", "sip:127.0.0.1:\(port[1])", "--domain",
+                "home1.test",
+            ], named: "im", in: folder)
+        _ = try await server.ready()
+        let topology = Self.topology(core: port[1], server: port[0]).replacing(", run: im-server", with: "")
+            .replacing("clock_patience: 50ms", with: "clock_patience: 1h")
+        let lab = try await Lab(topology, in: folder)
+        for client in 0...4 {
+            _ = try await lab.ask("u\(client)", "register expires=3600")
+            _ = try await lab.ask("u\(client)", "publish settings")
+        }
+        #expect(try await lab.advance(by: "2d") == "2026-01-03T00:00:00.000000Z")
+        #expect(try await metric(#"sipcore_registrations"#, port: lab.core) == 5)
+        try await lab.stop()
+        server.signal(SIGTERM)
+        #expect(try await server.end() == 0, "\(server.errors)")
+    }
+
     @Test func `a real clock cannot be moved`() async throws {
         let core = try await RunningCore(in: try TemporaryFolder())
         #expect(try await http("GET", "/api/clock", port: core.http).decoded(Clock.self).clock == "real")

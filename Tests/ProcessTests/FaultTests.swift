@@ -90,6 +90,61 @@ import Testing
         try await core.stop()
     }
 
+    // MARK: SIMs
+
+    private static let keys = "k: 8182838485868788898a8b8c8d8e8f91, op: c1c2c3c4c5c6c7c8c9cacbcccdcecfd1"
+
+    /// A lab of clients with SIMs, whose messages any of two threads may have to answer.
+    private static let sims = """
+        domain: home1.test
+        core: {listen: ["udp://127.0.0.1:0"], http: "127.0.0.1:0", shards: 2}
+        lab: {http: "127.0.0.1:0"}
+        subscribers: {"u{0..3}": {aka: {\(keys), sqn: "000000001000"}}}
+        clients: {u0: {run: im-client}, u1: {run: im-client}, u2: {run: im-client}, u3: {run: im-client}}
+
+        """
+
+    @Test func `SIMs ask for a resynchronisation when a rule or a new number makes their challenges old`() async throws {
+        let folder = try TemporaryFolder()
+        let lab = try Child([sipcore, "lab", try folder.write("sims.yaml", Self.sims)], named: "lab", in: folder)
+        let ready = try await lab.ready()
+        let core = try #require(ready.nodes?["core"]?.http?.split(separator: ":").last.flatMap { UInt16($0) })
+        func resynchronisations(of client: String) async throws -> Int {
+            let since = try await http("GET", "/api/messages?limit=100000", port: core).decoded(Messages.self).next
+            let answer = try await http("POST", "/api/clients/\(client)", port: try ready.httpPort, body: #"{"do":"register"}"#)
+            #expect(answer.status == 200 && answer.body.contains("registered"), "\(answer.body)")
+            let trace = try await http("GET", "/api/messages?since=\(since)&method=REGISTER&peer=\(client)", port: core)
+            return try trace.decoded(Messages.self).messages.count { $0.direction == "in" && $0.raw?.contains("auts=\"") == true }
+        }
+        let rule = try await http("POST", "/api/faults", port: core, body: #"{"action":"stale_sqn","peer":"u1","times":1}"#)
+        #expect(rule.status == 201, "\(rule.body)")
+        for (client, count) in [("u0", 0), ("u1", 1), ("u1", 0)] {
+            #expect(try await resynchronisations(of: client) == count, "\(client)")
+        }
+        #expect(try await http("GET", "/api/faults", port: core).body.contains(#""hits":1"#))
+        #expect(try await http("GET", "/api/messages", port: core).body.contains(#""fault":"outdated""#))
+        #expect(try await http("DELETE", "/api/faults", port: core).status == 204)
+        // From behind, and from ahead.
+        for (sqn, count) in [("000000000020", 1), ("000000000020", 0), ("000000100000", 0)] {
+            let keys = Self.keys.replacing(/(\w+): (\w+)/) { "\"\($0.output.1)\":\"\($0.output.2)\"" }
+            let body = #"{"aka":{\#(keys),"sqn":"\#(sqn)"}}"#
+            #expect(try await http("PUT", "/api/subscribers/u3", port: core, body: body).status == 200)
+            #expect(try await resynchronisations(of: "u3") == count, "\(sqn)")
+        }
+        lab.signal(SIGINT)
+        #expect(try await lab.end() == 0, "\(lab.errors)")
+    }
+
+    @Test func `every rule that the README shows is taken`() async throws {
+        let rules = try readme().matches(of: /\| `(\{"[^`]*"action":[^`]*\})` \|/).map { String($0.output.1) }
+        #expect(rules.count >= 10)
+        let core = try await RunningCore(in: try TemporaryFolder())
+        for rule in rules { _ = try await add(rule, to: core) }
+        try await core.stop()
+    }
+
+    // MARK: What is wrong
+
     @Test(arguments: ["{}", #"{"action":"explode"}"#, #"{"action":"close","transport":"udp"}"#, "drop"])
     func `what is no rule is refused`(body: String) async throws {
         let core = try await RunningCore(in: try TemporaryFolder())

@@ -1,6 +1,7 @@
 // The page in a browser, and the interface under a tool that reads its description.
 
 import Foundation
+import Glibc
 import Testing
 
 @Suite struct PageTests {
@@ -49,6 +50,30 @@ import Testing
         #expect(status == 0, "\(child.output)\n\(child.errors)\n\(core.process.errors)")
         server.signal(SIGTERM)
         try await core.stop()
+    }
+
+    /// Off loopback, where a token is asked for, and with a clock that moves when it is told to.
+    @Test func `the page asks for the token, moves the clock, and can be read and used by keys in light and dark`() async throws {
+        let file = try folder.write(
+            "lab.yaml",
+            """
+            domain: home1.test
+            core: {listen: ["udp://127.0.0.1:0"], http: "0.0.0.0:0", http_token: open-sesame, clock: virtual}
+            lab: {http: "127.0.0.1:0"}
+            application_servers: {im: {uri: "sip:127.0.0.1:0", feature_tags: [+g.oma.sip-im], run: im-server}}
+            subscribers: {alice: {password: wonderland, application_servers: [im]}, bob: {password: builder}}
+            clients: {alice: {run: im-client}}
+            """)
+        let lab = try Child([sipcore, "lab", file], named: "lab", in: folder)
+        let ready = try await lab.ready()
+        let port = try #require(ready.nodes?["core"]?.http?.split(separator: ":").last)
+        let registered = try await http("POST", "/api/clients/alice", port: try ready.httpPort, body: #"{"do":"register expires=7200"}"#)
+        #expect(registered.status == 200, "\(registered.body)")
+        let viewer = [try peerPython(), peerPath("page_viewer.py"), "steer", "http://127.0.0.1:\(port)/", "open-sesame"]
+        let (status, child) = try await runPatiently(viewer, named: "viewer")
+        #expect(status == 0, "\(child.output)\n\(child.errors)\n\(lab.errors)")
+        lab.signal(SIGINT)
+        #expect(try await lab.end() == 0, "\(lab.errors)")
     }
 
     @Test func `a hundred thousand messages are a few rows`() async throws {

@@ -34,6 +34,49 @@ import Testing
         #expect(steps == 16)
     }
 
+    /// The steps that steer the core, under a clock that moves only by them.
+    private static let steered = """
+          time, faults and a new beginning:
+            - alice: register expires=3600
+            - bob: register expires=3600
+            - fault: {method: MESSAGE, peer: im, direction: out, action: answer, answer_status: 503, times: 1, as: refused}
+            - alice: message bob "without the server"
+            - expect: {at: bob, request: MESSAGE, body: "without the server"}
+            - expect: {fault: refused, hits: 1}
+            - fault: {end: refused}
+            - fault: {method: REGISTER, peer: bob, action: drop, times: 1, as: lost}
+            - advance: 1h
+            - expect: {at: im, request: REGISTER, headers: {To: {pattern: bob}}}
+            - expect: {at: bob, response: 200, to: REGISTER, count: 1, within: 100ms}
+            - http: {url: "${core.http}/api/messages?peer=bob&method=REGISTER&direction=in", expect: {json: {"$.messages[2].fault": dropped}}}
+            - expect: {fault: lost, hits: 1}
+            - http: {url: "${core.http}/api/clock", expect: {json: {$.now: "2026-01-01T01:00:00.000000Z"}}}
+            - fault: reset
+            - http: {url: "${core.http}/api/faults", expect: {json: {"$.faults[0]": {absent: true}}}}
+            - advance: 12h
+            - http: {url: "${core.http}/api/registrations/sip:bob@home1.test", expect: {json: {$.public_identity: "sip:bob@home1.test"}}}
+            - reset
+            - http: {url: "${core.http}/api/registrations", expect: {json: {"$.registrations[0]": {absent: true}}}}
+            - http: {url: "${core.http}/api/clock", expect: {json: {$.now: "2026-01-01T13:00:00.000000Z"}}}
+            - alice: register
+            - expect: {at: alice, response: 200, to: REGISTER}
+
+        """
+
+    @Test func `steps move the clock, have messages go astray and begin anew`() async throws {
+        let file = try folder.write(
+            "lab.yaml",
+            Self.lab.replacing("http: \"127.0.0.1:0\"}\nlab", with: "http: \"127.0.0.1:0\", clock: virtual, seed: 4}\nlab") + Self.steered)
+        let (status, lab) = try await run([sipcore, "lab", file, "--scenarios"], named: "lab", in: folder)
+        #expect(status == 0, "\(lab.output)\n\(lab.errors)")
+        // What does not hold is told as well as any other step: the real clock, and a fault that nobody made.
+        for (steps, told) in [("advance: 1h", "clock: virtual"), ("expect: {fault: none, hits: 1}", "none")] {
+            let (status, lab) = try await self.lab("  wrong:\n    - \(steps)\n", "--scenarios")
+            #expect(status == 1)
+            #expect((lab.output + lab.errors).contains(told), "\(lab.output)\n\(lab.errors)")
+        }
+    }
+
     private static let failing = """
           alice registers:
             - alice: register

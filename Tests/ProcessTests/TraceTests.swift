@@ -61,15 +61,21 @@ import Testing
         #expect(secure == 2)
         #expect(try await count("sip && tcp && frame.comment contains \"transport=tls\"", in: file, core) == secure)
 
+        // sngrep keeps what it took for SIP.
+        let kept = "\(folder.path)/kept.pcap"
+        let sngrep = try await run([try Peer.sngrep.path, "-N", "-q", "-I", file, "-O", kept], named: "sngrep", in: folder)
+        #expect(sngrep.status == 0, "\(sngrep.child.output)\(sngrep.child.errors)")
+        #expect(try await count("sip", in: kept, core) == recorded.count)
+
         // The core writes the same file, and the command reads it.
         let own = "\(folder.path)/own.pcapng"
         let curl = try await run(["curl", "-s", "-o", own, "http://127.0.0.1:\(core.http)/api/trace.pcapng"], named: "curl", in: folder)
         #expect(curl.status == 0)
         #expect(FileManager.default.contents(atPath: own) == FileManager.default.contents(atPath: file))
         let live = try await trace("http://127.0.0.1:\(core.http)")
-        let kept = try await trace(own)
-        #expect(kept.child.output.contains("─ REGISTER ─") && kept.child.output.contains("alice"))
-        #expect(kept.child.output == live.child.output)
+        let read = try await trace(own)
+        #expect(read.child.output.contains("─ REGISTER ─") && read.child.output.contains("alice"))
+        #expect(read.child.output == live.child.output)
         try await core.stop()
     }
 

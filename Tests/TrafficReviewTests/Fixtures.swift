@@ -1,3 +1,4 @@
+import SIPTrace
 import SansIO
 import Testing
 import TrafficReview
@@ -109,18 +110,23 @@ struct Trace {
         review.advance(to: time)
     }
 
-    mutating func add(_ octets: [UInt8], isIncoming: Bool, port: UInt16 = alice, peer: String? = nil, over transport: Transport = .udp) {
+    mutating func add(
+        _ octets: [UInt8], isIncoming: Bool, port: UInt16 = alice, peer: String? = nil, over transport: Transport = .udp,
+        _ mark: TraceMark = .none
+    ) {
         sequence += 1
         time = time + .milliseconds(5)
         review.add(
             ObservedMessage(
                 sequence: sequence, time: time, isIncoming: isIncoming, transport: transport,
-                remote: Endpoint(address: .loopback, port: port), peer: peer, octets: octets))
+                remote: Endpoint(address: .loopback, port: port), peer: peer, mark: mark, octets: octets))
     }
 
     /// From alice to the core, and back.
-    mutating func receive(_ draft: Draft, over transport: Transport = .udp) { add(draft.octets, isIncoming: true, over: transport) }
-    mutating func send(_ draft: Draft) { add(draft.octets, isIncoming: false) }
+    mutating func receive(_ draft: Draft, over transport: Transport = .udp, _ mark: TraceMark = .none) {
+        add(draft.octets, isIncoming: true, over: transport, mark)
+    }
+    mutating func send(_ draft: Draft, _ mark: TraceMark = .none) { add(draft.octets, isIncoming: false, mark) }
 
     /// From the server to the core, and back.
     mutating func receive(fromServer draft: Draft) { add(draft.octets, isIncoming: true, port: Trace.server, peer: "im") }

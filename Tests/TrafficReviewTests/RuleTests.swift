@@ -1,6 +1,7 @@
 // Each rule is shown by a trace that breaks it, and by the nearest one that does not.
 
 import SIPMessage
+import SIPTrace
 import SansIO
 import Testing
 import TortureMessages
@@ -95,6 +96,32 @@ import TortureMessages
         trace.add(Array("\r\n\r\n".utf8), isIncoming: true)
         trace.add([], isIncoming: true)
         #expect(trace.review.findings == [])
+    }
+
+    // MARK: Fault rules
+
+    @Test(arguments: TraceMark.allCases.dropFirst())
+    func `what a fault rule did is nobody's fault`(mark: TraceMark) {
+        var trace = Trace()
+        trace.receive(Draft.publish.without("Accept-Contact"), mark)
+        trace.send(Draft.publish.answer(404), mark)
+        trace.send(.toAlice)
+        trace.receive(.toAlice.answer(405).with("To", "<sip:alice@home1.test>"), mark)
+        trace.wait(milliseconds: 60_000)
+        #expect(trace.review.findings == [])
+    }
+
+    @Test func `what was lost on purpose is judged when it comes again, and its answer is no silence`() {
+        var trace = Trace()
+        trace.receive(Draft.options.without("Max-Forwards"), .dropped)
+        trace.wait(milliseconds: 500)
+        trace.receive(Draft.options.without("Max-Forwards"))
+        #expect(trace.found == ["max-forwards-missing"])
+        trace.send(.toAlice, .dropped)
+        trace.send(.toAlice, .delayed)
+        trace.receive(.toAlice.answer(200), .dropped)
+        trace.wait(milliseconds: 60_000)
+        #expect(trace.found == ["max-forwards-missing"])
     }
 
     // MARK: Hostile input

@@ -101,13 +101,19 @@ export class Messages {
     return isAgain;
   }
 
-  /** A server's lane is its name; a client's the user who registers from there, else the address. */
+  /** A lane is the name that the topology has for the node; else the user who registers from there, else the address. */
   lane(message) {
-    if (message.peer !== null) return this.place(message.peer, this.servers, serverLanes);
-    let name = this.names.get(message.remote);
     const user = (uri) => uri?.match(/^(?:sips?:([^@]+)@|tel:([^;]+))/)?.slice(1).find(Boolean);
+    const isRequest = message.isIncoming && message.status === null;
+    if (message.peer !== null) {
+      // A client that the topology names is called as its user, and registers; a server does not.
+      const isClient = this.clients.some((lane) => lane.name === message.peer)
+        || (isRequest && (message.method === "REGISTER" || user(message.from) === message.peer) && !this.servers.some((lane) => lane.name === message.peer));
+      return isClient ? this.place(message.peer, this.clients, clientLanes) : this.place(message.peer, this.servers, serverLanes);
+    }
+    let name = this.names.get(message.remote);
     if (name === undefined || name === message.remote) {
-      const owner = message.method === "REGISTER" ? user(message.to) : message.isIncoming && message.status === null ? user(message.from) : null;
+      const owner = message.method === "REGISTER" ? user(message.to) : isRequest ? user(message.from) : null;
       const better = owner ?? message.remote;
       if (name !== undefined && better !== name) this.rename(name, better);
       name = better;

@@ -126,6 +126,7 @@ function whyDetails(why) {
     ["Next hop", why.next_hop],
     ["Nearest miss", why.nearest_miss],
   ].filter(([, value]) => value);
+  if (facts.length + why.criteria.length + why.contacts.length === 0) return "";
   return el("details", { open: true, class: "why-details" }, el("summary", {}, "How it was decided"),
     el("table", { class: "headers" }, el("tbody", {}, facts.map(([name, value]) =>
       el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value))))),

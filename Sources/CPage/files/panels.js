@@ -150,7 +150,7 @@ export class Subscribers {
 /** What each action asks for. */
 const actions = {
   drop: [], delay: ["delay"], duplicate: ["copies"], reorder: ["behind"], answer: ["answer_status", "answer_headers"],
-  header: ["set", "remove"], corrupt: ["bytes"], cut: [], close: [],
+  header: ["set", "remove"], corrupt: ["bytes"], cut: [], close: [], stale_sqn: [],
 };
 const numbers = new Set(["status", "nth", "times", "probability", "seed", "copies", "behind", "answer_status", "bytes"]);
 const presets = {
@@ -159,6 +159,7 @@ const presets = {
   "Answer 503": { action: "answer", answer_status: "503" },
   "Slow by 2 s": { action: "delay", delay: "2s" },
   "Twice": { action: "duplicate", copies: "1" },
+  "Old number for a SIM": { action: "stale_sqn", times: "1" },
 };
 
 export class Faults {

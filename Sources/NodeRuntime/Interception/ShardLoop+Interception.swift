@@ -11,6 +11,8 @@ struct HeldMessage {
     var deadline: Instant
     var direction: TraceDirection
     var mark: TraceMark
+    /// What the core does wrong with an incoming one.
+    var misbehaviour: Misbehaviour?
     /// Of an outgoing one all but the place of its octets.
     var transmission: Transmission
     var octets: [UInt8]
@@ -25,11 +27,13 @@ extension ShardLoop where Node: ~Copyable {
         if verdict.isLoss { lose(message, .incoming, over: flow, verdict.mark) }
         for consequence in verdict.consequences {
             switch consequence {
-            case .pass(nil): deliver(message, over: flow, verdict.mark)
-            case .pass(let octets?): deliver(octets.span.bytes, over: flow, verdict.mark)
+            case .pass(nil): deliver(message, over: flow, verdict.mark, verdict.misbehaviour)
+            case .pass(let octets?): deliver(octets.span.bytes, over: flow, verdict.mark, verdict.misbehaviour)
             case .hold(let octets, let span, let number):
                 let kept = octets ?? [UInt8](message)
-                hold(kept, .incoming, Transmission(count: kept.count, flow: flow), span, number, verdict.mark)
+                hold(
+                    kept, .incoming, Transmission(count: kept.count, flow: flow), span, number, verdict.mark,
+                    misbehaviour: verdict.misbehaviour)
             case .release(let number): release(number)
             case .answer(let octets): send(octets, Transmission(count: octets.count, flow: flow), .answered)
             case .close: closings.append(flow.connection)
@@ -37,9 +41,11 @@ extension ShardLoop where Node: ~Copyable {
         }
     }
 
-    private mutating func deliver(_ message: RawSpan, over flow: Flow, _ mark: TraceMark) {
+    private mutating func deliver(_ message: RawSpan, over flow: Flow, _ mark: TraceMark, _ misbehaviour: Misbehaviour?) {
         record(message, .incoming, over: flow, mark)
+        if misbehaviour != nil { node.misbehave(misbehaviour) }
         node.receive(message, over: flow, at: now, into: &effects)
+        if misbehaviour != nil { node.misbehave(nil) }
     }
 
     // MARK: Outgoing
@@ -77,12 +83,13 @@ extension ShardLoop where Node: ~Copyable {
     // MARK: Held back
 
     private mutating func hold(
-        _ octets: [UInt8], _ direction: TraceDirection, _ transmission: Transmission, _ span: TimeSpan, _ number: UInt64, _ mark: TraceMark
+        _ octets: [UInt8], _ direction: TraceDirection, _ transmission: Transmission, _ span: TimeSpan, _ number: UInt64, _ mark: TraceMark,
+        misbehaviour: Misbehaviour? = nil
     ) {
         held.append(
             HeldMessage(
-                number: number, deadline: now.monotonic + span, direction: direction, mark: mark, transmission: transmission,
-                octets: octets))
+                number: number, deadline: now.monotonic + span, direction: direction, mark: mark, misbehaviour: misbehaviour,
+                transmission: transmission, octets: octets))
     }
 
     /// What is released goes with the next turn of the loop, after what released it.
@@ -99,7 +106,7 @@ extension ShardLoop where Node: ~Copyable {
         // The sort is stable: of two that are due at once the one held first goes first.
         for message in due.sorted(by: { $0.deadline < $1.deadline }) {
             switch message.direction {
-            case .incoming: deliver(message.octets.span.bytes, over: message.transmission.flow, message.mark)
+            case .incoming: deliver(message.octets.span.bytes, over: message.transmission.flow, message.mark, message.misbehaviour)
             case .outgoing: send(message.octets, message.transmission, message.mark)
             }
         }

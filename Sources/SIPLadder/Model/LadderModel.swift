@@ -26,18 +26,32 @@ public struct LadderModel: Sendable {
     /// - Parameter otherEnd: the lane at the other end of a message.
     public init(_ messages: [TracedMessage], node: String = "core", otherEnd: (TracedMessage) -> String) {
         self.messages = messages
+        let known = LadderModel.namedClients(messages)
         var reader = LadderReader(node: node, memory: messages.count)
         var clients: [String] = []
         var servers: [String] = []
         for message in messages {
             let lane = otherEnd(message)
             if !clients.contains(lane), !servers.contains(lane) {
-                if message.peer == nil { clients.append(lane) } else { servers.append(lane) }
+                if message.peer.map({ known.contains($0) }) ?? true { clients.append(lane) } else { servers.append(lane) }
             }
             let step = reader.read(message, otherEnd: lane)
             events += step.events
             hops[message.sequence] = step.hop
         }
         nodes = clients + [node] + servers
+    }
+
+    /// Nodes with a name that are no servers: they register, or speak for the user whose name they have.
+    private static func namedClients(_ messages: [TracedMessage]) -> Set<String> {
+        var clients: Set<String> = []
+        for message in messages {
+            guard let peer = message.peer, message.direction == .incoming, !clients.contains(peer) else { continue }
+            let parts = MessageParts(message.octets)
+            guard parts.status == nil else { continue }
+            let from = parts.value(of: "From").map { LaneNames.user(of: MessageParts.uri(inAddress: $0)) }
+            if parts.method == "REGISTER" || from == peer { clients.insert(peer) }
+        }
+        return clients
     }
 }

@@ -42,7 +42,7 @@ public struct LaneNames: Sendable {
     private static let accepted = Array("SIP/2.0 200 ".utf8)
 
     /// `alice` of `sip:alice@home1.test`; the number of a tel URI.
-    private static func user(of identity: String) -> String {
+    static func user(of identity: String) -> String {
         let rest = identity.firstIndex(of: ":").map { identity[identity.index(after: $0)...] } ?? identity[...]
         let user = rest.prefix { $0 != "@" && $0 != ";" }
         return user.isEmpty ? identity : String(user)

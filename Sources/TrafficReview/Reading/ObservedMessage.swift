@@ -1,5 +1,6 @@
 // What a review is given: messages as the core recorded them.
 
+public import SIPTrace
 public import SansIO
 
 /// A message that the core received or sent.
@@ -14,10 +15,13 @@ public struct ObservedMessage: Hashable, Sendable {
     public var remote: Endpoint
     /// The name of the node there; nil: none is known, as of a user.
     public var peer: String?
+    /// What a fault rule did to it: that is nobody's fault.
+    public var mark: TraceMark
     public var octets: [UInt8]
 
     public init(
-        sequence: UInt64, time: WallTime, isIncoming: Bool, transport: Transport, remote: Endpoint, peer: String?, octets: [UInt8]
+        sequence: UInt64, time: WallTime, isIncoming: Bool, transport: Transport, remote: Endpoint, peer: String?,
+        mark: TraceMark = .none, octets: [UInt8]
     ) {
         self.sequence = sequence
         self.time = time
@@ -25,6 +29,13 @@ public struct ObservedMessage: Hashable, Sendable {
         self.transport = transport
         self.remote = remote
         self.peer = peer
+        self.mark = mark
         self.octets = octets
+    }
+
+    public init(_ message: TracedMessage) {
+        self.init(
+            sequence: message.sequence, time: message.time, isIncoming: message.direction == .incoming, transport: message.transport,
+            remote: message.remote, peer: message.peer, mark: message.mark, octets: message.octets)
     }
 }

@@ -66,8 +66,8 @@ class Page:
             details = parameters["exceptionDetails"]
             self.faults.append(details.get("exception", {}).get("description") or details["text"])
         elif event["method"] == "Log.entryAdded" and parameters["entry"]["level"] == "error":
-            # That a form was refused is told to the user.
-            if "status of 400" not in parameters["entry"]["text"]:
+            # That a form was refused, or a token wanted, is told to the user.
+            if not re.search("status of 40[01]", parameters["entry"]["text"]):
                 self.faults.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}")
         elif event["method"] == "Runtime.consoleAPICalled" and parameters["type"] == "error":
             self.faults.append(str([value.get("value") for value in parameters["args"]]))
@@ -87,7 +87,7 @@ class Page:
             time.sleep(0.05)
 
     def key(self, key, text=None):
-        codes = {"Enter": 13, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38, "End": 35, "Home": 36, "Tab": 9}
+        codes = {"Enter": 13, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38, "ArrowRight": 39, "ArrowLeft": 37, "End": 35, "Home": 36, "Tab": 9}
         code = codes.get(key, ord(key.upper()[0]))
         data = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         if text or len(key) == 1:
@@ -99,6 +99,41 @@ class Page:
 
     def type(self, text):
         self.call("Input.insertText", {"text": text})
+
+    def resize(self, width, height):
+        self.call("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+
+    def faint(self):
+        """Texts in sight that stand out too little from what is behind them (WCAG 2.2, 1.4.3), each with its contrast."""
+        return self.value("""(() => {
+            const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+            const parts = (color) => {
+                canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+                return canvas.getImageData(0, 0, 1, 1).data;
+            };
+            const over = ([r, g, b, a], below) => [r, g, b].map((part, i) => part * a / 255 + below[i] * (1 - a / 255));
+            const behind = (element) => {
+                const layers = [];
+                for (let at = element; at; at = at.parentElement) layers.push(parts(getComputedStyle(at).backgroundColor));
+                return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255]);
+            };
+            const light = (color) => {
+                const [r, g, b] = color.map((part) => part / 255).map((part) => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
+                return .2126 * r + .7152 * g + .0722 * b;
+            };
+            const found = [];
+            const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            while (texts.nextNode()) {
+                const element = texts.currentNode.parentElement, text = texts.currentNode.textContent.trim();
+                const box = element.getBoundingClientRect();
+                if (!text || !element.checkVisibility() || box.width < 4 || element.closest(':disabled, noscript')) continue;
+                const back = behind(element);
+                const [a, b] = [light(over(parts(getComputedStyle(element).color), back)), light(back)];
+                const contrast = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+                if (contrast < 4.5) found.push(`${text.slice(0, 40)}: ${contrast.toFixed(1)} (${element.className || element.tagName})`);
+            }
+            return [...new Set(found)];
+        })()""")
 
     def screenshot(self, path):
         data = self.call("Page.captureScreenshot", {"format": "png"})["data"]

@@ -1,8 +1,9 @@
 """Looks at a core's page in a headless Chromium, with keys and clicks as a user has them.
 
-    page_viewer.py look|many URL [COUNT]
+    page_viewer.py look|steer|many URL [COUNT|TOKEN]
 
-`look` wants a core that alice registered at and sent a PUBLISH to that nobody took; `many` one that recorded COUNT messages.
+`look` wants a core that alice registered at and sent a PUBLISH to that nobody took; `steer` one at which alice is registered for
+an hour, whose clock is virtual and which asks for TOKEN; `many` one that recorded COUNT messages.
 With SIPCORE_SCREENSHOTS=FOLDER pictures of what it sees are kept there. Exits with 0 if the page was as it should be.
 """
 
@@ -128,6 +129,97 @@ def send(page, scheme):
     page.key("Escape")
 
 
+def steer(url, token, dark):
+    scheme = "dark" if dark else "light"
+    page = Page(url, dark=dark)
+    try:
+        # Nothing is shown without the token, and a wrong one is told.
+        page.until("document.activeElement?.name === 'token' && document.querySelector('dialog[open]')")
+        assert page.value("document.querySelectorAll('.row').length") == 0
+        picture(page, f"{scheme}-token")
+        page.type("wrong")
+        page.key("Enter")
+        page.until("document.querySelector('dialog[open]')?.textContent.includes('The last one was wrong')")
+        page.type(token)
+        page.key("Enter")
+        page.until("document.getElementById('live').textContent === 'live' && document.querySelectorAll('.row').length >= 4")
+        assert page.value("getComputedStyle(document.body).colorScheme") == "light dark"
+
+        page.until("[...document.querySelectorAll('.lane')].map((lane) => lane.textContent).join() === 'alice,core,im'")
+
+        # The clock, by its buttons and by its field.
+        page.until("!document.getElementById('clock-moves').hidden")
+        began = clock(page)
+        page.key("2")
+        page.until("document.querySelector('#registrations .countdown span')?.textContent.match(/m/)")
+        left = page.value("document.querySelector('#registrations .countdown span').textContent")
+        for by, seconds in [("1s", 1), ("1m", 61)]:
+            page.value(f"document.querySelector('#clock-moves [data-by=\"{by}\"]').click()")
+            page.until(f"Date.parse(document.getElementById('clock-now').textContent + 'Z') === {began} + {seconds} * 1000")
+        page.until(f"document.querySelector('#registrations .countdown span').textContent !== '{left}'")
+        page.value("document.getElementById('clock-by').focus()")
+        page.type("soon")
+        page.key("Enter")
+        page.until("document.getElementById('notices').textContent.includes('soon')")
+        page.value("document.getElementById('clock-by').value = ''")
+        page.type("1d")
+        page.key("Enter")
+        page.until(f"Date.parse(document.getElementById('clock-now').textContent + 'Z') === {began} + (61 + 86400) * 1000")
+        picture(page, f"{scheme}-clock")
+        page.value("document.activeElement.blur()")
+
+        # All views by keys, and what stands in them can be read.
+        page.until("document.querySelector('.notice') === null")
+        views = page.value("[...document.querySelectorAll('[role=tab]:not([hidden])')].map((tab) => tab.id.slice(4))")
+        assert views == ["messages", "registrations", "subscribers", "faults", "findings"], views
+        for number, view in enumerate(views):
+            page.key(str(number + 1))
+            page.until(f"!document.getElementById('{view}').hidden && document.getElementById('tab-{view}').ariaSelected === 'true'")
+            page.until(f"'{view}' === 'messages' || document.getElementById('{view}').textContent.length > 0")
+            picture(page, f"{scheme}-view-{view}")
+            faint = page.faint()
+            assert faint == [], f"{view}: {faint}"
+        page.value("document.getElementById('tab-findings').focus()")
+        page.key("ArrowRight")
+        page.until("document.activeElement.id === 'tab-messages' && !document.getElementById('messages').hidden")
+        page.key("?")
+        page.until("document.querySelector('dialog[open]')?.textContent.includes('Keys')")
+        assert page.faint() == []
+        page.key("Escape")
+        page.until("!document.querySelector('dialog[open]')")
+        page.key("f")
+        page.until("!document.getElementById('follow').checked")
+        page.key("f")
+        page.until("document.getElementById('follow').checked")
+        page.value("document.getElementById('rows').focus()")
+        page.key("Home")
+        page.key("Enter")
+        page.until("!document.getElementById('detail').hidden && document.querySelector('.row.chosen').ariaPosInSet === '1'")
+        page.until("document.querySelector('#detail .why')")
+        picture(page, f"{scheme}-message")
+        assert page.faint() == [], page.faint()
+
+        # On a small screen the message takes all of it, and nothing sticks out.
+        page.resize(480, 800)
+        page.until("document.getElementById('detail').getBoundingClientRect().width === innerWidth")
+        picture(page, f"{scheme}-small-message")
+        page.key("Escape")
+        page.until("document.getElementById('detail').hidden")
+        for number, view in enumerate(views):
+            page.key(str(number + 1))
+            page.until(f"!document.getElementById('{view}').hidden")
+            assert page.value("document.documentElement.scrollWidth <= innerWidth"), f"{view} is too wide"
+            picture(page, f"{scheme}-small-{view}")
+        assert page.faults == [], page.faults
+    finally:
+        page.close()
+    print(f"steered in {scheme}")
+
+
+def clock(page):
+    return page.value("Date.parse(document.getElementById('clock-now').textContent + 'Z')")
+
+
 def many(url, count):
     """Few rows are in the document however many there are, and those are the right ones."""
     page = Page(url)
@@ -168,5 +260,8 @@ def many(url, count):
 if sys.argv[1] == "look":
     look(sys.argv[2], dark=False)
     look(sys.argv[2], dark=True)
+elif sys.argv[1] == "steer":
+    steer(sys.argv[2], sys.argv[3], dark=False)
+    steer(sys.argv[2], sys.argv[3], dark=True)
 else:
     many(sys.argv[2], int(sys.argv[3]))

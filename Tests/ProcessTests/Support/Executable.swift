@@ -15,7 +15,7 @@ let sipcore: String = {
 
 /// A program by others that the tests speak to.
 enum Peer: String {
-    case sipp, sipsak, tshark, dumpcap, baresip, linphonec
+    case sipp, sipsak, tshark, dumpcap, sngrep, baresip, linphonec
 
     /// - Throws: if it is not installed: a test that cannot ask its peer has not passed.
     var path: String {
@@ -53,10 +53,13 @@ func shippedTopologyPath(_ name: String) -> String {
     tests.deletingLastPathComponent().deletingLastPathComponent().appending(path: "topologies/\(name)").path
 }
 
+func readme() throws -> String {
+    try String(contentsOf: tests.deletingLastPathComponent().deletingLastPathComponent().appending(path: "README.md"), encoding: .utf8)
+}
+
 /// The first block of a language that the README has after a heading.
 func readmeBlock(after heading: String, _ language: String) throws -> String {
-    let file = tests.deletingLastPathComponent().deletingLastPathComponent().appending(path: "README.md")
-    let readme = try String(contentsOf: file, encoding: .utf8)
+    let readme = try readme()
     guard let section = readme.firstRange(of: "\n\(heading)\n"),
         let start = readme[section.upperBound...].firstRange(of: "```\(language)\n"),
         let end = readme[start.upperBound...].firstRange(of: "```\n")

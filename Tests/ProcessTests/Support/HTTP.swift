@@ -10,15 +10,19 @@ struct HTTPAnswer {
     func decoded<Value: Decodable>(_ type: Value.Type) throws -> Value { try JSONDecoder().decode(type, from: Data(body.utf8)) }
 }
 
+/// The server went away in the middle of an answer.
+struct HalfAnAnswer: Error {
+    let text: String
+}
+
 func http(_ method: String = "GET", _ path: String, port: UInt16, body: String = "") async throws -> HTTPAnswer {
     let connection = try StreamPeer(to: port)
     try await connection.sendAll(
         "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
     let text = String(decoding: try await connection.receivedUntilClosed(), as: UTF8.self)
-    let head = try #require(text.firstRange(of: "\r\n\r\n"))
-    let words = text[..<head.lowerBound].split(separator: " ", maxSplits: 2)
-    let status = try #require(words.count > 1 ? Int(words[1]) : nil)
+    let words = text.prefix { $0 != "\r\n" }.split(separator: " ", maxSplits: 2)
+    guard let head = text.firstRange(of: "\r\n\r\n"), words.count > 1, let status = Int(words[1]) else { throw HalfAnAnswer(text: text) }
     let isChunked = text[..<head.lowerBound].lowercased().contains("transfer-encoding: chunked")
     let payload = text[head.upperBound...]
     return HTTPAnswer(status: status, body: isChunked ? dechunked(payload) : String(payload))
@@ -72,7 +76,10 @@ struct Messages: Decodable {
         /// What a fault rule did to it.
         let fault: String?
         let body: String?
+        let raw: String?
     }
+    /// What `since` is to be for what comes after these.
+    let next: Int
 }
 
 /// `GET /api/findings`

@@ -130,6 +130,15 @@ import Testing
         #expect(LadderModel(trace.messages).events.map(\.to).prefix(2) == ["core", "127.0.0.1:40000"])
     }
 
+    @Test func clientsThatHaveNamesStandBeforeTheCore() {
+        var trace = Trace()
+        trace.add(0, .outgoing, at: server, peer: "im", request("OPTIONS", branch: "z9hG4bK0"))
+        trace.add(0, .incoming, peer: "bob", request("REGISTER", branch: "z9hG4bK1"))
+        trace.add(0, .incoming, at: Endpoint(address: .loopback, port: 5999), peer: "alice", request("MESSAGE", branch: "z9hG4bK2"))
+        trace.add(0, .incoming, at: server, peer: "im", request("MESSAGE", branch: "z9hG4bK3"))
+        #expect(LadderModel(trace.messages).nodes == ["bob", "alice", "core", "im"])
+    }
+
     @Test func whatIsNoMessageIsDrawnToo() {
         var trace = Trace()
         for text in ["", "\n\n", "hello there", "SIP/2.0 200", "MESSAGE sip:b SIP/2.0\nnonsense\n\n", "\u{1}\u{2}"] {

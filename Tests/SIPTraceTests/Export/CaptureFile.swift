@@ -119,6 +119,6 @@ struct MessageMaker {
             peer: [nil, "im", "a server with spaces", "peer=x"][Int(number(below: 4))],
             local: Endpoint(address: address(0), port: 5060),
             remote: Endpoint(address: address(number(below: 4)), port: UInt16(number(below: 3) + 1)),
-            mark: TraceMark.allCases[Int(number(below: 10))], octets: octets)
+            mark: TraceMark.allCases[Int(number(below: UInt64(TraceMark.allCases.count)))], octets: octets)
     }
 }
