@@ -72,7 +72,10 @@ import Testing
         }
         let messages = try JSONDecoder().decode(Messages.self, from: Data(traces[0].utf8)).messages
         #expect(messages.count { $0.method == "REGISTER" && $0.direction == "in" && $0.peer == "u3" } > 15)
-        #expect(traces[0] == traces[1])
+        let lines = traces.map { $0.split(separator: "},{\"sequence\"") }
+        let parting = zip(lines[0], lines[1]).first { $0 != $1 }
+        #expect(parting == nil)
+        #expect(lines[0].count == lines[1].count)
     }
 
     /// The server goes by the system's clock: time waits for its answers, but not longer. With this patience one wait for what

@@ -1,12 +1,14 @@
 // The conductor of a virtual clock: a thread that gives the shards that go by the clock their turns, one at a time, and
 // moves the time when nobody has anything left to do.
 //
-//   wish  → turn … done     a shard has something to read; so do those to whom it sent meanwhile, and so on until all rest
+//   wish  → turn … done     a shard has something to read or to do; so have those to whom it sends, and so on until all rest
 //   advance(by:)            to the next timer of any of them, rest again, and so on until the time is reached
 //
 // A shard reads its sockets within its turns only. What it sends is with its receiver before its turn is over, since they
-// are on one machine; so the order of everything follows from the order of turns, which follows from the names of members:
-// the same seed gives the same trace. Whoever does not go by the clock is waited for, but not for long.
+// are on one machine; so the order of everything follows from the order of turns, which follows from the names of members
+// and from what they say of their turns. What comes from outside comes when it likes: a command, or a message of somebody
+// off the clock. It is a wish, and has to wait until all rest; so the same commands with the same seed give the same trace.
+// Whoever does not go by the clock is waited for, but not for long.
 
 import CNodeIO
 import Glibc
@@ -98,8 +100,10 @@ struct ConductorLoop {
         var listeners: [Endpoint]
         var isLocal: Bool
         var deadline: TimeSpan?
-        /// Whether it is to have a turn.
+        /// Whether something came to it from another one's turn, or is due.
         var isPending = true
+        /// Whether it has asked for a turn.
+        var hasWished = false
         /// Whether it has sent to somebody who does not go by the clock.
         var hasReachedStrangers = false
     }
@@ -184,7 +188,7 @@ struct ConductorLoop {
                 return givenUp.formUnion(waiting)
             }
             // A wish may have come with the answers: then there is nothing to wait for.
-            if !members.contains(where: \.isPending) { _ = readPending(for: left, -1) }
+            if !members.contains(where: { $0.isPending || $0.hasWished }) { _ = readPending(for: left, -1) }
             settle()
         }
     }
@@ -195,11 +199,13 @@ struct ConductorLoop {
             _ = readPending(for: .zero, -1)
             let round = members.filter(\.isPending).map(\.number)
             if !round.isEmpty {
-                for number in round { giveTurn(to: number) }
+                for number in round { giveTurn(to: number, atRest: false) }
             } else if hasUsedStreams {
+                // What they carry comes as wishes.
                 hasUsedStreams = false
                 _ = readPending(for: ConductorLoop.streamPatience, -1)
-                guard members.contains(where: \.isPending) else { return }
+            } else if let wishing = members.first(where: \.hasWished) {
+                giveTurn(to: wishing.number, atRest: true)
             } else {
                 return
             }
@@ -208,10 +214,13 @@ struct ConductorLoop {
 
     // MARK: Turns
 
-    private mutating func giveTurn(to number: Int) {
+    /// - Parameter atRest: whether nobody has anything to do but what came from outside.
+    private mutating func giveTurn(to number: Int, atRest: Bool) {
         guard let place = place(of: number) else { return }
         members[place].isPending = false
-        guard ClockFrame.turn(elapsed: clock.elapsed).send(to: members[place].descriptor) else { return remove(number) }
+        members[place].hasWished = false
+        let turn = ClockFrame.turn(elapsed: clock.elapsed, atRest: atRest)
+        guard turn.send(to: members[place].descriptor) else { return remove(number) }
         while let place = self.place(of: number) {
             switch ClockFrame.receive(from: members[place].descriptor) {
             case .done(let report): return take(report, of: place)
@@ -252,7 +261,7 @@ struct ConductorLoop {
                         waiting.insert(Waiting(member: number, transaction: request.transaction))
                     }
                     break answer
-                case .wish: members[place].isPending = true
+                case .wish: members[place].hasWished = true
                 default: remove(number)
                 }
             }
@@ -276,7 +285,7 @@ struct ConductorLoop {
         for (number, ready) in zip(numbers, descriptors.dropFirst(2)) where ready.revents != 0 {
             guard let place = place(of: number) else { continue }
             switch ClockFrame.receive(from: members[place].descriptor) {
-            case .wish: members[place].isPending = true
+            case .wish: members[place].hasWished = true
             case .done, .unanswered: continue
             default: remove(number)
             }

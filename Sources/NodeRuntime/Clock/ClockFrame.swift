@@ -13,8 +13,8 @@ enum ClockFrame: Equatable {
     case welcome(start: WallTime, elapsed: TimeSpan)
     /// Member: there is something to read, or something has changed.
     case wish
-    /// Conductor: it is so late now; act on all that is due and all that has come.
-    case turn(elapsed: TimeSpan)
+    /// Conductor: it is so late now; act on all that is due and all that has come; at rest on what was put off, too.
+    case turn(elapsed: TimeSpan, atRest: Bool)
     /// Member: all done.
     case done(TurnReport)
     /// Conductor: what is not answered yet?
@@ -73,9 +73,10 @@ extension ClockFrame {
             writer.write(start.microseconds)
             writer.write(elapsed.nanoseconds)
         case .wish: writer.write(UInt8(ascii: "w"))
-        case .turn(let elapsed):
+        case .turn(let elapsed, let atRest):
             writer.write(UInt8(ascii: "t"))
             writer.write(elapsed.nanoseconds)
+            writer.write(UInt8(atRest ? 1 : 0))
         case .done(let report):
             writer.write(UInt8(ascii: "d"))
             writer.write(report.deadline?.nanoseconds ?? .max)
@@ -102,8 +103,8 @@ extension ClockFrame {
             self = .welcome(start: WallTime(microseconds: start), elapsed: TimeSpan(nanoseconds: elapsed))
         case UInt8(ascii: "w"): self = .wish
         case UInt8(ascii: "t"):
-            guard let elapsed = reader.integer(Int64.self) else { return nil }
-            self = .turn(elapsed: TimeSpan(nanoseconds: elapsed))
+            guard let elapsed = reader.integer(Int64.self), let atRest = reader.integer(UInt8.self) else { return nil }
+            self = .turn(elapsed: TimeSpan(nanoseconds: elapsed), atRest: atRest != 0)
         case UInt8(ascii: "d"):
             guard let deadline = reader.integer(Int64.self), let streams = reader.integer(UInt8.self),
                 let destinations = reader.endpoints()

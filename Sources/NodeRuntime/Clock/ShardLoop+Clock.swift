@@ -88,18 +88,19 @@ extension ShardLoop where Node: ~Copyable {
     mutating func readConductor() {
         guard let current = member, current.isConducted else { return }
         switch ClockFrame.receive(from: current.descriptor, waiting: false) {
-        case .turn(let elapsed): takeTurn(elapsed)
+        case .turn(let elapsed, let atRest): takeTurn(elapsed, atRest: atRest)
         case .question:
             if !ClockFrame.unanswered(node.unansweredRequests).send(to: current.descriptor) { loseConductor() }
         default: loseConductor()
         }
     }
 
-    private mutating func takeTurn(_ elapsed: TimeSpan) {
+    private mutating func takeTurn(_ elapsed: TimeSpan, atRest: Bool) {
         guard let membership = member?.membership else { return }
         membership.clock.move(to: elapsed)
         now = membership.clock.now
         member?.hasWished = false
+        if atRest { doPutOff() }
         var hasMore = true
         while hasMore {
             readLetters()
@@ -114,6 +115,21 @@ extension ShardLoop where Node: ~Copyable {
         }
         for socket in sockets { watch(socket) }
         report()
+        // What was put off and came too late for this turn.
+        if !putOff.isEmpty { wishTurn() }
+    }
+
+    /// Does something at once or, by a conductor's clock, when all have come to rest.
+    mutating func doAtRest(_ letter: @escaping ShardWiring<Node>.Letter) {
+        guard isConducted, ending == nil else { return letter(&self) }
+        putOff.append(letter)
+        wishTurn()
+    }
+
+    mutating func doPutOff() {
+        var batch: [ShardWiring<Node>.Letter] = []
+        swap(&batch, &putOff)
+        for letter in batch { letter(&self) }
     }
 
     /// Waits for the store and for names, whose answers belong to this turn.
@@ -148,6 +164,7 @@ extension ShardLoop where Node: ~Copyable {
         close(current.descriptor)
         member?.descriptor = -1
         member?.hasWished = false
+        doPutOff()
         for socket in sockets { watch(socket) }
     }
 

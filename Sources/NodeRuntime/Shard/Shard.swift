@@ -134,6 +134,24 @@ public final class Shard<Node: SansIONode & SendableMetatype & ~Copyable>: Senda
         mailbox.post { $0.perform(body) }
     }
 
+    /// Like `perform`, but by a virtual clock not before all who go by it have come to rest. What is asked of a node from
+    /// outside is asked so, for then its place among all that happens is always the same.
+    public func performAtRest<R: Sendable>(
+        _ body: @Sendable @escaping (_ node: inout Node, _ now: Now, _ effects: inout Effects) -> R
+    ) async -> R {
+        await withCheckedContinuation { continuation in
+            let isPosted = mailbox.post { loop in
+                loop.doAtRest { continuation.resume(returning: $0.perform(body)) }
+            }
+            if !isPosted { continuation.resume(returning: loop.withLock { $0.perform(body) }) }
+        }
+    }
+
+    /// The same without waiting for it; after `stop` nothing is done.
+    public func postAtRest(_ body: @Sendable @escaping (_ node: inout Node, _ now: Now, _ effects: inout Effects) -> Void) {
+        mailbox.post { loop in loop.doAtRest { $0.perform(body) } }
+    }
+
     /// Tells the core that its changes up to and with a ticket are durable or, if not, that all changes not yet
     /// reported are lost.
     public func committed(upTo ticket: UInt64, succeeded: Bool) {

@@ -83,7 +83,16 @@ public final class ShardGroup<Node: SansIONode & SendableMetatype & ~Copyable>: 
         return results
     }
 
-    /// The same without waiting for it.
+    /// The same, but by a virtual clock not before all who go by it have come to rest (`Shard.performAtRest`).
+    public func performAtRest<R: Sendable>(
+        _ body: @Sendable @escaping (_ node: inout Node, _ now: Now, _ effects: inout Effects) -> R
+    ) async -> [R] {
+        var results: [R] = []
+        for shard in shards { results.append(await shard.performAtRest(body)) }
+        return results
+    }
+
+    /// Like `perform`, without waiting for it.
     public func post(_ body: @Sendable @escaping (_ node: inout Node, _ now: Now, _ effects: inout Effects) -> Void) {
         for shard in shards { shard.post(body) }
     }

@@ -130,6 +130,7 @@ extension ShardLoop where Node: ~Copyable {
             ending?.continuations.append(continuation)
             return
         }
+        doPutOff()
         isQuiet = true
         ending = Ending(deadline: systemTime + Self.patienceOfStop, continuations: [continuation])
         for socket in sockets { watch(socket) }

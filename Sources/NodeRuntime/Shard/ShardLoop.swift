@@ -78,6 +78,8 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
     var now: Now
     /// Its place at a virtual clock; nil: it goes by the system's.
     var member: ClockMember?
+    /// What is to be done when all who go by that clock have come to rest.
+    var putOff: [ShardWiring<Node>.Letter] = []
     /// Messages that a fault rule holds back.
     var held: [HeldMessage] = []
     /// Questions to the name service that are open.
@@ -141,6 +143,7 @@ struct ShardLoop<Node: SansIONode & SendableMetatype & ~Copyable>: ~Copyable {
 
     /// Tells everyone who waits that the shard has ended.
     mutating func finish() {
+        doPutOff()
         dropLog.flush(at: .distantFuture)
         for waiter in waiters { waiter.continuation.resume(returning: false) }
         waiters = []

@@ -68,11 +68,12 @@ struct CoreNode: CoreBacking {
 
     func deregister(_ identity: String, _ event: NetworkDeregistration) async throws -> Bool {
         let event = DeregistrationEvent(event)
-        return await shards.perform { node, now, effects in node.deregister(identity, event, at: now, into: &effects) }.contains(true)
+        let found = await shards.performAtRest { node, now, effects in node.deregister(identity, event, at: now, into: &effects) }
+        return found.contains(true)
     }
 
     func reauthenticate(_ identity: String) async throws -> Bool {
-        await shards.perform { node, now, effects in node.reauthenticate(identity, at: now, into: &effects) }.contains(true)
+        await shards.performAtRest { node, now, effects in node.reauthenticate(identity, at: now, into: &effects) }.contains(true)
     }
 
     // MARK: Subscribers
@@ -90,7 +91,7 @@ struct CoreNode: CoreBacking {
     // MARK: The beginning anew
 
     func reset() async throws {
-        _ = await shards.perform { node, now, effects in
+        _ = await shards.performAtRest { node, now, effects in
             node.reset(at: now)
             // What was changed earlier in this tick is forgotten too.
             effects.store.removeAll()

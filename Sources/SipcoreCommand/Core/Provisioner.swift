@@ -187,7 +187,9 @@ actor Provisioner {
     private func make(_ change: SubscriberChange) async -> UInt32 {
         let profiles = Array(plan.assembly.profiles[profilesKnown...])
         profilesKnown += profiles.count
-        let numbers = await shards.perform { node, now, effects in node.change(change, profiles: profiles, at: now, into: &effects) }
+        let numbers = await shards.performAtRest { node, now, effects in
+            node.change(change, profiles: profiles, at: now, into: &effects)
+        }
         precondition(numbers.allSatisfy { $0 == numbers[0] }, "the shards do not agree who is who")
         return numbers[0]
     }

@@ -68,7 +68,7 @@ struct ClientSession: Sendable {
     }
 
     private func perform(_ command: ClientCommand) {
-        shard.post { client, now, effects in client.perform(command, at: now, into: &effects) }
+        shard.postAtRest { client, now, effects in client.perform(command, at: now, into: &effects) }
     }
 
     // MARK: Standard input

@@ -33,7 +33,7 @@ struct RunningIMServer: IMServerBacking {
     }
 
     func removeStoredMessage(_ id: String) async -> Bool {
-        await shard.perform { server, now, effects in server.removeStored(id, at: now, into: &effects) }
+        await shard.performAtRest { server, now, effects in server.removeStored(id, at: now, into: &effects) }
     }
 
     func settings(of identity: String) async -> ControlHTTP::PublishedSettings? {
@@ -48,7 +48,7 @@ struct RunningIMServer: IMServerBacking {
     }
 
     func reset() async {
-        await shard.perform { server, now, effects in server.reset(at: now, into: &effects) }
+        await shard.performAtRest { server, now, effects in server.reset(at: now, into: &effects) }
     }
 
     // MARK: Settings

@@ -65,7 +65,7 @@ extension CoreNode {
             target = .node(name)
         }
         let token = String(number, radix: 36)
-        let results = await shards.perform { node, now, effects in
+        let results = await shards.performAtRest { node, now, effects in
             Result { () throws(SendFailure) in
                 try node.send(order.request, to: target, named: name, number, token: token, at: now, into: &effects)
             }
@@ -113,7 +113,7 @@ extension CoreNode {
     private func endCall(_ invite: [UInt8], _ response: [UInt8], over flow: Flow) async {
         guard let end = DialogEnd(invite: invite, response: response) else { return }
         let number = UInt32.random(in: 1 ... .max)
-        _ = await shards.perform { node, now, effects in
+        _ = await shards.performAtRest { node, now, effects in
             guard node.isFirst else { return }
             let way = (try? node.way(to: .uri(end.uri), at: now))?.flow ?? flow
             for (method, rest) in [("ACK", end.acknowledgement), ("BYE", end.bye)] {
