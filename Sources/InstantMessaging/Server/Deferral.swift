@@ -89,9 +89,9 @@ extension IMServer {
 
     /// Forgets a message, here and in the store; a delivery that waited for it goes on with the next.
     mutating func discard(_ number: UInt64, at now: Now, into effects: inout Effects) {
-        guard let user = kept[number]?.user, let original = kept[number]?.message.original else { return }
+        guard let user = kept[number]?.user, let message = kept[number]?.message else { return }
         remove(number)
-        originals.end(original)
+        rememberOriginal(of: message, at: now)
         removeRecord(number, into: &effects)
         passOver(number, user, at: now, into: &effects)
     }
@@ -110,9 +110,16 @@ extension IMServer {
         octetsKept -= state.message.size
     }
 
+    /// Takes a message out of the store, but for what tells a copy of it as long as one may come.
     mutating func removeRecord(_ number: UInt64, into effects: inout Effects) {
         let ticket = nextTicket()
-        effects.store.remove(table: StoreTable.messages, key: KeptMessage.key(number).span.bytes, ticket: ticket)
+        let key = KeptMessage.key(number)
+        if let original = originals.remembered[number] {
+            effects.store.put(table: StoreTable.originals, key: key.span.bytes, value: original.record.span.bytes, ticket: ticket)
+        } else {
+            effects.store.remove(table: StoreTable.originals, key: key.span.bytes, ticket: ticket)
+        }
+        effects.store.remove(table: StoreTable.messages, key: key.span.bytes, ticket: ticket)
         commitments.append(Commitment(ticket: ticket, change: .removal(number)))
     }
 

@@ -316,6 +316,7 @@ public struct IMServer: ~Copyable, SansIONode {
         case .removalDue(let number): removeRecord(number, into: &effects)
         case .watchDue(let user): watchDue(user, at: now, into: &effects)
         case .watchSilence(let user): watchSilent(user, at: now, into: &effects)
+        case .originalForgotten(let number): originalForgotten(number, into: &effects)
         }
     }
 
@@ -368,6 +369,7 @@ enum ServerTimer: Equatable {
     case removalDue(UInt64)
     case watchDue(user: Int)
     case watchSilence(user: Int)
+    case originalForgotten(UInt64)
 
     private static let numberMask: UInt64 = (1 << 56) - 1
 
@@ -381,6 +383,7 @@ enum ServerTimer: Equatable {
         case .removalDue(let number): 5 << 56 | number & ServerTimer.numberMask
         case .watchDue(let user): 6 << 56 | UInt64(user)
         case .watchSilence(let user): 7 << 56 | UInt64(user)
+        case .originalForgotten(let number): 8 << 56 | number & ServerTimer.numberMask
         }
     }
 
@@ -395,7 +398,8 @@ enum ServerTimer: Equatable {
             case 4: .deliveryDue(user: Int(number))
             case 5: .removalDue(number)
             case 6: .watchDue(user: Int(number))
-            default: .watchSilence(user: Int(number))
+            case 7: .watchSilence(user: Int(number))
+            default: .originalForgotten(number)
             }
     }
 }

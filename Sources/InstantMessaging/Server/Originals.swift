@@ -16,10 +16,19 @@ struct Originals: Sendable {
         case done
     }
 
-    /// How many that are done with are remembered.
+    /// What outlives the process of a message that is done with.
+    struct Remembered: Sendable, Equatable {
+        var key: DeliveryKey
+        /// When no copy of it can come any more.
+        var until: WallTime
+    }
+
+    /// How many that are done with are known, those aside that the store has.
     private static let limit = 4096
 
     private var courses: [DeliveryKey: Course] = [:]
+    /// What was kept and is done with, by its number, as long as it may come once more: the store has it too.
+    private(set) var remembered: [UInt64: Remembered] = [:]
     private var done: [DeliveryKey] = []
     private var oldest = 0
 
@@ -28,6 +37,16 @@ struct Originals: Sendable {
     mutating func begin(_ key: DeliveryKey) { courses[key] = .underWay }
     mutating func keep(_ key: DeliveryKey, as number: UInt64) { courses[key] = .kept(number) }
     mutating func forget(_ key: DeliveryKey) { courses[key] = nil }
+
+    mutating func remember(_ original: Remembered, as number: UInt64) {
+        remembered[number] = original
+        courses[original.key] = .done
+    }
+
+    mutating func forgetRemembered(_ number: UInt64) {
+        guard let key = remembered.removeValue(forKey: number)?.key, courses[key] == .done else { return }
+        courses[key] = nil
+    }
 
     mutating func end(_ key: DeliveryKey) {
         guard courses.updateValue(.done, forKey: key) != .done else { return }
@@ -39,6 +58,28 @@ struct Originals: Sendable {
 }
 
 extension IMServer {
+    /// How long after a message those before us may send it once more: as long as their transactions last, and those of
+    /// whoever has died meanwhile.
+    var copyWindow: TimeSpan { settings.timers.patience * 3 }
+
+    /// A message that was kept is done with. A copy of it may come to the next process, so the store is told.
+    mutating func rememberOriginal(of message: KeptMessage, at now: Now) {
+        let until = message.received + copyWindow
+        guard until > now.wall else { return originals.end(message.original) }
+        remember(Originals.Remembered(key: message.original, until: until), as: message.number, at: now)
+    }
+
+    mutating func remember(_ original: Originals.Remembered, as number: UInt64, at now: Now) {
+        originals.remember(original, as: number)
+        _ = schedule(.originalForgotten(number), after: max(.zero, original.until - now.wall), now)
+    }
+
+    /// No copy of it will come any more.
+    mutating func originalForgotten(_ number: UInt64, into effects: inout Effects) {
+        originals.forgetRemembered(number)
+        removeRecord(number, into: &effects)
+    }
+
     /// What is kept here needs no way from its sender's side any more: sent once more by a core that has forgotten it, it would
     /// pass us by and reach the recipient twice.
     mutating func endOutgoing(_ original: DeliveryKey, at now: Now, into effects: inout Effects) {

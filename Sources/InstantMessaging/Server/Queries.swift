@@ -119,12 +119,17 @@ extension IMServer {
             lastMessage = max(lastMessage, message.number)
             // The process before this one may have tried to deliver it.
             insert(message, user, ticket: 0, isPossiblyReceived: true, at: now)
-            restoredUntil = now.monotonic + settings.timers.patience * 3
+            restoredUntil = now.monotonic + copyWindow
             return true
         case StoreTable.registrations:
             guard let registration = Registration(record: value), let user = userNumber(of: Identity(octets: key)) else { return false }
             register(user, registration, at: now)
-            restoredUntil = now.monotonic + settings.timers.patience * 3
+            restoredUntil = now.monotonic + copyWindow
+            return true
+        case StoreTable.originals:
+            guard let number = KeptMessage.number(key), let original = Originals.Remembered(record: value) else { return false }
+            lastMessage = max(lastMessage, number)
+            remember(original, as: number, at: now)
             return true
         default:
             return false
@@ -143,6 +148,7 @@ extension IMServer {
             remove(number)
             removeRecord(number, into: &effects)
         }
+        for number in originals.remembered.keys.sorted() { originalForgotten(number, into: &effects) }
         for user in users.indices where users[user].registration != Registration() {
             lastTicket += 1
             let key = users[user].identity.octets

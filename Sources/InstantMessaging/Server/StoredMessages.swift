@@ -48,17 +48,21 @@ enum StoreTable {
     static let messages: UInt8 = 1
     /// By the user's identity.
     static let registrations: UInt8 = 2
+    /// What messages that are done with were known by at their senders, by their numbers.
+    static let originals: UInt8 = 3
 }
 
 extension IMServer {
     /// The tables that the server's changes name, with what they hold.
     public static var storeTables: [UInt8: String] {
-        [StoreTable.messages: "messages", StoreTable.registrations: "registrations"]
+        [StoreTable.messages: "messages", StoreTable.registrations: "registrations", StoreTable.originals: "originals"]
     }
 }
 
 extension KeptMessage {
     static func key(_ number: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) } }
+
+    static func number(_ key: [UInt8]) -> UInt64? { key.count == 8 ? key.reduce(0) { $0 << 8 | UInt64($1) } : nil }
 
     var record: [UInt8] {
         var writer = RecordWriter(version: 2)
@@ -76,7 +80,7 @@ extension KeptMessage {
     /// nil: not a record that this version wrote or knows.
     init?(key: [UInt8], record: [UInt8]) {
         var reader = RecordReader(record)
-        guard key.count == 8, let version = reader.version, (1...2).contains(version), let recipient = reader.octets(),
+        guard let number = KeptMessage.number(key), let version = reader.version, (1...2).contains(version), let recipient = reader.octets(),
             let originator = reader.octets(),
             let from = reader.octets(), let contentType = reader.octets(), let fields = reader.octets(), let body = reader.octets(),
             let callID = reader.octets(), let fromTag = reader.octets(), let received = reader.number(), let expiry = reader.number(),
@@ -90,10 +94,30 @@ extension KeptMessage {
         }
         guard reader.isAtEnd else { return nil }
         self.init(
-            number: key.reduce(0) { $0 << 8 | UInt64($1) }, recipient: Identity(octets: recipient), originator: originator, from: from,
+            number: number, recipient: Identity(octets: recipient), originator: originator, from: from,
             contentType: contentType, fields: fields, body: body, received: WallTime(microseconds: Int64(bitPattern: received)),
             expiry: WallTime(microseconds: Int64(bitPattern: expiry)), callID: callID, fromTag: fromTag,
             sequence: UInt32(truncatingIfNeeded: sequence), original: original)
+    }
+}
+
+extension Originals.Remembered {
+    var record: [UInt8] {
+        var writer = RecordWriter(version: 1)
+        writer.append(key.callID)
+        writer.append(key.fromTag)
+        writer.append(UInt64(key.sequence))
+        writer.append(UInt64(bitPattern: until.microseconds))
+        return writer.octets
+    }
+
+    init?(record: [UInt8]) {
+        var reader = RecordReader(record)
+        guard reader.version == 1, let callID = reader.octets(), let fromTag = reader.octets(), let sequence = reader.number(),
+            let until = reader.number(), reader.isAtEnd
+        else { return nil }
+        key = DeliveryKey(callID: callID, fromTag: fromTag, sequence: UInt32(truncatingIfNeeded: sequence))
+        self.until = WallTime(microseconds: Int64(bitPattern: until))
     }
 }
 

@@ -69,6 +69,8 @@ struct RegistrationModel {
         var granted: UInt32
         /// How the subscriber was provisioned between the request and the answer.
         var variants: Set<SubscriberVariant>
+        /// Whether the time of the registration before it may have been up.
+        var mayFollowEnd: Bool
     }
 
     private let cast: Cast
@@ -174,6 +176,7 @@ struct RegistrationModel {
         else { return }
         users[client].answered[message.transaction] = time
         let kinds = kindsOfRegistration(client, time)
+        let mayFollowEnd = users[client].possible.contains { $0.map { $0.end < time + RegistrationModel.tolerance } ?? false }
         let wish = users[client].wishes.remove(at: place)
         guard message.status < 300 else { return }
         users[client].endings.removeAll { $0.hasFailed || time - $0.sent > patience }
@@ -184,7 +187,7 @@ struct RegistrationModel {
         }
         acceptance = Acceptance(
             client: client, kinds: wish.granted == 0 ? [.deregistration] : kinds, contact: wish.outcomes[0], granted: wish.granted,
-            variants: wish.variants)
+            variants: wish.variants, mayFollowEnd: mayFollowEnd)
     }
 
     private func kindsOfRegistration(_ client: Int, _ time: Instant) -> Set<RegistrationKind> {

@@ -108,6 +108,15 @@ struct ThirdPartyChecker: Checker {
     private mutating func accepted(_ acceptance: RegistrationModel.Acceptance, _ message: WireMessage, _ time: Instant) {
         let client = acceptance.client
         if isLifted, model.variants[client] == .planned { renewed.insert(client) }
+        // That a registration is over is told when it is stored: it may be in one commit with the next one.
+        if isPersistent, acceptance.mayFollowEnd {
+            for telling in tellings(client, [.deregistration], acceptance.variants) {
+                expected.append(
+                    Expected(
+                        client: client, server: telling.server, identity: telling.identity, expires: 0, isCertain: false,
+                        call: message.call, since: time))
+            }
+        }
         for telling in tellings(client, acceptance.kinds, acceptance.variants) {
             expected.append(
                 Expected(
