@@ -14,7 +14,8 @@ struct DatabaseFile {
     static let applicationID: Int32 = 0x7369_7063
 
     /// Opens and locks the file. One that is not ours is not changed.
-    func open() throws -> DatabaseQueue {
+    /// - Returns: the connection, and whether the file was made by this.
+    func open() throws -> (queue: DatabaseQueue, isNew: Bool) {
         var configuration = Configuration()
         configuration.label = "store"
         configuration.foreignKeysEnabled = false
@@ -29,8 +30,7 @@ struct DatabaseFile {
             try configure(db)
         }
         try DatabaseFile.migrations.migrate(queue)
-        try queue.inDatabase { try claim($0) }
-        return queue
+        return (queue, try queue.inDatabase { try claim($0) })
     }
 
     private func checkOwner(_ db: Database) throws {
@@ -60,10 +60,13 @@ struct DatabaseFile {
     }
 
     /// Writes down whose file this is and what its tables are called, or compares it.
-    private func claim(_ db: Database) throws {
+    /// - Returns: whether it was nobody's before.
+    private func claim(_ db: Database) throws -> Bool {
+        var isNew = false
         try db.inTransaction(.immediate) {
             let owner = try String.fetchOne(db, sql: "SELECT role FROM node")
-            if owner == nil { try db.execute(sql: "INSERT INTO node (role, next_sequence) VALUES (?, 1)", arguments: [role]) }
+            isNew = owner == nil
+            if isNew { try db.execute(sql: "INSERT INTO node (role, next_sequence) VALUES (?, 1)", arguments: [role]) }
             guard owner == nil || owner == role else {
                 throw StoreFailure(
                     .otherRole,
@@ -82,6 +85,7 @@ struct DatabaseFile {
             }
             return .commit
         }
+        return isNew
     }
 
     // MARK: Versions

@@ -29,6 +29,8 @@ public final class Store: Sendable {
     /// Told on the store's thread that changes are committed, or lost.
     public typealias Completion = @Sendable (_ ticket: UInt64, _ succeeded: Bool) -> Void
 
+    /// Whether opening made the file: no process has served from it before.
+    public let isNew: Bool
     private let path: String
     private let log: @Sendable (String) -> Void
     private let queue: DatabaseQueue
@@ -54,16 +56,19 @@ public final class Store: Sendable {
         try StoreFailure.checkPlace(of: path)
         let file = DatabaseFile(path: path, role: role, tables: tables)
         do {
-            let queue = try file.open()
+            let (queue, isNew) = try file.open()
             let journal = try queue.inDatabase { try Journal($0, settings: mergeSettings) }
-            return Store(path, queue, journal, log)
+            return Store(path, isNew: isNew, queue, journal, log)
         } catch {
             throw StoreFailure(opening: path, error)
         }
     }
 
-    private init(_ path: String, _ queue: DatabaseQueue, _ journal: Journal, _ log: @escaping @Sendable (String) -> Void) {
+    private init(
+        _ path: String, isNew: Bool, _ queue: DatabaseQueue, _ journal: Journal, _ log: @escaping @Sendable (String) -> Void
+    ) {
         self.path = path
+        self.isNew = isNew
         self.queue = queue
         self.journal = Mutex(journal)
         self.log = log

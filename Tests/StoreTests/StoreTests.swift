@@ -27,7 +27,9 @@ struct StoreTests {
         await store.commit(.remove(1, "a"), from: 3)
         try await store.close()
 
+        #expect(store.isNew)
         let afterDeath = try folder.open(folder.copy)
+        #expect(!afterDeath.isNew)
         #expect(try afterDeath.texts(1) == ["a=1", "b=2"])
         try await afterDeath.close()
         let reopened = try folder.open()

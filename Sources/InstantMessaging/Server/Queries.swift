@@ -119,12 +119,10 @@ extension IMServer {
             lastMessage = max(lastMessage, message.number)
             // The process before this one may have tried to deliver it.
             insert(message, user, ticket: 0, isPossiblyReceived: true, at: now)
-            restoredUntil = now.monotonic + copyWindow
             return true
         case StoreTable.registrations:
             guard let registration = Registration(record: value), let user = userNumber(of: Identity(octets: key)) else { return false }
             register(user, registration, at: now)
-            restoredUntil = now.monotonic + copyWindow
             return true
         case StoreTable.originals:
             guard let number = KeptMessage.number(key), let original = Originals.Remembered(record: value) else { return false }
@@ -137,7 +135,11 @@ extension IMServer {
     }
 
     /// Begins the work after the last `restore`: users who are there are watched, if so wished, and get what was kept for them.
-    public mutating func start(at now: Now, into effects: inout Effects) {
+    ///
+    /// - Parameter isSuccessor: whether another process has served from the same store: what that one passed on or delivered
+    ///   may come once more.
+    public mutating func start(asSuccessor isSuccessor: Bool, at now: Now, into effects: inout Effects) {
+        if isSuccessor { restoredUntil = now.monotonic + copyWindow }
         watchAllRegistrations(at: now)
         for user in users.indices { startDelivery(to: user, at: now, into: &effects) }
     }

@@ -80,7 +80,8 @@ extension KeptMessage {
     /// nil: not a record that this version wrote or knows.
     init?(key: [UInt8], record: [UInt8]) {
         var reader = RecordReader(record)
-        guard let number = KeptMessage.number(key), let version = reader.version, (1...2).contains(version), let recipient = reader.octets(),
+        guard let number = KeptMessage.number(key), let version = reader.version, (1...2).contains(version),
+            let recipient = reader.octets(),
             let originator = reader.octets(),
             let from = reader.octets(), let contentType = reader.octets(), let fields = reader.octets(), let body = reader.octets(),
             let callID = reader.octets(), let fromTag = reader.octets(), let received = reader.number(), let expiry = reader.number(),

@@ -231,7 +231,9 @@ extension ServingCSCF {
 
     /// Whether a subscription of the dialog has not run out.
     private func isAlive(dialogOf first: SlotID, at now: Now) -> Bool {
-        for id in subscriptions.all(inDialog: subscriptions[first].tag) where subscriptions[id].dialog.expiry > now.monotonic { return true }
+        for id in subscriptions.all(inDialog: subscriptions[first].tag) where subscriptions[id].dialog.expiry > now.monotonic {
+            return true
+        }
         return false
     }
 

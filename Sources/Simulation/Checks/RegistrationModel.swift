@@ -103,6 +103,8 @@ struct RegistrationModel {
             if message.receiver == cast.core { delivered(message, time) }
         case .sent(let message) where message.method == .register && message.sender == cast.core:
             if message.isRequest { told(message, time) } else { answered(message, time) }
+        case .unreachable(let message) where message.method == .register && message.isRequest && message.sender == cast.core:
+            endingFailed(message.transaction)
         case .crashed(let station) where station == cast.core: for i in users.indices { crash(i) }
         case .deregistered(let client, true, let change): deregister(client, change)
         case .reauthenticated(let client, let change): reauthenticate(client, change, time)
@@ -158,7 +160,7 @@ struct RegistrationModel {
 
     private mutating func delivered(_ message: WireMessage, _ time: Instant) {
         guard let registration = message.registration, let client = cast.client(of: registration.identity) else { return }
-        if !message.isRequest { return serverAnswered(client, message) }
+        if !message.isRequest { return serverAnswered(client, message, time) }
         let transaction = message.transaction
         if let before = users[client].answered[transaction], time - before < patience { return }
         guard !users[client].wishes.contains(where: { $0.transaction == transaction }), let contact = registration.contacts.first
@@ -252,11 +254,24 @@ struct RegistrationModel {
         users[client].endings.append(Ending(transaction: message.transaction, sent: time))
     }
 
-    private mutating func serverAnswered(_ client: Int, _ message: WireMessage) {
+    private mutating func serverAnswered(_ client: Int, _ message: WireMessage, _ time: Instant) {
         guard message.status >= 200,
             let place = users[client].endings.firstIndex(where: { $0.transaction == message.transaction })
         else { return }
-        if message.status < 300 { users[client].endings.remove(at: place) } else { users[client].endings[place].hasFailed = true }
+        // What has failed, or was given up, no answer mends.
+        let ending = users[client].endings[place]
+        if message.status < 300, !ending.hasFailed, time - ending.sent < patience {
+            users[client].endings.remove(at: place)
+        } else {
+            users[client].endings[place].hasFailed = true
+        }
+    }
+
+    private mutating func endingFailed(_ transaction: UInt64) {
+        for i in users.indices {
+            guard let place = users[i].endings.firstIndex(where: { $0.transaction == transaction }) else { continue }
+            users[i].endings[place].hasFailed = true
+        }
     }
 
     // MARK: Death

@@ -189,7 +189,8 @@ struct ThirdPartyChecker: Checker {
     private mutating func closeInstant() {
         unclaimed += told
         told = []
-        for one in expected {
+        // What must have been told has the first claim to what was.
+        for one in expected.filter(\.isCertain) + expected.filter({ !$0.isCertain }) {
             let place = unclaimed.firstIndex {
                 $0.server == one.server && $0.identity == one.identity && $0.expires == one.expires && $0.time >= one.since
             }

@@ -43,7 +43,8 @@ extension VirtualLab {
                 }
             }
         }
-        tick(station, 0) { _, now in cell.node.start(at: now, into: &cell.effects) }
+        let isSuccessor = station.life > 0
+        tick(station, 0) { _, now in cell.node.start(asSuccessor: isSuccessor, at: now, into: &cell.effects) }
     }
 
     private mutating func startCore(_ station: Station) {

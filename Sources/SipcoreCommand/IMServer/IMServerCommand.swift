@@ -128,7 +128,8 @@ struct IMServerCommand: AsyncParsableCommand {
         do throws(SystemFailure) {
             let shard = try Shard(server, on: bound, configuration)
             try shard.start(name: "im-server", committingTo: store)
-            shard.post { server, now, effects in server.start(at: now, into: &effects) }
+            let isSuccessor = store.map { !$0.isNew } ?? false
+            shard.post { server, now, effects in server.start(asSuccessor: isSuccessor, at: now, into: &effects) }
             return shard
         } catch {
             throw CommandFailure(status: 3, text: "cannot start: \(error)")

@@ -22,7 +22,8 @@ final class ServerRig {
     private let settings: IMServerSettings
 
     init(
-        records: [UInt8: [[UInt8]: [UInt8]]] = [:], at seconds: Int64 = 1_700_000_000, _ change: (inout IMServerSettings) -> Void = { _ in }
+        records: [UInt8: [[UInt8]: [UInt8]]] = [:], asSuccessor isSuccessor: Bool = false, at seconds: Int64 = 1_700_000_000,
+        _ change: (inout IMServerSettings) -> Void = { _ in }
     ) {
         var settings = IMServerSettings(domain: "home1.test", listeners: [ServerRig.own], core: ServerRig.core, seed: 7)
         change(&settings)
@@ -35,13 +36,13 @@ final class ServerRig {
                 precondition(server.restore(table: table, key: key, value: value, at: now))
             }
         }
-        withEffects { server.start(at: now, into: &$0) }
+        withEffects { server.start(asSuccessor: isSuccessor, at: now, into: &$0) }
     }
 
     /// The same server after its process died: only the committed records are left.
     func restarted() -> ServerRig {
         let settings = self.settings
-        let next = ServerRig(records: records, at: now.wall.seconds) { $0 = settings }
+        let next = ServerRig(records: records, asSuccessor: true, at: now.wall.seconds) { $0 = settings }
         // Its peers go on counting.
         next.branch = branch
         return next

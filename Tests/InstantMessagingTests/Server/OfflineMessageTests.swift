@@ -227,6 +227,17 @@ import Testing
         #expect(again.records[3]?.isEmpty == true)
     }
 
+    /// It had nothing to store: the recipient was there, and may have the message already.
+    @Test func whatTheProcessBeforeMayHavePassedOnIsDeliveredAsTheSameRequest() {
+        let message = ServerRig().message(to: "bob", "one", registered: false)
+        for isSuccessor in [true, false] {
+            let rig = ServerRig(asSuccessor: isSuccessor)
+            rig.receive(message)
+            rig.receive(rig.register("bob"))
+            #expect((requests(rig.taken()).first?["Call-ID"] == message["Call-ID"]) == isSuccessor)
+        }
+    }
+
     @Test func whatIsOldWhenItIsDeliveredLeavesNothingBehind() {
         let rig = ServerRig()
         keep(["one"], in: rig)
