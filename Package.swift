@@ -101,7 +101,9 @@ let package = Package(
             ]),
         module("LoadDriver", ["CNodeIO", "LoadGenerator", "SansIO"]),
         .target(name: "CProcess"),
-        module("Lab", ["CProcess", "JSONText", "SIPLadder", "SIPTrace", "SansIO", "Topology", "XMLTree", hummingbird, logging, nioCore]),
+        module(
+            "Lab",
+            ["CProcess", "JSONText", "SIPLadder", "SIPMessage", "SIPTrace", "SansIO", "Topology", "XMLTree", hummingbird, logging, nioCore]),
 
         // The command: the composition root, the only target that may import everything. The executable is only its entry,
         // since what it is linked with would reach the tests of whatever it holds.

@@ -80,6 +80,7 @@ extension TransactionLayer {
         guard message.isRequest, message.method != .ack, let value = message.firstValue(.via), let via = message.bytes.via(value) else {
             return false
         }
+        let fault = fault.onStream(flow.transport == .tcp || flow.transport == .tls)
         let start = wire.bytes.count
         wire.bytes.append("SIP/2.0 ")
         wire.bytes.appendDecimal(UInt64(fault.status))

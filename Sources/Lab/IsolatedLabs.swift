@@ -15,8 +15,8 @@ struct IsolatedLabs: Sendable {
     }
 
     func run(until interruption: Interruption) async -> LabOutcome {
+        let obstacles = ResolvedTopology.obstacles(to: options.topology)
         if jobs > 1, scenarios.count > 1 {
-            let obstacles = ResolvedTopology.obstacles(to: options.topology)
             for obstacle in obstacles { LabConsole.standard.complain("scenarios cannot run side by side: \(obstacle)") }
             if !obstacles.isEmpty { return LabOutcome(status: 1) }
             for name in ResolvedTopology.shared(by: options.topology) {
@@ -34,7 +34,8 @@ struct IsolatedLabs: Sendable {
                 next += 1
                 group.addTask {
                     let output = GroupedOutput()
-                    return (index, await run(index, output, until: interruption), output)
+                    // One after the other they may have the addresses that the file fixes.
+                    return (index, await run(index, output, isIsolated: obstacles.isEmpty, until: interruption), output)
                 }
             }
             for _ in 0..<jobs { add() }
@@ -52,12 +53,12 @@ struct IsolatedLabs: Sendable {
         return merged(outcomes)
     }
 
-    private func run(_ index: Int, _ output: GroupedOutput, until interruption: Interruption) async -> LabOutcome {
+    private func run(_ index: Int, _ output: GroupedOutput, isIsolated: Bool, until interruption: Interruption) async -> LabOutcome {
         var own = options
         own.scenarios = [scenarios[index]]
         own.readyFile = nil
         own.logFolder = options.logFolder.map { "\($0)/\(HTMLReport.plainName(scenarios[index].name))" }
-        return await RunningLab.run(own, output.console, isIsolated: true, until: interruption)
+        return await RunningLab.run(own, output.console, isIsolated: isIsolated, until: interruption)
     }
 
     /// All results in the order of the scenarios; one whose lab did not start, or was not tried any more, has failed.

@@ -12,8 +12,9 @@ public struct RegisteredIdentity: Sendable {
     public struct Contact: Sendable {
         public var uri: String
         public var privateIdentity: String
-        /// Seconds left.
+        /// Seconds left, and when they are over.
         public var expires: UInt32
+        public var end: Instant
         /// In thousandths, 1000 if none was given.
         public var q: Int
         /// The values of Path in their order, separated by commas.
@@ -131,8 +132,8 @@ extension ServingCSCF {
             contacts.append(
                 RegisteredIdentity.Contact(
                     uri: String(octets: view.uri), privateIdentity: privateIdentity(subscriber, view.device),
-                    expires: view.expires(at: now),
-                    q: Int(view.q), path: String(octets: view.path), instance: String(octets: view.instance),
+                    expires: view.expires(at: now), end: view.expiry, q: Int(view.q), path: String(octets: view.path),
+                    instance: String(octets: view.instance),
                     gruu: publicGRUU(of: reference, view.instance), regID: view.regID,
                     parameters: String(octets: view.parameters), flow: view.flow, callID: String(octets: view.callID),
                     sequence: view.sequence, accessNetworkInfo: String(octets: view.accessNetworkInfo),

@@ -325,6 +325,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     private mutating func faultFound(
         _ fault: MessageFault, _ message: borrowing Message, over flow: Flow, into effects: inout Effects
     ) {
+        let fault = fault.onStream(flow.transport == .tcp || flow.transport == .tls)
         counters.countMalformed(fault)
         guard message.isRequest, message.method != .ack, let via = message.viaOfRefused, !message.shape.methodName.isEmpty else {
             effects.notices.append(Notice(.info, dropNotice(fault, flow)))

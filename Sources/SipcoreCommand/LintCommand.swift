@@ -59,7 +59,10 @@ struct LintCommand: AsyncParsableCommand {
             return
         }
         let review = Review()
+        // Read first: what comes meanwhile is no silence.
+        let time = try await time()
         for message in try await messages() { review.add(ObservedMessage(message)) }
+        if let time { review.advance(to: time) }
         let findings = review.findings.filter { $0.severity >= severity && (rule.isEmpty || rule.contains($0.rule)) }
             .sorted { $0.sequence < $1.sequence }
         Descriptor.write(findings.map(line).joined(), to: STDOUT_FILENO)
@@ -72,6 +75,16 @@ struct LintCommand: AsyncParsableCommand {
     }
 
     // MARK: Reading
+
+    /// What time it is at a core, by its clock; nil: the source is a file, which ends with its last message.
+    private func time() async throws(CommandFailure) -> WallTime? {
+        guard let source, source.hasPrefix("http://") else { return nil }
+        do throws(HTTPCall.Failure) {
+            return try await TraceView(base: source, token: token).time()
+        } catch {
+            throw CommandFailure(status: 3, text: error.description)
+        }
+    }
 
     private func messages() async throws(CommandFailure) -> [TracedMessage] {
         guard let source else { return [] }

@@ -18,13 +18,16 @@ public struct Fault: Sendable, Hashable, CustomStringConvertible {
     public var column: Int
     /// What is wrong; what to write instead.
     public var text: String
+    /// The key beside it that is not there and has to be; nil: nothing is missing.
+    public var missing: String?
 
-    public init(_ severity: Severity, file: String, line: Int, column: Int, text: String) {
+    public init(_ severity: Severity, file: String, line: Int, column: Int, text: String, missing: String? = nil) {
         self.severity = severity
         self.file = file
         self.line = line
         self.column = column
         self.text = text
+        self.missing = missing
     }
 
     /// `FILE:LINE:COLUMN: error: what is wrong; what to write instead`

@@ -2,8 +2,8 @@
 
 /// What reading a topology needs of the world around it. The module itself opens no file and reads no environment.
 public struct Surroundings: Sendable {
-    /// Values of `${env:NAME}`.
-    public var environment: [String: String]
+    /// Values of `${env:NAME}`; nil: nobody who is asked from afar looks at them.
+    public var environment: [String: String]?
     /// Absolute; a relative name of the topology file starts here.
     public var workingFolder: String
     /// The lab chooses ports that are written 0 before it starts a core; the core alone refuses them in a `uri`.
@@ -16,7 +16,7 @@ public struct Surroundings: Sendable {
     public var tlsFault: @Sendable (_ files: TLSFiles) -> TLSFileFault?
 
     public init(
-        environment: [String: String], workingFolder: String, isLab: Bool = false,
+        environment: [String: String]?, workingFolder: String, isLab: Bool = false,
         readFile: @escaping @Sendable (_ path: String) throws(UnreadableFile) -> [UInt8],
         expressionFault: @escaping @Sendable (_ expression: String) -> String?,
         tlsFault: @escaping @Sendable (_ files: TLSFiles) -> TLSFileFault?

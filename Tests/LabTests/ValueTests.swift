@@ -61,6 +61,9 @@ import Testing
         #expect(answer?.values(of: "content-length") == ["2"])
         let chunked = HTTPCall.parse(Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n".utf8))
         #expect(chunked?.body == Array("abcde".utf8))
+        let head = HTTPCall.parse(Array("HTTP/1.1 200 OK\r\nContent-Length: 110\r\n\r\n".utf8), to: "HEAD")
+        #expect(head?.status == 200 && head?.body == [])
+        #expect(HTTPCall.parse(Array("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n".utf8))?.body == [])
     }
 
     @Test(arguments: [

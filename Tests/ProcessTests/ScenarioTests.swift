@@ -34,6 +34,38 @@ import Testing
         #expect(steps == 16)
     }
 
+    /// What steps do not see, such as a reset by HTTP, does not make `expect` blind.
+    @Test func `numbers that begin anew are noticed, and compact names are names`() async throws {
+        let scenarios = """
+              begins anew:
+                - alice: register
+                - expect: {at: im, request: REGISTER, headers: {t: "<sip:alice@home1.test>"}}
+                - http: {url: "${core.http}/api/reset", method: POST, status: 204}
+                - alice: register
+                - expect: {at: im, request: REGISTER}
+                - http: {url: "${core.http}/api/health", method: HEAD}
+              is not blind:
+                - alice: register
+                - expect: {at: im, request: REGISTER}
+                - run: [curl, -s, -X, POST, "${core.http}/api/reset"]
+                - alice: register
+                - expect: {at: im, request: REGISTER, never: true, within: 300ms}
+              knows compact names:
+                - alice: register
+                - expect: {at: im, request: REGISTER, headers: {m: {absent: true}}, within: 100ms}
+              counts:
+                - alice: register
+                - expect: {at: im, request: REGISTER, count: 2, within: 100ms}
+
+            """
+        let (status, lab) = try await lab(scenarios, "--scenarios")
+        #expect(status == 1)
+        let results = lab.output.split(separator: "\n").filter { $0.hasPrefix("passed: ") || $0.hasPrefix("failed: ") }
+        #expect(results == ["passed: begins anew", "failed: is not blind", "failed: knows compact names", "failed: counts"])
+        #expect(lab.output.contains("1 of them: #"))
+        #expect(!lab.output.contains("came before those of earlier steps"), "\(lab.output)")
+    }
+
     /// The steps that steer the core, under a clock that moves only by them.
     private static let steered = """
           time, faults and a new beginning:

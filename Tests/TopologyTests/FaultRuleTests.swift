@@ -68,13 +68,16 @@ import Testing
         ("{}", "action"), (#"{"action": "dorp"}"#, "action"), (#"{"action": "drop", "nth": 0}"#, "nth"),
         (#"{"action": "drop", "times": -1}"#, "times"), (#"{"action": "drop", "probability": 1.5}"#, "probability"),
         (#"{"action": "drop", "status": 99}"#, "status"), (#"{"action": "drop", "direction": "up"}"#, "direction"),
-        (#"{"action": "drop", "delay": "1s"}"#, "delay"), (#"{"action": "delay"}"#, "action"),
-        (#"{"action": "delay", "delay": "1"}"#, "delay"), (#"{"action": "answer"}"#, "action"),
+        (#"{"action": "drop", "delay": "1s"}"#, "delay"), (#"{"action": "delay"}"#, "delay"),
+        (#"{"action": "delay", "delay": "1"}"#, "delay"), (#"{"action": "answer"}"#, "answer_status"),
         (#"{"action": "answer", "answer_status": 503, "status": 200}"#, "status"),
         (#"{"action": "close", "transport": "udp"}"#, "transport"), (#"{"action": "drop", "mehtod": "MESSAGE"}"#, "mehtod"),
         (#"{"action": "stale_sqn", "method": "MESSAGE"}"#, "method"), (#"{"action": "stale_sqn", "status": 401}"#, "status"),
         (#"{"action": "stale_sqn", "direction": "out"}"#, "direction"), (#"{"action": "stale_sqn", "bytes": 1}"#, "bytes"),
-        (#"{"action": "drop", "peer": 1, "seed": "x"}"#, "seed"),
+        (#"{"action": "drop", "peer": 1, "seed": "x"}"#, "seed"), (#"{"action": "header"}"#, "set"),
+        (#"{"action": "corrupt", "bytes": 0}"#, "bytes"), (#"{"action": "answer", "answer_status": 99}"#, "answer_status"),
+        (#"{"action": "answer", "answer_status": 503, "answer_headers": {"A": "1\r\nB: 2"}}"#, "answer_headers.A"),
+        (#"{"action": "header", "set": {"A": ["1", "2\n3"]}}"#, "set.A"),
     ])
     func `what is wrong is told by its field`(json: String, field: String) throws {
         let fault = try #require(wrong(json))
@@ -86,6 +89,8 @@ import Testing
         #expect(wrong("[]")?.field == nil)
         #expect(wrong("")?.text.contains("JSON object") == true)
         #expect(wrong("{\"action\"")?.text.contains("line 1") == true)
+        #expect(wrong("{action: drop}")?.text.hasPrefix("this is not JSON;") == true)
+        #expect(wrong(#"{"action": "drop", "peer": "${env:HOME}"}"#)?.text.contains("does not see the environment") == true)
     }
 
     @Test func `a topology has them from the start`() {
@@ -94,6 +99,8 @@ import Testing
         #expect(right.topology?.faults.map(\.action) == [.drop, .cut(bytes: nil)])
         let wrong = read(withBase("faults:\n  - {method: MESSAGE}\n"))
         #expect(wrong.faults.contains { $0.text.contains("action") && $0.severity == .error })
+        // What is there and wrong is not said to be missing too.
+        #expect(read(withBase("faults: [{action: delay, delay: '5'}]\n")).faults.map(\.text).filter { $0.contains("needs") } == [])
     }
 
     @Test func `how far a clock moves is a duration`() throws {

@@ -72,6 +72,8 @@ import Testing
             #"{"password":"x","public_identities":["sip:a@home1.test","sip:a@home1.test"]}"#, "public_identities[1]",
             "the public identity 'sip:a@home1.test' is this subscriber's already (line 1); write each identity once"
         ),
+        ("{}", "password", "the subscriber has no password to be challenged for"),
+        (#"{"authentication":"aka"}"#, "aka", "the subscriber has no key for AKA"),
         (#"{"password":"x","password":"y"}"#, "password", "the key 'password' stands here already (line 1); write it once"),
         (
             #"{"profile_xml":"none.xml"}"#, "profile_xml",
@@ -86,7 +88,7 @@ import Testing
     @Test func whatIsWrongAsAWholeHasNoField() {
         for (json, text) in [
             ("", "the body is no JSON object"), ("[1]", "the body is no JSON object"), ("password: x", "the body is no JSON object"),
-            (#"{"password": "x""#, "line 2, column 1: this is not JSON: "), ("{}", "the subscriber has no password to be challenged for"),
+            (#"{"password": "x""#, "line 2, column 1: this is not JSON: "), ("{password: x}", "this is not JSON; "),
         ] {
             let found = fault(json)
             #expect(found != nil && found?.field == nil, "\(json)")

@@ -64,8 +64,9 @@ export class Registrations {
     for (const cell of this.view.querySelectorAll(".countdown")) {
       const left = (Date.parse(cell.dataset.until) - this.now()) / 1000;
       const [text, bar] = cell.children;
-      const whole = Math.max(left, this.seen.get(cell.dataset.key + cell.dataset.until) ?? 0);
-      this.seen.set(cell.dataset.key + cell.dataset.until, whole);
+      const seen = this.seen.get(cell.dataset.key);
+      const whole = Math.max(left, seen?.until === cell.dataset.until ? seen.whole : 0);
+      this.seen.set(cell.dataset.key, { until: cell.dataset.until, whole });
       text.textContent = left > 0 ? span(left) : "expired";
       bar.style.width = `${whole > 0 ? Math.max(0, Math.min(100, (left / whole) * 100)) : 0}%`;
       cell.classList.toggle("soon", left < 60);
@@ -112,7 +113,11 @@ export class Subscribers {
   }
 
   async edit(subscriber) {
-    const draft = { password: "" };
+    // What is not asked to prove itself needs no password; what a SIM holds is not here to be shown.
+    const draft = {};
+    if (subscriber) draft.authentication = subscriber.authentication;
+    if (draft.authentication === "aka") draft.aka = { k: "", opc: "" };
+    else if (draft.authentication === undefined || draft.authentication === "digest") draft.password = "";
     if (subscriber) {
       draft.public_identities = subscriber.public_identities;
       if (Object.keys(subscriber.private_identities).length > 0) draft.private_identities = subscriber.private_identities;
@@ -150,7 +155,7 @@ export class Subscribers {
 /** What each action asks for. */
 const actions = {
   drop: [], delay: ["delay"], duplicate: ["copies"], reorder: ["behind"], answer: ["answer_status", "answer_headers"],
-  header: ["set", "remove"], corrupt: ["bytes"], cut: [], close: [], stale_sqn: [],
+  header: ["set", "remove"], corrupt: ["bytes"], cut: ["bytes"], close: [], stale_sqn: [],
 };
 const numbers = new Set(["status", "nth", "times", "probability", "seed", "copies", "behind", "answer_status", "bytes"]);
 const presets = {

@@ -78,7 +78,7 @@ extension FaultState {
             if let times = match.times { json.member("times", times) }
             if let probability = match.probability {
                 json.name("probability")
-                json.thousandths(Int64((probability * 1000).rounded()))
+                json.fraction(probability)
             }
             if let seed = match.seed { json.member("seed", seed) }
             rule.action.write(to: &json)
@@ -102,11 +102,12 @@ extension FaultRule.Action {
         case .answer(let status, let headers):
             json.member("action", "answer")
             json.member("answer_status", Int(status))
-            json.fields("answer_headers", headers)
+            if !headers.isEmpty { json.fields("answer_headers", headers) }
         case .header(let set, let remove):
             json.member("action", "header")
-            json.fields("set", set)
-            json.member("remove", remove)
+            // As it may be posted again.
+            if !set.isEmpty { json.fields("set", set) }
+            if !remove.isEmpty { json.member("remove", remove) }
         case .corrupt(let octets):
             json.member("action", "corrupt")
             json.member("bytes", octets)

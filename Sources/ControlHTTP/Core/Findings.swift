@@ -85,6 +85,8 @@ actor ReviewedTrace {
             review = Review()
             mark = nil
         }
+        // Read first: what comes meanwhile is no silence.
+        let time = await backing.clock().now
         var newest: UInt64?
         while true {
             let page = await backing.recordedMessages(after: mark?.sequence ?? 0, limit: ReviewedTrace.page)
@@ -96,6 +98,7 @@ actor ReviewedTrace {
             if newest == nil { newest = page.newest }
             guard !page.messages.isEmpty, (mark?.sequence ?? 0) < newest ?? 0 else { break }
         }
+        review.advance(to: time)
         forgetLater()
         return State(findings: review.findings, last: mark?.sequence ?? 0)
     }

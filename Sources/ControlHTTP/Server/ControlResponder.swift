@@ -108,7 +108,10 @@ struct ControlResponder: HTTPResponder {
         }
         let method = request.method == .head ? Route.Method.get : Route.Method(rawValue: request.method.rawValue)
         guard let route = matching.first(where: { $0.method == method }) else {
-            let allowed = matching.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] }
+            var allowed: [String] = []
+            for method in matching.map(\.method) where !allowed.contains(method.rawValue) {
+                allowed += method == .get ? ["GET", "HEAD"] : [method.rawValue]
+            }
             var error = APIError(.methodNotAllowed, "\(request.method) is not for \(pieces[0]); use \(allowed.joined(separator: " or "))")
             error.allowed = allowed
             throw error

@@ -47,6 +47,12 @@ struct JSONWriter {
         octets += "\(sign)\(number.magnitude / 1000)\(digits.isEmpty ? "" : ".")\(digits)".utf8
     }
 
+    /// A finite number, with as many digits as tell it from its neighbours.
+    mutating func fraction(_ number: Double) {
+        separate()
+        octets += "\(number)".utf8
+    }
+
     mutating func boolean(_ value: Bool) {
         separate()
         octets += (value ? "true" : "false").utf8

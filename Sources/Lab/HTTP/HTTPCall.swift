@@ -127,9 +127,9 @@ public struct HTTPCall: Sendable {
             }
             guard let bytes else { continue }
             received += bytes
-            if bytes.isEmpty || HTTPCall.isComplete(received) { break }
+            if bytes.isEmpty || HTTPCall.isComplete(received, to: method) { break }
         }
-        guard let answer = HTTPCall.parse(received) else {
+        guard let answer = HTTPCall.parse(received, to: method) else {
             throw Failure(description: "\(base) gave no HTTP answer to \(method) \(target)")
         }
         return answer
@@ -146,15 +146,18 @@ public struct HTTPCall: Sendable {
     }
 
     /// Whether the body is as long as Content-Length says, so that the end of the connection need not be waited for.
-    private static func isComplete(_ received: [UInt8]) -> Bool {
-        guard let head = Head(received), let length = head.contentLength else { return false }
+    private static func isComplete(_ received: [UInt8], to method: String) -> Bool {
+        guard let head = Head(received) else { return false }
+        if head.hasNoBody(to: method) { return true }
+        guard let length = head.contentLength else { return false }
         return received.count - head.bodyStart >= length
     }
 
-    static func parse(_ received: [UInt8]) -> Answer? {
+    static func parse(_ received: [UInt8], to method: String = "GET") -> Answer? {
         guard let head = Head(received) else { return nil }
         let rest = received[head.bodyStart...]
         func answer(_ body: [UInt8]) -> Answer { Answer(status: head.status, headers: head.headers, body: body) }
+        if head.hasNoBody(to: method) { return answer([]) }
         if head.isChunked { return dechunked(rest).map(answer) }
         guard let length = head.contentLength else { return answer(Array(rest)) }
         return rest.count >= length ? answer(Array(rest.prefix(length))) : nil
@@ -182,6 +185,9 @@ public struct HTTPCall: Sendable {
         var contentLength: Int?
         var isChunked = false
         var bodyStart: Int
+
+        /// Whatever Content-Length says (RFC 9112 §6.3).
+        func hasNoBody(to method: String) -> Bool { method == "HEAD" || status == 204 || status == 304 }
 
         init?(_ received: [UInt8]) {
             guard let end = received.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }

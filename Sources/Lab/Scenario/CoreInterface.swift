@@ -14,9 +14,12 @@ struct CoreInterface: Sendable {
     private static let advanceMilliseconds = 120_000
 
     /// The messages recorded after a sequence number, oldest first; waits this long for the first.
-    func messages(since sequence: Int, waitMilliseconds: Int = 0) async throws(HTTPCall.Failure) -> [RecordedMessage] {
+    func messages(
+        since sequence: Int, waitMilliseconds: Int = 0, limit: Int? = nil
+    ) async throws(HTTPCall.Failure) -> [RecordedMessage] {
         let wait = waitMilliseconds > 0 ? "&wait=\(waitMilliseconds)ms" : ""
-        let answer = try await json("/api/messages?since=\(sequence)\(wait)", timeoutMilliseconds: waitMilliseconds + 5000)
+        let most = limit.map { "&limit=\($0)" } ?? ""
+        let answer = try await json("/api/messages?since=\(sequence)\(wait)\(most)", timeoutMilliseconds: waitMilliseconds + 5000)
         return try list(answer).compactMap(RecordedMessage.init)
     }
 

@@ -1,6 +1,7 @@
 // A message as the core recorded it and its HTTP interface tells it, and what a scenario compares in it.
 
 import JSONText
+import SIPMessage
 import SIPTrace
 
 /// A recorded message. Direction is seen from the core.
@@ -45,8 +46,15 @@ struct RecordedMessage: Sendable, Equatable {
         traced = TracedMessage(json)
     }
 
+    /// Whether both are one record. Whom it came from may be known by name only since.
+    func isSame(as other: RecordedMessage) -> Bool {
+        (sequence, time, startLine) == (other.sequence, other.time, other.startLine) && headers == other.headers
+    }
+
+    /// - Parameter header: its name, long or compact (RFC 3261 §7.3.3), in any case.
     func values(of header: String) -> [String] {
-        headers.filter { $0.name.lowercased() == header.lowercased() }.map(\.value)
+        let header = HeaderName.long(header)
+        return headers.filter { $0.name.lowercased() == header.lowercased() }.map(\.value)
     }
 
     /// The identity in To or From.

@@ -110,12 +110,13 @@ extension ScenarioRunner {
             failure.cameInstead.append(
                 "\(search.found.count) of them: " + search.found.map { "#\(log[$0].sequence)" }.joined(separator: ", "))
         }
-        failure.cameInstead += whatCame(instead: expectation)
+        failure.cameInstead += whatCame(instead: expectation, besides: search.found)
         failure.nearest = NearestMessage(nearestTo: expectation, among: candidates(expectation, found: search.found))
         return failure
     }
 
-    private func whatCame(instead expectation: Expectation) -> [String] {
+    /// - Parameter found: what is as awaited, only too few of it.
+    private func whatCame(instead expectation: Expectation, besides found: [Int]) -> [String] {
         if topology.core.trace == 0 { return ["nothing can be seen: core.trace is 0, so the core keeps no messages; leave it out"] }
         let here = arrived(at: expectation.node)
         guard !here.isEmpty else {
@@ -123,7 +124,7 @@ extension ScenarioRunner {
             let others = elsewhere.isEmpty ? "" : "; elsewhere: " + elsewhere.suffix(8).joined(separator: ", ")
             return ["nothing at \(expectation.node)\(others)"]
         }
-        return here.suffix(20).map { place in
+        return here.filter { !found.contains($0) }.suffix(20).map { place in
             let reason = expectation.mismatch(with: log[place]) ?? reasonAgainst(place)
             return "#\(log[place].sequence) \(log[place].name): \(reason)"
         }

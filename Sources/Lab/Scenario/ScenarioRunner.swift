@@ -150,9 +150,18 @@ actor ScenarioRunner {
     /// A new core numbers its messages from 1, and one that was reset does too.
     func numbersBeginAgain() { lastSequence = 0 }
 
+    /// A core that was reset or started anew by others than steps does not know the last message, or has another in its place.
+    private func noticeNewNumbers() async throws(HTTPCall.Failure) {
+        guard lastSequence > 0, let last = log.last else { return }
+        let first = try await core.messages(since: lastSequence - 1, waitMilliseconds: 0, limit: 1).first
+        // One that is later than the last has pushed it out.
+        guard let first, first.sequence > lastSequence || first.isSame(as: last) else { return numbersBeginAgain() }
+    }
+
     /// Takes over what the core recorded since the last time.
     func fetch(waitMilliseconds: Int = 0) async throws(HTTPCall.Failure) {
         var wait = waitMilliseconds
+        if wait == 0 { try await noticeNewNumbers() }
         while true {
             let page = try await core.messages(since: lastSequence, waitMilliseconds: wait)
             guard let last = page.last else { break }

@@ -3,7 +3,7 @@
 import JSONText
 public import SIPLadder
 public import SIPTrace
-import SansIO
+public import SansIO
 
 /// The trace of a core that runs, by its HTTP interface.
 public struct TraceView: Sendable {
@@ -31,6 +31,11 @@ public struct TraceView: Sendable {
             since = answer["next"]?.integer.map { UInt64($0) } ?? since
         }
         return found
+    }
+
+    /// What time it is by the core's clock; nil: it does not say.
+    public func time() async throws(HTTPCall.Failure) -> WallTime? {
+        try await core.get("/api/clock")["now"]?.text.flatMap(microseconds(rfc3339:)).map(WallTime.init(microseconds:))
     }
 
     /// Who is where, as far as registrations tell.

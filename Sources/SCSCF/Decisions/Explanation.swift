@@ -284,7 +284,7 @@ private struct Teller {
         if parts.allSatisfy(\.criteria.isEmpty) { clauses.append("the user has no filter criteria, so no application server hears of it") }
         for criterion in takers {
             let sent = story.sent.first { $0.peer == criterion.server }
-            let outcome = sent.map { $0.final.map { ", which answered \($0)" } ?? ", which gave no answer" } ?? ""
+            let outcome = sent.map { $0.final.map { ", which answered \($0)" } ?? ", which gave no answer or was not reached" } ?? ""
             clauses.append("criterion \(criterion.verdict.priority) told `\(criterion.server)`\(outcome)")
         }
         if takers.isEmpty, !parts.allSatisfy(\.criteria.isEmpty) {

@@ -33,6 +33,8 @@ struct RequestContext: BitwiseCopyable {
     /// Whether the application server has shown that it works on the request: by a 1xx other than 100, or by sending the
     /// request back with its dialog identifier (TS 24.229 §5.4.3.2).
     var isAlive = false
+    /// Whether default handling has gone on without a server.
+    var hasLostServer = false
     var isCancelled = false
     /// A 2xx or 6xx has ended the search: what comes now is only for the record.
     var isSettled = false

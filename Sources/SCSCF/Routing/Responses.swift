@@ -330,6 +330,7 @@ extension ServingCSCF {
         contexts[id.index].timer = .none
         forgetPin(id)
         guard endsSession(id) else {
+            contexts[id.index].hasLostServer = true
             return evaluate(
                 id, arrival, request, routes, from: Int(contexts[id.index].criterion) + 1, at: now, into: &effects)
         }

@@ -65,9 +65,11 @@ extension ServingCSCF {
             return followAddress(id, arrival, request, routes, at: now, into: &effects)
         }
         if request.method == .publish {
-            return refuse(
-                id, arrival, request, 404, warning: "no filter criterion of the user takes this PUBLISH to an application server",
-                at: now, into: &effects)
+            let reason =
+                contexts[id.index].hasLostServer
+                ? "the application server that takes this PUBLISH failed or was not reached, and default handling went on without it"
+                : "no filter criterion of the user takes this PUBLISH to an application server"
+            return refuse(id, arrival, request, 404, warning: reason, at: now, into: &effects)
         }
         guard contexts[id.index].isRegistered else {
             return refuse(id, arrival, request, 480, warning: "the recipient is not registered", at: now, into: &effects)

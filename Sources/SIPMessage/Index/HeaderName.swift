@@ -182,6 +182,13 @@ public enum HeaderName: UInt8, BitwiseCopyable, Hashable, Sendable, CaseIterable
         }
     }
 
+    /// The long form of a compact name; of any other the name itself.
+    public static func long(_ name: String) -> String {
+        guard let letter = name.utf8.first, name.utf8.count == 1 else { return name }
+        let found = compact(letter)
+        return found == .other ? name : "\(found.text)"
+    }
+
     /// The number of a name, long or compact, in any case (RFC 3261 §7.3.1, §7.3.3).
     public init(_ name: RawSpan) {
         self = HeaderName(name, Slice(0, name.byteCount))

@@ -47,6 +47,13 @@ public struct MessageFault: Error, BitwiseCopyable, Sendable {
     }
 }
 
+extension MessageFault {
+    /// What it is where a message came over a stream: with less than Content-Length says it was cut off at the largest size.
+    public func onStream(_ isStream: Bool) -> MessageFault {
+        isStream && reason == .shortBody ? MessageFault(513, nil, .tooLarge) : self
+    }
+}
+
 extension OctetBuffer {
     /// `Missing CSeq`, `Malformed To`: the reason phrase that names the header.
     public mutating func append(_ fault: MessageFault) {

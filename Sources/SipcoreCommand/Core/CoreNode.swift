@@ -14,6 +14,7 @@ import Topology
 struct CoreNode: CoreBacking {
     let shards: ShardGroup<ServingCSCF>
     private let started = SystemClock.now.monotonic
+    private let civil = CivilTimes()
     private let peers: NodeNames
     /// The trace as `why` last read it.
     let lastTrace = LastTrace()
@@ -53,15 +54,15 @@ struct CoreNode: CoreBacking {
     // MARK: Registrations
 
     func registrations() async -> [Registration] {
-        let found = await shards.perform { node, now, _ in
-            node.registeredIdentities(at: now.monotonic).map { (place: $0.place, registration: Registration($0, at: now)) }
+        let found = await shards.perform { [civil] node, now, _ in
+            node.registeredIdentities(at: now.monotonic).map { (place: $0.place, registration: Registration($0, by: civil, at: now)) }
         }
         return found.flatMap { $0 }.sorted { $0.place < $1.place }.map(\.registration)
     }
 
     func registration(of identity: String) async -> Registration? {
-        let found = await shards.perform { node, now, _ in
-            node.registeredIdentity(identity, at: now.monotonic).map { Registration($0, at: now) }
+        let found = await shards.perform { [civil] node, now, _ in
+            node.registeredIdentity(identity, at: now.monotonic).map { Registration($0, by: civil, at: now) }
         }
         return found.compactMap { $0 }.first
     }
@@ -145,13 +146,13 @@ extension DeregistrationEvent {
 }
 
 extension Registration {
-    fileprivate init(_ identity: RegisteredIdentity, at now: Now) {
+    fileprivate init(_ identity: RegisteredIdentity, by civil: CivilTimes, at now: Now) {
         self.init(
             publicIdentity: identity.publicIdentity, privateIdentity: identity.privateIdentity, implicitSet: identity.implicitSet,
             contacts: identity.contacts.map { contact in
-                let span = TimeSpan.seconds(Int(contact.expires))
                 var result = Contact(
-                    uri: contact.uri, privateIdentity: contact.privateIdentity, expires: span, expiresAt: now.wall + span,
+                    uri: contact.uri, privateIdentity: contact.privateIdentity, expires: .seconds(Int(contact.expires)),
+                    expiresAt: civil.time(of: contact.end, at: now),
                     flow: "\(contact.flow.transport.name)://\(contact.flow.remote.text)")
                 let parameters = Registration.parameters(contact.parameters)
                 result.q = parameters.contains { $0.lowercased().hasPrefix("q=") } ? contact.q : nil

@@ -98,6 +98,13 @@ struct SubscriberBook: Sendable {
         return ranges.first { topology.subscribers[$0].name.text == name }.map { range(topology.subscribers[$0]) }
     }
 
+    /// As the core does it (`CoreAssembly`): a SIM without a password is asked for by AKA.
+    private func authentication(of subscriber: Topology::Subscriber) -> Authentication {
+        let hasOnlySIMs =
+            !subscriber.privateIdentities.isEmpty && subscriber.privateIdentities.allSatisfy { $0.aka != nil && $0.password == nil }
+        return subscriber.authentication ?? (hasOnlySIMs ? .aka : topology.core.authentication)
+    }
+
     private func range(_ subscriber: Topology::Subscriber) -> ProvisionedSubscriber {
         var range = shown(subscriber, as: subscriber.name.text, filling: "{name}")
         range.exceptions = changes.keys.filter { subscriber.name.contains($0) }.sorted()
@@ -107,7 +114,7 @@ struct SubscriberBook: Sendable {
     private func shown(_ subscriber: Topology::Subscriber, as name: String, filling hole: String? = nil) -> ProvisionedSubscriber {
         let hole = hole ?? name
         var shown = ProvisionedSubscriber(
-            name: name, authentication: (subscriber.authentication ?? topology.core.authentication).rawValue,
+            name: name, authentication: authentication(of: subscriber).rawValue,
             privateIdentities: subscriber.privateIdentities.map { $0.identity.filled(with: hole) },
             publicIdentities: subscriber.publicIdentities.map { $0.uri.filled(with: hole) })
         shown.applicationServers = subscriber.applicationServers

@@ -4,6 +4,7 @@ public import ArgumentParser
 import Glibc
 import SansIO
 public import Simulation
+import Synchronization
 import Topology
 
 struct SimulateCommand: AsyncParsableCommand {
@@ -55,10 +56,13 @@ struct SimulateCommand: AsyncParsableCommand {
         let first = seed ?? 1
         let count = seeds ?? (seed == nil ? 100 : 1)
         let tally = SimulationTally(count: count)
+        let interruption = SimulationInterruption()
+        let signals = try TerminationSignals { interruption.fire() }
+        defer { withExtendedLifetime(signals) {} }
         await withTaskGroup(of: Void.self) { group in
             for job in 0..<min(jobs, count) {
                 group.addTask {
-                    for number in stride(from: job, to: count, by: jobs) {
+                    for number in stride(from: job, to: count, by: jobs) where !interruption.isFired {
                         await tally.add(simulation.run(seed: first &+ UInt64(number)))
                     }
                 }
@@ -66,9 +70,12 @@ struct SimulateCommand: AsyncParsableCommand {
         }
         let result = await tally.result
         for (place, failed) in result.failures.enumerated() {
-            Descriptor.write(text(of: failed, simulation, isExplained: place < SimulateCommand.explained), to: STDOUT_FILENO)
+            // Who interrupts it does not want to wait.
+            let isExplained = place < SimulateCommand.explained && !interruption.isFired
+            Descriptor.write(text(of: failed, simulation, isExplained: isExplained), to: STDOUT_FILENO)
         }
         Descriptor.write(result.summary + "\n", to: STDOUT_FILENO)
+        if result.runs < count { throw CommandFailure(status: 1, text: "interrupted: \(result.runs) of \(count) seeds were run") }
         if !result.failures.isEmpty { throw CommandFailure(status: 1, text: nil) }
     }
 
@@ -84,6 +91,13 @@ struct SimulateCommand: AsyncParsableCommand {
 }
 
 extension Flaw: ExpressibleByArgument {}
+
+/// Whether SIGINT or SIGTERM has come: runs that have begun end, no more begin.
+private final class SimulationInterruption: Sendable {
+    private let state = Atomic(false)
+    var isFired: Bool { state.load(ordering: .relaxed) }
+    func fire() { state.store(true, ordering: .relaxed) }
+}
 
 /// What the runs came to.
 private actor SimulationTally {

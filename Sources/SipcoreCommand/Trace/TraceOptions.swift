@@ -39,6 +39,9 @@ struct TraceFilterOptions: ParsableArguments {
     var limit: Int?
 
     func validate() throws {
+        if let method, method != method.uppercased() {
+            throw ValidationError("methods are written in capitals; --method \(method.uppercased())")
+        }
         if let status, !(100...699).contains(status) { throw ValidationError("\(status) is no status of SIP; write one from 100 to 699") }
         if let limit, limit < 1 { throw ValidationError("--limit \(limit) shows nothing; write 1 or more") }
         for (option, uri) in [("--from", from), ("--to", to)] {

@@ -7,7 +7,7 @@ struct YAMLDocument {
     private(set) var root: Node?
     private(set) var faults: [(position: Position, text: String)] = []
 
-    private let environment: [String: String]
+    private let environment: [String: String]?
     private var anchors: [String: Anchored] = [:]
     private var nodeCount = 0
 
@@ -27,7 +27,7 @@ struct YAMLDocument {
     var hasAnchors: Bool { !anchors.isEmpty }
 
     /// - Parameter firstLine: the number of the text's first line, where it is a part of a file.
-    init(text: String, environment: [String: String], firstLine: Int = 1) {
+    init(text: String, environment: [String: String]?, firstLine: Int = 1) {
         self.environment = environment
         nodeLimit = text.utf8.count * 2 + 100_000
         var text = text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text
@@ -209,6 +209,10 @@ struct YAMLDocument {
             }
             let name = String(rest[..<close])
             rest = rest[rest.index(after: close)...]
+            guard let environment else {
+                faults.append((position, "'${env:\(name)}' is for files: what comes by HTTP does not see the environment; write the value"))
+                return .unreadable
+            }
             guard let value = environment[name] else {
                 faults.append((position, "the environment has no variable '\(name)'; set it, or write the value here"))
                 return .unreadable

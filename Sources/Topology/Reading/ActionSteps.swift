@@ -13,6 +13,9 @@ extension Reader {
 
     mutating func assignments(_ node: Node) -> [Step.Assignment] {
         let assignments = texts(node)
+        if case .map(let entries) = node.content, entries.isEmpty {
+            error(node.position, "nothing is set; write NAME: VALUE, one for each variable")
+        }
         stepNames.variables.formUnion(assignments.map(\.name))
         return assignments
     }
@@ -53,7 +56,9 @@ extension Reader {
         let names =
             topology.applicationServers.map(\.name) + topology.networks.map(\.domain) + topology.clients.map(\.name) + subscriberNames
         guard !names.contains(peer), !topology.subscribers.contains(where: { $0.name.contains(peer) }) else { return }
-        error(place.position, unknown("node", peer, among: names, section: "application_servers, networks or clients"))
+        var known: [String] = []
+        for name in names where !known.contains(name) { known.append(name) }
+        error(place.position, unknown("node", peer, among: known, section: "application_servers, networks or clients"))
     }
 
     /// All texts within a value.

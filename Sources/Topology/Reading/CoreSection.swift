@@ -178,6 +178,11 @@ extension Reader {
         if let http = topology.lab.http, http.port != 0, http == topology.core.http, let value = node[node: LabKeys.http] {
             error(value.position, "this is the core's own control interface; write another port")
         }
+        if let http = topology.lab.http, http.port != 0, let value = node[node: LabKeys.http],
+            topology.core.listen.contains(where: { $0.transport != .udp && $0.port == http.port && $0.host == http.host })
+        {
+            error(value.position, "the core takes SIP over TCP here already; write another port")
+        }
     }
 
     mutating func readNetworks(_ node: Node?) {

@@ -74,7 +74,7 @@ extension Topology {
     /// Reads what somebody sends who need not learn what the environment holds.
     private func objectReader(_ surroundings: Surroundings) -> Reader {
         var surroundings = surroundings
-        surroundings.environment = [:]
+        surroundings.environment = nil
         var reader = Reader(file: file, surroundings: surroundings)
         reader.topology = self
         return reader
@@ -135,7 +135,11 @@ extension Reader {
             let (set, remove) = (headers(section[FaultKeys.set]), section[FaultKeys.remove] ?? [])
             guard !set.isEmpty || !remove.isEmpty else { return lacking(section, FaultKeys.set.name, "such as {Expires: 60}, or 'remove'") }
             return .header(set: set, remove: remove)
-        case .corrupt: return .corrupt(bytes: max(section[FaultKeys.bytes] ?? 1, 1))
+        case .corrupt:
+            if section[FaultKeys.bytes] == 0, let place = section[node: FaultKeys.bytes] {
+                error(place.position, "no octet is spoilt; write 1 or more, or leave 'bytes' out for one")
+            }
+            return .corrupt(bytes: section[FaultKeys.bytes] ?? 1)
         case .cut: return .cut(bytes: section[FaultKeys.bytes])
         case .close: return .close
         case .staleSequenceNumber: return .staleSequenceNumber
@@ -143,8 +147,10 @@ extension Reader {
     }
 
     private mutating func lacking(_ section: Node, _ key: String, _ example: String) -> FaultAction? {
+        // What is there and cannot be read is reported already.
+        if section.entry(key) != nil { return nil }
         if let place = section[node: FaultKeys.action] {
-            error(place.position, "'action: \(place.text ?? "")' needs '\(key)'; write it, \(example)")
+            error(place.position, "'action: \(place.text ?? "")' needs '\(key)'; write it, \(example)", missing: key)
         }
         return nil
     }
@@ -179,9 +185,13 @@ extension Reader {
         error(place.position, "only streams can be closed; write 'transport: tcp' or another stream, or 'action: drop' for datagrams")
     }
 
-    private func headers(_ node: Node?) -> [FaultAction.HeaderText] {
+    private mutating func headers(_ node: Node?) -> [FaultAction.HeaderText] {
         (node?.entries ?? []).flatMap { entry in
-            (Codec<[String]>.oneOrMore(.text).read(entry.value) ?? []).map { FaultAction.HeaderText(name: entry.key, value: $0) }
+            let values = Codec<[String]>.oneOrMore(.text).read(entry.value) ?? []
+            if values.contains(where: { $0.utf8.contains { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F } }) {
+                error(entry.value.position, "the value of \(entry.key) has a line end or another control character in it; write it without")
+            }
+            return values.map { FaultAction.HeaderText(name: entry.key, value: $0) }
         }
     }
 }

@@ -1,6 +1,8 @@
 // Objects in JSON that come while the core runs. JSON is YAML but for two escapes, so they are read as sections of a file
 // are, and what is wrong is told by its field.
 
+import JSONText
+
 /// What is wrong with an object.
 public struct FieldFault: Error, Sendable, Hashable {
     /// The path of keys to the wrong value: `password`, `public_identities[1]`; nil: the whole.
@@ -24,13 +26,18 @@ extension Reader {
         guard let section = document(JSONEscapes.asYAML(json), of: shape, orElse: "write an object") else {
             throw firstFault(in: nil) ?? FieldFault(field: nil, "the body is no JSON object; write one such as \(example)")
         }
+        // What reads it takes YAML, which is more.
+        guard JSON(json.utf8) != nil else {
+            throw FieldFault(field: nil, "this is not JSON; write names and texts in double quotes and commas between, as in \(example)")
+        }
         return section
     }
 
-    /// The first error that a field has, or else the first that the whole has: what is missing may only be misspelt.
+    /// The first error that a field has, or else the first that the whole has, last what is missing: it may only be misspelt.
     func firstFault(in section: Node?) -> FieldFault? {
-        let errors = sortedFaults.filter { $0.severity == .error }.map { fieldFault($0, in: section) }
-        return errors.first { $0.field != nil } ?? errors.first
+        let errors = sortedFaults.filter { $0.severity == .error }
+        let present = errors.filter { $0.missing == nil }.map { fieldFault($0, in: section) }
+        return present.first { $0.field != nil } ?? present.first ?? errors.first.map { fieldFault($0, in: section) }
     }
 
     private func fieldFault(_ fault: Fault, in section: Node?) -> FieldFault {
@@ -43,11 +50,21 @@ extension Reader {
             let text = fault.text.replacing("this is not YAML", with: "this is not JSON")
             return FieldFault(field: nil, "line \(fault.line), column \(fault.column): \(text)")
         }
-        return FieldFault(field: section.path(to: Position(line: fault.line, column: fault.column)), fault.text)
+        let position = Position(line: fault.line, column: fault.column)
+        return FieldFault(field: fault.missing.map { section.path(to: position, missing: $0) } ?? section.path(to: position), fault.text)
     }
 }
 
 extension Node {
+    /// The path to a key that should stand beside what stands at a place, or in it.
+    fileprivate func path(to position: Position, missing key: String) -> String {
+        guard case .map(let entries) = content,
+            let entry = entries.filter({ !(position < $0.position) }).max(by: { $0.position < $1.position }),
+            !(position < entry.value.position), case .map = entry.value.content
+        else { return key }
+        return "\(entry.key).\(entry.value.path(to: position, missing: key))"
+    }
+
     /// The path of keys to what stands at a place; nil: it is the whole.
     fileprivate func path(to position: Position) -> String? {
         switch content {

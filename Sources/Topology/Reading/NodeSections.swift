@@ -2,6 +2,7 @@
 
 extension Reader {
     mutating func readServers(_ node: Node?) {
+        var places: [String: String] = [:]
         for entry in node?.entries ?? [] {
             guard let section = Codec<Node>.object(ServerKeys.shape).read(entry.value) else { continue }
             let uri = section[ServerKeys.uri]
@@ -18,11 +19,26 @@ extension Reader {
             topology.applicationServers.append(server)
             if let uri, let value = section[node: ServerKeys.uri] {
                 checkServer(uri, at: value.position, isStartedByLab: server.launch != .external)
+                if case .builtIn = server.launch { checkPlace(of: server, at: uri, value.position, taken: &places) }
             }
             checkBuiltInKeys(section, server)
         }
         // Commands may name any server, so they are looked at when all are known.
         for entry in node?.entries ?? [] { checkPlaceholders(in: entry.value, client: nil) }
+    }
+
+    /// A server that the lab starts needs an address of its own.
+    private mutating func checkPlace(of server: ApplicationServer, at uri: ServerURI, _ position: Position, taken: inout [String: String]) {
+        let port = uri.port ?? 5060
+        guard port != 0 else { return }
+        let place = "\(uri.host):\(port)"
+        if topology.core.listen.contains(where: { $0.host == uri.host && $0.port == port }) {
+            error(position, "the core listens at \(place) itself; write another port for '\(server.name)', or 0 for any free one")
+        } else if let other = taken[place] {
+            error(position, "'\(other)' is started at \(place) already; write another port for '\(server.name)', or 0 for any free one")
+        } else {
+            taken[place] = server.name
+        }
     }
 
     private mutating func checkBuiltInKeys(_ section: Node, _ server: ApplicationServer) {

@@ -14,7 +14,7 @@ extension Topology {
         try Topology.checkSingleName(name)
         var surroundings = surroundings
         // Whoever puts a subscriber need not learn what the environment holds.
-        surroundings.environment = [:]
+        surroundings.environment = nil
         var reader = Reader(file: file, surroundings: surroundings)
         reader.topology = self
         reader.topology.subscribers = []

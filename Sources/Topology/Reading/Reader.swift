@@ -27,12 +27,13 @@ struct Reader {
 
     // MARK: Faults
 
-    mutating func error(_ position: Position, _ text: String) { report(.error, position, text) }
+    /// - Parameter missing: a key that has to stand beside what is there, or in it.
+    mutating func error(_ position: Position, _ text: String, missing: String? = nil) { report(.error, position, text, missing) }
 
-    mutating func warn(_ position: Position, _ text: String) { report(.warning, position, text) }
+    mutating func warn(_ position: Position, _ text: String) { report(.warning, position, text, nil) }
 
-    private mutating func report(_ severity: Fault.Severity, _ position: Position, _ text: String) {
-        let fault = Fault(severity, file: file, line: position.line, column: position.column, text: text)
+    private mutating func report(_ severity: Fault.Severity, _ position: Position, _ text: String, _ missing: String?) {
+        let fault = Fault(severity, file: file, line: position.line, column: position.column, text: text, missing: missing)
         // An alias brings one value to several places; it is wrong once.
         if reported.insert(fault).inserted { faults.append(fault) }
     }

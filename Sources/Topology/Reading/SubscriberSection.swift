@@ -83,11 +83,14 @@ extension Reader {
         case .digest where !hasPassword:
             error(
                 section.position,
-                "\(whose) has no password to be challenged for; write 'password: ...', or 'authentication: none' if none is asked")
+                "\(whose) has no password to be challenged for; write 'password: ...', or 'authentication: none' if none is asked",
+                missing: SubscriberKeys.password.name)
         case .aka where aka == nil:
-            error(section.position, "\(whose) has no key for AKA; write 'aka: {k: ..., opc: ...}'")
+            error(section.position, "\(whose) has no key for AKA; write 'aka: {k: ..., opc: ...}'", missing: SubscriberKeys.aka.name)
         case .giba where section.entry(SubscriberKeys.address.name) == nil:
-            error(section.position, "\(whose) has no address to be known by; write 'address: 127.0.0.1', or the client's own")
+            error(
+                section.position, "\(whose) has no address to be known by; write 'address: 127.0.0.1', or the client's own",
+                missing: SubscriberKeys.address.name)
         default: break
         }
         guard let aka, let keys = Codec<Node>.object(AKAKeys.shape).read(aka.value) else { return }

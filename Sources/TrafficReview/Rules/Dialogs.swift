@@ -10,8 +10,11 @@ extension Rules {
             guard !["ACK", "CANCEL"].contains(message.method), message.vias.count == 1, let to = message.to, !to.tag.isEmpty else {
                 return nil
             }
+            // The request that began the dialog counts too: its answer has the tag.
             let earlier = subject.ledger.earlier(than: message).first {
-                $0.request.to?.tag == to.tag && ($0.request.sequenceNumber ?? 0) >= (message.sequenceNumber ?? 0)
+                let tag = $0.request.to?.tag ?? ""
+                let isOfDialog = tag == to.tag || tag.isEmpty && $0.final?.to?.tag == to.tag
+                return isOfDialog && ($0.request.sequenceNumber ?? 0) >= (message.sequenceNumber ?? 0)
             }
             guard let earlier, earlier.request.method != "CANCEL" else { return nil }
             return Fault(

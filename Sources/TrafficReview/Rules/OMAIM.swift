@@ -16,7 +16,8 @@ extension Rules {
         settings("settings-identity", .warning, "OMA IM 1.0 5.3 step 3", "P-Preferred-Identity names the IM Address") { subject in
             guard let target = URIValue(subject.message.requestURI) else { return nil }
             let preferred = subject.message.addresses(.pPreferredIdentity).map(\.uri.identity)
-            guard !preferred.contains(target.identity) else { return nil }
+            // To whom else it may be sent is another rule's.
+            guard subject.message.from?.uri.identity == target.identity, !preferred.contains(target.identity) else { return nil }
             let text = preferred.isEmpty ? "no P-Preferred-Identity" : "P-Preferred-Identity is \(preferred[0])"
             return Fault("PUBLISH: \(text)", "write P-Preferred-Identity: <\(target.identity)>")
         },

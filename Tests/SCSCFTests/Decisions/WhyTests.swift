@@ -46,6 +46,15 @@ private typealias L = Laboratory
         #expect(why.nextHop == nil)
     }
 
+    @Test func aServerThatWasNotReached() throws {
+        let rig = rig().registered(.alice)
+        rig.send("PUBLISH", "sip:alice@home1.test", from: .alice, tag)
+        // Of her criteria as the one who sends, and as the one who is sent to.
+        for _ in 0..<2 { rig.receive(rig.next(to: .im).response(500), from: .im) }
+        let why = try rig.why("PUBLISH")
+        #expect(why.sentence.contains("the core answered 404: the application server that takes this PUBLISH failed"), "\(why.sentence)")
+    }
+
     @Test func aWrongMethod() throws {
         let rig = rig([
             L.criterion(5, [.method("REGISTER")], 0),

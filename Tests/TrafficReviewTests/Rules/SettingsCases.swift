@@ -18,9 +18,7 @@ extension RuleCase {
     }
 
     static let settings: [RuleCase] = [
-        client(
-            "settings-request-uri", also: ["settings-identity"], wrong: Draft.publish.with(start: "PUBLISH sip:im.home1.test SIP/2.0"),
-            right: .publish),
+        client("settings-request-uri", wrong: Draft.publish.with(start: "PUBLISH sip:im.home1.test SIP/2.0"), right: .publish),
         client("settings-identity", wrong: .publish.without("P-Preferred-Identity"), right: .publish),
         client(
             "settings-accept-contact", wrong: .publish.without("Accept-Contact"),

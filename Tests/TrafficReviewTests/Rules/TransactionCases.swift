@@ -234,6 +234,19 @@ extension RuleCase {
                 $0.exchange(.invite, Draft.invite.answer(100))
                 $0.receive(cancel.adding("Reason", "SIP;cause=200"))
             }),
+        // The dialog counts from the request that began it.
+        RuleCase(
+            "cseq-not-increasing",
+            broken: {
+                $0.exchange(.invite, answered)
+                $0.receive(ack("z9hG4bKack"))
+                $0.receive(bye(1))
+            },
+            sound: {
+                $0.exchange(.invite, answered)
+                $0.receive(ack("z9hG4bKack"))
+                $0.receive(bye(2))
+            }),
         RuleCase(
             "cseq-not-increasing",
             broken: {

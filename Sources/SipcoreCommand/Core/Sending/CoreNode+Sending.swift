@@ -23,7 +23,7 @@ extension CoreNode {
     private func send(_ order: SendOrder, as name: String?, token: String) async throws(SendFailure) -> SentRequest {
         let draft = try RequestDraft(order.request, uri: order.isRegister ? "sip:\(topology.domain)" : nil, token: token)
         let identity = try await identity(of: name, draft)
-        let socket = try SubscriberSocket(to: shards.listeners)
+        let socket = try SubscriberSocket(to: shards.listeners, for: draft.length(as: identity))
         let local = socket.local
         let isKnown = await shards.perform { node, _, _ in node.vouch(for: identity, at: local) }.contains(true)
         guard isKnown else { throw .invalid("nobody has the identity \(identity); see /api/subscribers", field: "as") }

@@ -66,6 +66,11 @@ struct RequestDraft: Sendable {
         }
     }
 
+    /// About how many octets it has on the wire.
+    func length(as identity: String) -> Int {
+        line.count + rest(from: Origin(identity: identity, address: "127.0.0.1:5060", transport: .udp)).count + 128
+    }
+
     /// All that follows Via: the header fields that were given in their order, then those that are missing, and the body.
     ///
     /// - Parameter routes: Route header fields on the way, used unless some were given.

@@ -15,10 +15,21 @@ final class SubscriberSocket: Sendable {
     private let transport: Transport
 
     private static let queue = DispatchQueue(label: "sipcore.send", attributes: .concurrent)
+    /// More than this is not sent in a datagram; what stands in Via is not counted.
+    private static let longestDatagram = 65_000
 
-    /// - Parameter listeners: the core's; the first one of UDP is used, else the first one of TCP.
-    init(to listeners: [Listener]) throws(SendFailure) {
-        guard let listener = listeners.first(where: { $0.transport == .udp }) ?? listeners.first(where: { $0.transport == .tcp }) else {
+    /// - Parameters:
+    ///   - listeners: the core's; the first one of UDP is used, else the first one of TCP.
+    ///   - length: of the request: a long one goes by TCP.
+    init(to listeners: [Listener], for length: Int) throws(SendFailure) {
+        let datagrams = listeners.first { $0.transport == .udp }
+        let fitting = length > SubscriberSocket.longestDatagram ? nil : datagrams
+        guard let listener = fitting ?? listeners.first(where: { $0.transport == .tcp }) else {
+            if datagrams != nil {
+                throw .invalid(
+                    "the request has about \(length) octets, and no datagram takes more than \(SubscriberSocket.longestDatagram); "
+                        + "add a listener tcp:// to the core, or send less", field: nil)
+            }
             throw .unreachable("the core listens neither with UDP nor with TCP; add such a listener to send as a subscriber", field: "as")
         }
         transport = listener.transport
