@@ -116,6 +116,11 @@ import Topology
             "2:17: error: :: is no address that others could answer to; write core.advertise too, or listen on the address itself"
         ),
         ("core: {http: 127.0.0.1:5060}", "2:14: error: the core takes SIP over TCP here already; write another port"),
+        ("lab: {http: 127.0.0.1:5060}", "2:13: error: the core takes SIP over TCP here already; write another port"),
+        (
+            "application_servers: {im: {uri: 'sip:127.0.0.1', feature_tags: [+a], run: im-server}}",
+            "2:33: error: the core listens at 127.0.0.1:5060 itself; write another port for 'im', or 0 for any free one"
+        ),
         (
             "core: {http: 0.0.0.0:8080}",
             "2:14: error: 0.0.0.0 is not loopback, and whoever reaches it could steer the lab; write core.http_token too, or 127.0.0.1"

@@ -124,6 +124,8 @@ import Topology
             "expect: {at: im, request: A, headers: {To: {pattern: x, absent: true}}}",
             "13:63: error: 'pattern' and 'absent' exclude each other; write one of them"
         ),
+        ("set: {}", "13:12: error: nothing is set; write NAME: VALUE, one for each variable"),
+        ("alice: ''", "13:14: error: the value is empty; write text"),
         ("expect: {at: im, request: A, headers: {To: {}}}", "13:50: error: nothing is said here; write one of pattern, absent, present"),
         (
             "expect: {at: im, request: A, headers: {To: {absent: false}}}",

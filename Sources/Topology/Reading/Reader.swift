@@ -30,6 +30,12 @@ struct Reader {
     /// - Parameter missing: a key that has to stand beside what is there, or in it.
     mutating func error(_ position: Position, _ text: String, missing: String? = nil) { report(.error, position, text, missing) }
 
+    /// Only where nothing is wrong yet: the reading of the value has said it better.
+    mutating func errorOnce(_ position: Position, _ text: String) {
+        let isKnown = faults.contains { $0.severity == .error && ($0.line, $0.column) == (position.line, position.column) }
+        if !isKnown { error(position, text) }
+    }
+
     mutating func warn(_ position: Position, _ text: String) { report(.warning, position, text, nil) }
 
     private mutating func report(_ severity: Fault.Severity, _ position: Position, _ text: String, _ missing: String?) {

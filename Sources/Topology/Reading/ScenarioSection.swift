@@ -80,7 +80,7 @@ extension Reader {
             let verb = try Verb(text, receivers: topology.subscribers, isBuiltIn: client.launch == .builtIn("im-client"))
             return .verb(client: client.name, command: verb.command, mayFail: mayFail)
         } catch {
-            self.error(entry.value.position, error.text)
+            errorOnce(entry.value.position, error.text)
             return nil
         }
     }
@@ -134,7 +134,7 @@ extension Reader {
 
     mutating func stepExpression(_ node: Node?) -> String? {
         guard let node, let text = stepText(node) else { return nil }
-        if let fault = surroundings.expressionFault(Placeholders.replaced(in: text, with: "x")) { error(node.position, fault) }
+        if let fault = surroundings.expressionFault(Placeholders.replaced(in: text, with: "x")) { errorOnce(node.position, fault) }
         return text
     }
 }
