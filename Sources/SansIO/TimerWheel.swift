@@ -17,6 +17,8 @@ public struct TimerID: BitwiseCopyable, Hashable, Sendable {
 public struct TimerWheel: ~Copyable {
     /// Enough for every millisecond of `Instant`.
     private static let levels = 8
+    /// So many timers of a slot are looked at for the first of them.
+    private static let few = 8
 
     private struct Queue: BitwiseCopyable {
         var first: UInt32 = .max
@@ -58,11 +60,12 @@ public struct TimerWheel: ~Copyable {
         count -= 1
     }
 
-    /// When `expire` should be called next: never after the first deadline, and not long before it. While a call has left
-    /// something to do, the present or earlier.
+    /// When `expire` should be called next: never after the first deadline, and at it where few timers are set; where there
+    /// are many, not long before. While a call has left something to do, the present or earlier.
     public var nextDeadline: Instant? {
-        guard let tick = isBehind ? current : nextTick() else { return nil }
-        return Instant(nanoseconds: tick * 1_000_000)
+        guard let tick = isBehind ? current : nextTick(looksInto: true) else { return nil }
+        let (nanoseconds, overflow) = tick.multipliedReportingOverflow(by: 1_000_000)
+        return overflow ? .distantFuture : Instant(nanoseconds: nanoseconds)
     }
 
     /// Takes out the timers that are due and appends their payloads, in the order of the deadlines, to the millisecond; those
@@ -97,17 +100,35 @@ public struct TimerWheel: ~Copyable {
         instant.nanoseconds / 1_000_000 + (instant.nanoseconds % 1_000_000 > 0 ? 1 : 0)
     }
 
-    private func nextTick() -> Int64? {
+    /// When the next slot begins that is not empty.
+    ///
+    /// - Parameter looksInto: whether the first timer of the slot is looked for, so that nobody wakes only to bring it down: by
+    ///   a virtual clock a wake-up costs a turn. In a slot with many that would take too long.
+    private func nextTick(looksInto: Bool = false) -> Int64? {
         var best: Int64?
         for level in 0..<TimerWheel.levels where occupied[level] != 0 {
             let position = current >> Int64(6 * level)
             let turn = UInt64((position + 1) & 63)
             let bits = occupied[level]
             let turned = turn == 0 ? bits : bits >> turn | bits << (64 - turn)
-            let tick = (position + 1 + Int64(turned.trailingZeroBitCount)) << Int64(6 * level)
-            if best.map({ tick < $0 }) ?? true { best = tick }
+            var tick = (position + 1 + Int64(turned.trailingZeroBitCount)) << Int64(6 * level)
+            if let best, tick >= best { continue }
+            if looksInto, level > 0 { tick = firstTick(in: TimerWheel.slot(of: tick, on: level)) ?? tick }
+            best = min(tick, best ?? tick)
         }
         return best
+    }
+
+    /// The first deadline in a slot; nil: there are many.
+    private func firstTick(in slot: Int) -> Int64? {
+        var first = Int64.max
+        var node = queues[slot].first
+        for _ in 0..<TimerWheel.few {
+            guard node != .max else { return first }
+            first = min(first, nodes[node].tick)
+            node = nodes[node].next
+        }
+        return node == .max ? first : nil
     }
 
     // MARK: Slots
