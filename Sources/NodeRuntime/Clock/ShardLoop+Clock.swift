@@ -113,6 +113,8 @@ extension ShardLoop where Node: ~Copyable {
             awaitOthers()
             if let deadline, deadline <= now.monotonic { hasMore = true }
         }
+        // The conductor passes over a wish that came within the turn: the turn was to fulfil it.
+        member?.hasWished = false
         for socket in sockets { watch(socket) }
         report()
         // What was put off and came too late for this turn.
