@@ -281,6 +281,14 @@ public struct PublicIdentity: Sendable, Equatable {
     public init(uri: NameTemplate) { self.uri = uri }
 }
 
+extension Topology {
+    /// How a private identity is authenticated: what is said of the subscriber, else a SIM where there is no password, else
+    /// as the core does it.
+    public func authentication(of device: PrivateIdentity, _ subscriber: Subscriber) -> Authentication {
+        subscriber.authentication ?? (device.aka != nil && device.password == nil ? .aka : core.authentication)
+    }
+}
+
 /// A subscriber, or a numeric range of them.
 public struct Subscriber: Sendable, Equatable {
     public var name: NamePattern

@@ -179,22 +179,16 @@ struct CoreAssembly {
         return octets
     }
 
-    /// How a private identity is authenticated: what is said of the subscriber, else a SIM where there is no password, else
-    /// as the core does it.
-    private func authentication(of device: PrivateIdentity, _ subscriber: Topology::Subscriber) -> Authentication {
-        subscriber.authentication ?? (device.aka != nil && device.password == nil ? .aka : topology.core.authentication)
-    }
-
     private func isChallenged(_ subscriber: Topology::Subscriber) -> Bool {
         subscriber.privateIdentities.contains { device in
-            let authentication = authentication(of: device, subscriber)
+            let authentication = topology.authentication(of: device, subscriber)
             return authentication == .digest || authentication == .aka
         }
     }
 
     /// A private identity with a SIM is not asked for a password, even if it has one.
     private func giveSIMs(to plan: inout SubscriberPlan, of subscriber: Topology::Subscriber) {
-        for (i, device) in subscriber.privateIdentities.enumerated() where authentication(of: device, subscriber) == .aka {
+        for (i, device) in subscriber.privateIdentities.enumerated() where topology.authentication(of: device, subscriber) == .aka {
             plan.sims[i] = device.aka.map(AKACredentials.init)
             plan.passwords[i] = nil
         }

@@ -98,11 +98,11 @@ struct SubscriberBook: Sendable {
         return ranges.first { topology.subscribers[$0].name.text == name }.map { range(topology.subscribers[$0]) }
     }
 
-    /// As the core does it (`CoreAssembly`): a SIM without a password is asked for by AKA.
+    /// AKA where each device is asked for it.
     private func authentication(of subscriber: Topology::Subscriber) -> Authentication {
-        let hasOnlySIMs =
-            !subscriber.privateIdentities.isEmpty && subscriber.privateIdentities.allSatisfy { $0.aka != nil && $0.password == nil }
-        return subscriber.authentication ?? (hasOnlySIMs ? .aka : topology.core.authentication)
+        let devices = subscriber.privateIdentities.map { topology.authentication(of: $0, subscriber) }
+        let hasOnlySIMs = !devices.isEmpty && devices.allSatisfy { $0 == .aka }
+        return hasOnlySIMs ? .aka : subscriber.authentication ?? topology.core.authentication
     }
 
     private func range(_ subscriber: Topology::Subscriber) -> ProvisionedSubscriber {

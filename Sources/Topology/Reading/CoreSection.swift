@@ -155,10 +155,14 @@ extension Reader {
                     "\(listener.host) is no address that others could answer to; write core.advertise too, or listen on the address itself")
             }
         }
-        if let http = topology.core.http, let value = node[node: CoreKeys.http], http.port != 0 {
-            let taken = topology.core.listen.contains { $0.transport != .udp && $0.port == http.port && $0.host == http.host }
-            if taken { error(value.position, "the core takes SIP over TCP here already; write another port") }
-        }
+        checkFree(topology.core.http, node[node: CoreKeys.http])
+    }
+
+    /// A control interface cannot listen where the core takes streams.
+    private mutating func checkFree(_ http: HostPort?, _ node: Node?) {
+        guard let http, let node, http.port != 0 else { return }
+        let isTaken = topology.core.listen.contains { $0.transport != .udp && $0.port == http.port && $0.host == http.host }
+        if isTaken { error(node.position, "the core takes SIP over TCP here already; write another port") }
     }
 
     private mutating func checkRepeated(_ list: Node?, _ what: String) {
@@ -178,11 +182,7 @@ extension Reader {
         if let http = topology.lab.http, http.port != 0, http == topology.core.http, let value = node[node: LabKeys.http] {
             error(value.position, "this is the core's own control interface; write another port")
         }
-        if let http = topology.lab.http, http.port != 0, let value = node[node: LabKeys.http],
-            topology.core.listen.contains(where: { $0.transport != .udp && $0.port == http.port && $0.host == http.host })
-        {
-            error(value.position, "the core takes SIP over TCP here already; write another port")
-        }
+        checkFree(topology.lab.http, node[node: LabKeys.http])
     }
 
     mutating func readNetworks(_ node: Node?) {
