@@ -55,6 +55,8 @@ struct DatabaseFile {
         // The log is not flushed at each commit: what is committed survives the process, not a crash of the system.
         try db.execute(sql: "PRAGMA synchronous = NORMAL")
         try db.execute(sql: "PRAGMA temp_store = MEMORY")
+        // Pages that are written again and again, as the journal's are, are copied into the file once for many times.
+        try db.execute(sql: "PRAGMA wal_autocheckpoint = 4096")
         // At most 32 MiB of pages in memory.
         try db.execute(sql: "PRAGMA cache_size = -32768")
     }
@@ -116,27 +118,85 @@ struct DatabaseFile {
             try db.execute(sql: "PRAGMA application_id = \(DatabaseFile.applicationID)")
         }
         migrator.registerMigration("2") { db in
-            // A row holds many changes (PackedChanges.swift) and has the sequence of the first.
+            // A row holds many changes (PackedRow) and has the sequence of the first.
             for run in ["journal_0", "journal_1"] {
                 try db.execute(sql: "ALTER TABLE \(run) RENAME TO single")
                 try db.execute(sql: "CREATE TABLE \(run) (sequence INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT")
                 let rows = try Row.fetchCursor(db, sql: "SELECT sequence, table_number, key, value FROM single")
                 while let row = try rows.next() {
-                    let (key, value): (Data, Data?) = (row[2], row[3])
-                    var changes = PackedChanges()
-                    key.withUnsafeBytes { key in
-                        if let value {
-                            value.withUnsafeBytes { _ = changes.add(table: row[1], key: key, value: $0) }
-                        } else {
-                            _ = changes.add(table: row[1], key: key, value: nil)
-                        }
-                    }
-                    try db.execute(
-                        sql: "INSERT INTO \(run) VALUES (?, ?)", arguments: [row[0] as Int64, Data(changes.octets)])
+                    let packed = PackedRow.pack(PackedRow.Change(table: row[1], key: row[2], value: row[3]))
+                    try db.execute(sql: "INSERT INTO \(run) VALUES (?, ?)", arguments: [row[0] as Int64, packed])
                 }
                 try db.execute(sql: "DROP TABLE single")
             }
         }
+        migrator.registerMigration("3") { db in
+            // The runs are of slots that are used again (ChangeBlock.swift). What the old ones hold is merged.
+            let rows = try Row.fetchCursor(
+                db, sql: "SELECT sequence, changes FROM journal_0 UNION ALL SELECT sequence, changes FROM journal_1 ORDER BY sequence")
+            while let row = try rows.next() {
+                var sequence: Int64 = row[0]
+                for change in try PackedRow.unpack(row[1]) {
+                    if let value = change.value {
+                        try db.execute(
+                            sql: "INSERT OR REPLACE INTO entry (table_number, key, sequence, value) VALUES (?, ?, ?, ?)",
+                            arguments: [change.table, change.key, sequence, value])
+                    } else {
+                        try db.execute(sql: "DELETE FROM entry WHERE table_number = ? AND key = ?", arguments: [change.table, change.key])
+                    }
+                    sequence += 1
+                }
+                try db.execute(sql: "UPDATE node SET next_sequence = max(next_sequence, ?)", arguments: [sequence])
+            }
+            try db.execute(
+                sql: """
+                    DROP TABLE journal_0;
+                    DROP TABLE journal_1;
+                    CREATE TABLE journal_0 (slot INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT;
+                    CREATE TABLE journal_1 (slot INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT;
+                    -- The sequence of the first change of each; 0: it is empty.
+                    CREATE TABLE run (number INTEGER PRIMARY KEY, first_sequence INTEGER NOT NULL) STRICT;
+                    INSERT INTO run VALUES (0, 0), (1, 0);
+                    """)
+        }
         return migrator
     }()
+}
+
+/// A row of the journal as version 2 had it: for each change the table's number (one octet), the count of the key's octets
+/// and, of the value's, one more, so that 0 says that the entry is removed (four octets each, the least first), the key
+/// and the value.
+private enum PackedRow {
+    struct Change {
+        var table: UInt8
+        var key: Data
+        var value: Data?
+    }
+
+    static func pack(_ change: Change) -> Data {
+        let value = change.value ?? Data()
+        return Data([change.table]) + number(change.key.count) + number(change.value.map { $0.count + 1 } ?? 0) + change.key + value
+    }
+
+    private static func number(_ count: Int) -> Data { withUnsafeBytes(of: UInt32(truncatingIfNeeded: count).littleEndian) { Data($0) } }
+
+    static func unpack(_ row: Data) throws -> [Change] {
+        var rest = row[...]
+        func take(_ count: Int) throws -> Data {
+            guard count <= rest.count else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a row of the journal is cut short")
+            }
+            defer { rest = rest.dropFirst(count) }
+            return rest.prefix(count)
+        }
+        func takeNumber() throws -> Int { try take(4).reversed().reduce(0) { $0 << 8 | Int($1) } }
+        var changes: [Change] = []
+        while !rest.isEmpty {
+            let table = try take(1)
+            let (keyCount, valueCount) = (try takeNumber(), try takeNumber())
+            let key = try take(keyCount)
+            changes.append(Change(table: table.first ?? 0, key: key, value: valueCount == 0 ? nil : try take(valueCount - 1)))
+        }
+        return changes
+    }
 }

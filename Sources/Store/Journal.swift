@@ -1,12 +1,12 @@
 // The journal and its merging.
 //
-// Changes are appended to one of two runs, many to a row (PackedChanges.swift); a row is known by the sequence of its first
-// change, the others' follow it. When a run is long enough it is sealed, the other run takes what comes, and the
-// sealed one is merged in the order of its keys, so that neighbours on a page are written together: the last change of
-// each key, a slice in each transaction. Then the run is emptied from its oldest row on. Each step is short, for commits
-// wait meanwhile. To merge a change twice does no harm, and none is removed before a later one of its key, so a crash in
-// the middle needs no repair: the merging begins again with what is left. An entry is what the younger run says, else
-// the older, else the table of entries.
+// Changes are appended to one of two runs, many to a slot (ChangeBlock.swift). When a run is long enough it is sealed, the
+// other run takes what comes, and the sealed one is merged in the order of its keys, so that neighbours on a page are
+// written together: the last change of each key, a slice in each transaction. Then the run is empty, and its slots are
+// written anew from the first on: what a slot held before is told from what it holds by its sequence. Each step is short,
+// for commits wait meanwhile. To merge a change twice does no harm, and none is removed before a later one of its key, so
+// a crash in the middle needs no repair: the merging begins again. An entry is what the younger run says, else the older,
+// else the table of entries.
 
 import GRDB
 import GRDBSQLite
@@ -14,111 +14,131 @@ import SansIO
 
 /// When and how fast the journal is merged.
 struct MergeSettings: Sendable {
-    /// A run is sealed when it holds so many octets of keys and values, and more than one in `fileShare` of the file's.
-    var sealedAt = 4 << 20
+    /// A run is sealed when it holds so many octets, and more than one in `fileShare` of the file's.
+    var sealedAt = 8 << 20
     var fileShare = 4
-    /// Changes sorted, or removed, in one go.
+    /// Changes sorted in one go.
     var piece = 2048
-    /// Changes merged in one transaction when nothing else is to be done, and the least beside a commit.
+    /// Changes merged in one transaction when nothing else is to be done, and the least beside commits.
     var idleSlice = 512
-    var busySlice = 64
+    var busySlice = 256
 }
 
 /// What is known of the journal's tables. A failed transaction leaves it as it was.
 struct Journal: Sendable {
+    /// One of the two runs.
+    private struct Run: Sendable {
+        let number: Int
+        /// The sequence of its first change; 0: it is empty.
+        var first: Int64 = 0
+        /// Slots that are used, and those that exist: what is in the others is void.
+        var slots: Int64 = 0
+        var allocated: Int64 = 0
+        /// What the last slot in use holds; nil: not known any more, so it is not added to.
+        var last: ChangeBlock?
+
+        var octets: Int { Int(slots) * ChangeBlock.usualSize }
+    }
+
     /// A sealed run on its way into the table of entries.
     private struct Merge {
-        let run: Int
-        /// The sequences of the run's rows.
-        let first: Int64
-        let last: Int64
+        let run: Run
         var step = Step.ordering
-        /// The last row that this step is done with, or a sequence before the next one.
-        var position: Int64
+        /// The next slot to be sorted.
+        var position: Int64 = 0
         var order = MergeOrder()
-
-        init(run: Int, first: Int64, last: Int64) {
-            self.run = run
-            self.first = first
-            self.last = last
-            position = first - 1
-        }
-
-        mutating func begin(_ step: Step) {
-            self.step = step
-            position = first - 1
-        }
     }
 
     private enum Step { case ordering, writing, emptying }
 
-    private static let runs = ["journal_0", "journal_1"]
-
     private let settings: MergeSettings
-    /// The run to which changes are appended, and what it holds.
-    private var active = 0
-    private var activeOctets = 0
+    /// The run to which changes are appended.
+    private var active: Run
+    private var other: Run
     private var nextSequence: Int64 = 1
     private var merging: Merge?
     private var changesSinceMerging = 0
     /// After a failure of merging: how many commits to wait before the next try.
     private var commitsUntilRetry = 0
 
-    private init(settings: MergeSettings) { self.settings = settings }
-
     init(_ db: Database, settings: MergeSettings) throws {
         self.settings = settings
-        var lasts: [Int64] = []
-        for run in Journal.runs { lasts.append(try Int64.fetchOne(db, sql: "SELECT max(sequence) FROM \(run)") ?? 0) }
-        active = lasts[1] > lasts[0] ? 1 : 0
         nextSequence = try Int64.fetchOne(db, sql: "SELECT next_sequence FROM node") ?? 1
-        try Journal.forEachRow(of: active, after: lasts[active] - 1, db) { first, octets in
-            var reader = PackedChangeReader(octets)
-            var end = first
-            while try reader.next() != nil { end += 1 }
-            nextSequence = max(nextSequence, end)
-            return true
+        active = try Journal.run(0, db)
+        other = try Journal.run(1, db)
+        if other.first > active.first { swap(&active, &other) }
+        for run in [other, active] {
+            try Journal.forEachBlock(of: run, db) { _, reader, _ in nextSequence = max(nextSequence, reader.sequences.upperBound) }
         }
-        activeOctets = try Int.fetchOne(db, sql: "SELECT coalesce(sum(length(changes)), 0) FROM \(Journal.runs[active])") ?? 0
-        if lasts[1 - active] > 0 { merging = try Journal.merge(of: 1 - active, db) }
+        if other.first > 0 { merging = Merge(run: other) }
     }
+
+    /// A run as it stands in the file.
+    private static func run(_ number: Int, _ db: Database) throws -> Run {
+        var run = Run(number: number)
+        run.first = try Int64.fetchOne(db, sql: "SELECT first_sequence FROM run WHERE number = ?", arguments: [number]) ?? 0
+        run.allocated = try Int64.fetchOne(db, sql: "SELECT coalesce(max(slot) + 1, 0) FROM \(table(number))") ?? 0
+        guard run.first > 0 else { return run }
+        run.slots = run.allocated
+        var used: Int64 = 0
+        try forEachBlock(of: run, db) { slot, _, _ in used = slot + 1 }
+        run.slots = used
+        return run
+    }
+
+    fileprivate static func table(_ run: Int) -> String { "journal_\(run)" }
 
     // MARK: Appending
 
     /// Appends the changes of a group in one transaction.
     mutating func append(_ group: [Batch], to db: Database) throws {
+        var run = active
         var sequence = nextSequence
-        var octets = 0
-        try db.inTransaction(.immediate) {
-            var insertion = try JournalInsertion(db, run: Journal.runs[active], from: sequence)
-            for batch in group { try insertion.add(batch) }
-            (sequence, octets) = try insertion.finish()
-            return .commit
+        try db.inOwnTransaction {
+            sequence = try Journal.append(group, from: sequence, to: &run, db)
+            return
         }
         changesSinceMerging += Int(sequence - nextSequence)
-        activeOctets += octets
         nextSequence = sequence
+        active = run
         commitsUntilRetry = max(commitsUntilRetry - 1, 0)
+    }
+
+    /// - Returns: the sequence after the last.
+    private static func append(_ group: [Batch], from sequence: Int64, to run: inout Run, _ db: Database) throws -> Int64 {
+        if run.first == 0 {
+            try db.setFirstSequence(of: run.number, sequence)
+            run.first = sequence
+            run.slots = 0
+            run.last = nil
+        }
+        var insertion = try BlockInsertion(
+            db, table: table(run.number), from: sequence, slot: run.slots, allocated: run.allocated, last: run.last,
+            octets: group.reduce(0) { $0 + $1.octets.count + ChangeBlock.changeHeadSize * $1.changes.count })
+        for batch in group { try insertion.add(batch) }
+        try insertion.finish()
+        run.slots = insertion.slot
+        run.allocated = max(run.allocated, insertion.slot)
+        run.last = insertion.last
+        return insertion.nextSequence
     }
 
     // MARK: Merging
 
-    /// Merges a slice, after the active run was sealed if it is long enough. Beside commits a slice is short, but longer
-    /// than what was committed, so that a run is merged before the next one is full.
+    /// Merges a slice, after the active run was sealed if it is long enough. Beside commits that is done for so many changes
+    /// at once that its own commit does not matter, and a slice is longer than what was committed, so that a run is merged
+    /// before the next one is full.
     /// - Returns: whether there is more to merge.
     mutating func merge(_ db: Database, besideCommits isBusy: Bool) throws -> Bool {
         guard commitsUntilRetry == 0 else { return false }
         do {
-            if merging == nil, try isActiveRunFull(db) {
-                merging = try Journal.merge(of: active, db)
-                active = 1 - active
-                activeOctets = 0
-            }
-            switch merging?.step {
-            case nil: return false
+            if merging == nil, try isActiveRunFull(db) { seal() }
+            guard let step = merging?.step else { return false }
+            if isBusy, changesSinceMerging < settings.busySlice { return true }
+            switch step {
             case .ordering: try orderPiece(db)
-            case .writing: try writeSlice(db, count: isBusy ? max(settings.busySlice, 2 * changesSinceMerging) : settings.idleSlice)
-            case .emptying: try emptyPiece(db)
+            case .writing: try writeSlice(db, count: isBusy ? 2 * changesSinceMerging : settings.idleSlice)
+            case .emptying: try empty(db)
             }
             changesSinceMerging = 0
             return true
@@ -129,36 +149,33 @@ struct Journal: Sendable {
     }
 
     private func isActiveRunFull(_ db: Database) throws -> Bool {
-        guard activeOctets >= settings.sealedAt else { return false }
+        guard active.octets >= settings.sealedAt else { return false }
         let pages = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA page_count")) ?? 0
         let pageSize = try Int.fetchOne(db.cachedStatement(sql: "PRAGMA page_size")) ?? 0
-        return activeOctets >= pages * pageSize / settings.fileShare
+        return active.octets >= pages * pageSize / settings.fileShare
     }
 
-    private static func merge(of run: Int, _ db: Database) throws -> Merge {
-        let first = try Int64.fetchOne(db, sql: "SELECT min(sequence) FROM \(runs[run])") ?? 1
-        let last = try Int64.fetchOne(db, sql: "SELECT max(sequence) FROM \(runs[run])") ?? 0
-        return Merge(run: run, first: first, last: last)
+    private mutating func seal() {
+        active.last = nil
+        swap(&active, &other)
+        merging = Merge(run: other)
     }
 
     private mutating func orderPiece(_ db: Database) throws {
         guard let merge = merging else { return }
         var changes: [RunChange] = []
         var position = merge.position
-        try Journal.forEachRow(of: merge.run, after: position, db) { row, octets in
-            var reader = PackedChangeReader(octets)
-            var sequence = row
+        try Journal.forEachBlock(of: merge.run, from: position, until: { changes.count >= settings.piece }, db) { slot, reader, octets in
+            var reader = reader
             while let change = try reader.next() {
                 let key = [change.table] + UnsafeRawBufferPointer(rebasing: octets[change.key])
-                changes.append(RunChange(key: key, sequence: sequence, row: row, value: change.value))
-                sequence += 1
+                changes.append(RunChange(key: key, sequence: change.sequence, slot: slot, value: change.value))
             }
-            position = row
-            return changes.count < settings.piece
+            position = slot + 1
         }
         merging?.order.add(changes)
         merging?.position = position
-        if position == merge.last { merging?.begin(.writing) }
+        if position == merge.run.slots { merging?.step = .writing }
     }
 
     private mutating func writeSlice(_ db: Database, count: Int) throws {
@@ -166,11 +183,11 @@ struct Journal: Sendable {
         guard var merge = merging else { return }
         merging = nil
         do {
-            if try write(&merge, db, count: count) { merge.begin(.emptying) }
+            if try write(&merge, db, count: count) { merge.step = .emptying }
             merging = merge
         } catch {
             // What was taken out of the order is lost to it.
-            merging = Merge(run: merge.run, first: merge.first, last: merge.last)
+            merging = Merge(run: merge.run)
             throw error
         }
     }
@@ -178,8 +195,8 @@ struct Journal: Sendable {
     /// - Returns: whether all of the run is written.
     private func write(_ merge: inout Merge, _ db: Database, count: Int) throws -> Bool {
         var isOver = false
-        try db.inTransaction(.immediate) {
-            let writing = try EntryWriting(db, run: Journal.runs[merge.run])
+        try db.inOwnTransaction {
+            let writing = try EntryWriting(db, table: Journal.table(merge.run.number))
             for _ in 0..<count {
                 guard let change = merge.order.next() else {
                     isOver = true
@@ -187,22 +204,18 @@ struct Journal: Sendable {
                 }
                 try writing.write(change)
             }
-            return .commit
         }
         return isOver
     }
 
-    private mutating func emptyPiece(_ db: Database) throws {
-        guard let merge = merging else { return }
-        let end = min(merge.position + Int64(settings.piece), merge.last)
-        try db.inTransaction(.immediate) {
+    private mutating func empty(_ db: Database) throws {
+        try db.inOwnTransaction {
             // The run may have held the only trace of the sequences that were given out.
             try db.cachedStatement(sql: "UPDATE node SET next_sequence = max(next_sequence, ?)").execute(arguments: [nextSequence])
-            try db.cachedStatement(sql: "DELETE FROM \(Journal.runs[merge.run]) WHERE sequence <= ?").execute(arguments: [end])
-            return .commit
+            try db.setFirstSequence(of: other.number, 0)
         }
-        merging?.position = end
-        if end == merge.last { merging = nil }
+        other = Run(number: other.number, allocated: other.allocated)
+        merging = nil
     }
 
     // MARK: Reading
@@ -228,56 +241,63 @@ struct Journal: Sendable {
     /// The last change of each key that is in a run, in the order of the keys; no value: removed.
     private func lastChanges(of table: UInt8, _ db: Database) throws -> [LoadedRow] {
         var last: [[UInt8]: LoadedRow] = [:]
-        try forEachChange(db) { change, sequence, octets in
+        try forEachChange(db) { change, octets in
             guard change.table == table else { return }
             let key = [UInt8](octets[change.key])
-            last[key] = LoadedRow(key: key, value: change.value.map { [UInt8](octets[$0]) }, sequence: sequence)
+            last[key] = LoadedRow(key: key, value: change.value.map { [UInt8](octets[$0]) }, sequence: change.sequence)
         }
         return last.values.sorted { $0.key.compared(to: $1.key) < 0 }
     }
 
     /// Goes through what is not merged, from the oldest change on.
-    private func forEachChange(
-        _ db: Database, _ body: (_ change: PackedChange, _ sequence: Int64, _ octets: UnsafeRawBufferPointer) throws -> Void
-    ) throws {
-        for run in [1 - active, active] {
-            try Journal.forEachRow(of: run, after: -1, db) { row, octets in
-                var reader = PackedChangeReader(octets)
-                var sequence = row
-                while let change = try reader.next() {
-                    try body(change, sequence, octets)
-                    sequence += 1
-                }
-                return true
+    private func forEachChange(_ db: Database, _ body: (_ change: PackedChange, _ octets: UnsafeRawBufferPointer) throws -> Void) throws {
+        for run in [other, active] {
+            try Journal.forEachBlock(of: run, db) { _, reader, octets in
+                var reader = reader
+                while let change = try reader.next() { try body(change, octets) }
             }
         }
     }
 
-    /// Goes through the rows of a run behind a sequence, until the body says false.
-    private static func forEachRow(
-        of run: Int, after sequence: Int64, _ db: Database, _ body: (_ row: Int64, _ octets: UnsafeRawBufferPointer) throws -> Bool
+    /// Goes through a run's blocks, from a slot on, until enough are seen. What was in a slot before is of an earlier sequence
+    /// than the run.
+    private static func forEachBlock(
+        of run: Run, from slot: Int64 = 0, until isEnough: () -> Bool = { false }, _ db: Database,
+        _ body: (_ slot: Int64, _ reader: ChangeBlockReader, _ octets: UnsafeRawBufferPointer) throws -> Void
     ) throws {
+        guard slot < run.slots else { return }
         let statement = try db.cachedStatement(
-            sql: "SELECT sequence, changes FROM \(runs[run]) WHERE sequence > ? ORDER BY sequence")
-        try statement.bind(sequence, at: 1, db)
+            sql: "SELECT slot, changes FROM \(table(run.number)) WHERE slot >= ? AND slot < ? ORDER BY slot")
+        try statement.bind(slot, at: 1, db)
+        try statement.bind(run.slots, at: 2, db)
+        var expected = run.first
         try statement.forEachRow(db) { row in
             let octets = UnsafeRawBufferPointer(start: sqlite3_column_blob(row, 1), count: Int(sqlite3_column_bytes(row, 1)))
-            return try body(sqlite3_column_int64(row, 0), octets)
+            let reader = try ChangeBlockReader(octets)
+            guard reader.sequences.lowerBound >= run.first else { return false }
+            guard reader.sequences.lowerBound >= expected else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "blocks of the journal are out of order")
+            }
+            expected = reader.sequences.upperBound
+            try body(sqlite3_column_int64(row, 0), reader, octets)
+            return !isEnough()
         }
     }
 
-    /// Empties all tables but those kept. What of these is not merged yet goes to the end of the journal; without any it begins
-    /// anew.
+    /// Empties all tables but those kept. What of these is not merged yet goes to the end of the journal.
     mutating func reset(keeping kept: Set<UInt8>, _ db: Database) throws {
         let numbers = kept.sorted().map(String.init).joined(separator: ", ")
-        try db.inTransaction(.immediate) {
+        try db.inOwnTransaction {
             let moved = try kept.isEmpty ? nil : unmerged(of: kept, db)
-            for run in Journal.runs { try db.execute(sql: "DELETE FROM \(run)") }
+            for run in 0...1 { try db.setFirstSequence(of: run, 0) }
             try db.execute(sql: "DELETE FROM entry" + (kept.isEmpty ? "" : " WHERE table_number NOT IN (\(numbers))"))
-            var insertion = try JournalInsertion(db, run: Journal.runs[0], from: kept.isEmpty ? 1 : nextSequence)
-            if let moved { try insertion.add(moved) }
-            try db.execute(sql: "UPDATE node SET next_sequence = ?", arguments: [try insertion.finish().nextSequence])
-            return .commit
+            // Never from the first again: what is left in the slots is of earlier sequences.
+            var next = nextSequence
+            if let moved, !moved.changes.isEmpty {
+                var run = Run(number: 0, allocated: active.number == 0 ? active.allocated : other.allocated)
+                next = try Journal.append([moved], from: next, to: &run, db)
+            }
+            try db.execute(sql: "UPDATE node SET next_sequence = ?", arguments: [next])
         }
         self = try Journal(db, settings: settings)
     }
@@ -285,7 +305,7 @@ struct Journal: Sendable {
     /// What is not merged of some tables.
     private func unmerged(of tables: Set<UInt8>, _ db: Database) throws -> Batch {
         var lane = StoreLane()
-        try forEachChange(db) { change, _, octets in
+        try forEachChange(db) { change, octets in
             guard tables.contains(change.table) else { return }
             let key = [UInt8](octets[change.key])
             if let value = change.value.map({ [UInt8](octets[$0]) }) {

@@ -4,46 +4,64 @@ import GRDB
 import GRDBSQLite
 import SansIO
 
-/// The statement that appends a row, and the row that is being filled.
-struct JournalInsertion {
+/// Writes changes into slots.
+struct BlockInsertion {
     private let db: Database
-    private let statement: Statement
-    private var row = PackedChanges()
-    private var nextSequence: Int64
-    private var octets = 0
+    private let insertion: Statement
+    private let update: Statement
+    private let allocated: Int64
+    /// The first slot that is not in use.
+    private(set) var slot: Int64
+    private var block: ChangeBlock
+    /// Whether the block is added to what the slot before holds.
+    private var isContinued: Bool
 
-    init(_ db: Database, run: String, from sequence: Int64) throws {
+    /// - Parameters:
+    ///   - last: what the slot before holds; it is added to if all octets have room there.
+    ///   - octets: of all changes that will be added.
+    init(_ db: Database, table: String, from sequence: Int64, slot: Int64, allocated: Int64, last: ChangeBlock?, octets: Int) throws {
         self.db = db
-        statement = try db.cachedStatement(sql: "INSERT INTO \(run) (sequence, changes) VALUES (?, ?)")
-        nextSequence = sequence
+        insertion = try db.cachedStatement(sql: "INSERT INTO \(table) (changes, slot) VALUES (?, ?)")
+        // The same length in the same place: SQLite writes over the octets, and over no other page.
+        update = try db.cachedStatement(sql: "UPDATE \(table) SET changes = ? WHERE slot = ?")
+        self.slot = slot
+        self.allocated = allocated
+        if let last, last.hasRoom(for: octets) {
+            block = last
+            isContinued = true
+        } else {
+            block = ChangeBlock(from: sequence)
+            isContinued = false
+        }
     }
+
+    var nextSequence: Int64 { block.sequence + Int64(block.count) }
+    /// What the last slot in use holds.
+    var last: ChangeBlock { block }
 
     mutating func add(_ batch: Batch) throws {
         try batch.octets.withUnsafeBytes { octets in
-            for change in batch.changes where !row.add(change, of: octets) {
-                try flush()
-                _ = row.add(change, of: octets)
+            for change in batch.changes where !block.add(change, of: octets) {
+                try write()
+                block = ChangeBlock(from: nextSequence)
+                _ = block.add(change, of: octets)
             }
         }
     }
 
-    /// - Returns: the sequence after the last, and the octets of all rows.
-    mutating func finish() throws -> (nextSequence: Int64, octets: Int) {
-        try flush()
-        return (nextSequence, octets)
-    }
+    mutating func finish() throws { try write() }
 
-    private mutating func flush() throws {
-        guard row.count > 0 else { return }
-        try statement.bind(nextSequence, at: 1, db)
-        try row.octets.withUnsafeBytes { octets in
-            try statement.bind(octets, at: 2, db)
-            try statement.forEachRow(db) { _ in true }
+    private mutating func write() throws {
+        let place = isContinued ? slot - 1 : slot
+        let statement = place < allocated ? update : insertion
+        try statement.bind(place, at: 2, db)
+        try block.filled().withUnsafeBytes { octets in
+            try statement.bind(octets, at: 1, db)
+            try statement.run(db)
             statement.forgetOctets()
         }
-        nextSequence += Int64(row.count)
-        octets += row.octets.count
-        row.removeAll()
+        if !isContinued { slot += 1 }
+        isContinued = false
     }
 }
 
@@ -53,12 +71,12 @@ struct EntryWriting {
     private let put: Statement
     private let remove: Statement
 
-    init(_ db: Database, run: String) throws {
+    init(_ db: Database, table: String) throws {
         self.db = db
         put = try db.cachedStatement(
             sql: """
                 INSERT INTO entry (table_number, key, sequence, value)
-                SELECT ?, ?, ?, substr(changes, ?, ?) FROM \(run) WHERE sequence = ?
+                SELECT ?, ?, ?, substr(changes, ?, ?) FROM \(table) WHERE slot = ?
                 ON CONFLICT DO UPDATE SET sequence = excluded.sequence, value = excluded.value
                 """)
         remove = try db.cachedStatement(sql: "DELETE FROM entry WHERE table_number = ? AND key = ?")
@@ -73,11 +91,36 @@ struct EntryWriting {
                 try statement.bind(change.sequence, at: 3, db)
                 try statement.bind(Int64(value.lowerBound + 1), at: 4, db)
                 try statement.bind(Int64(value.count), at: 5, db)
-                try statement.bind(change.row, at: 6, db)
+                try statement.bind(change.slot, at: 6, db)
             }
-            try statement.forEachRow(db) { _ in true }
+            try statement.run(db)
             statement.forgetOctets()
         }
+    }
+}
+
+// MARK: Transactions
+
+extension Database {
+    /// What GRDB does at the ends of a transaction for those who observe the database costs more than to append a block.
+    func inOwnTransaction(_ body: () throws -> Void) throws {
+        try cachedStatement(sql: "BEGIN IMMEDIATE").run(self)
+        do {
+            try body()
+            try cachedStatement(sql: "COMMIT").run(self)
+        } catch {
+            // Some failures have ended the transaction already.
+            if isInsideTransaction { try cachedStatement(sql: "ROLLBACK").run(self) }
+            throw error
+        }
+    }
+
+    /// Says of which sequence a run's first change is; 0: it is empty.
+    func setFirstSequence(of run: Int, _ sequence: Int64) throws {
+        let statement = try cachedStatement(sql: "UPDATE run SET first_sequence = ? WHERE number = ?")
+        try statement.bind(sequence, at: 1, self)
+        try statement.bind(Int64(run), at: 2, self)
+        try statement.run(self)
     }
 }
 
@@ -97,6 +140,9 @@ extension Statement {
 
     /// The bindings point at what will be gone.
     fileprivate func forgetOctets() { sqlite3_clear_bindings(sqliteStatement) }
+
+    /// Runs a statement that has no rows.
+    func run(_ db: Database) throws { try forEachRow(db) { _ in true } }
 
     /// Runs the statement; each row is read with the functions of SQLite, until the body says false.
     func forEachRow(_ db: Database, _ body: (SQLiteStatement) throws -> Bool) throws {

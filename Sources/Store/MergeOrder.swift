@@ -8,8 +8,8 @@ struct RunChange: Sendable {
     /// The table's number, then the key.
     var key: [UInt8]
     var sequence: Int64
-    /// The row that holds it, and where the value stands there; nil: the entry is removed.
-    var row: Int64
+    /// The slot that holds it, and where the value stands there; nil: the entry is removed.
+    var slot: Int64
     var value: Range<Int>?
 }
 

@@ -115,6 +115,35 @@ struct OpeningTests {
         try await store.close()
     }
 
+    /// The journal's rows as version 2 packed them: of the older run one removal and a value, of the younger a value and a removal.
+    @Test func version2IsMigrated() async throws {
+        try make(
+            """
+            PRAGMA journal_mode = WAL;
+            PRAGMA application_id = 1936289891;
+            CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY);
+            INSERT INTO grdb_migrations VALUES ('1'), ('2');
+            CREATE TABLE node (role TEXT NOT NULL, next_sequence INTEGER NOT NULL) STRICT;
+            INSERT INTO node VALUES ('core', 4);
+            CREATE TABLE table_name (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+            INSERT INTO table_name VALUES (1, 'bindings');
+            CREATE TABLE entry (
+                table_number INTEGER NOT NULL, key BLOB NOT NULL, sequence INTEGER NOT NULL, value BLOB NOT NULL,
+                PRIMARY KEY (table_number, key)
+            ) STRICT, WITHOUT ROWID;
+            INSERT INTO entry VALUES (1, x'61', 3, x'31'), (1, x'62', 2, x'32');
+            CREATE TABLE journal_0 (sequence INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT;
+            CREATE TABLE journal_1 (sequence INTEGER PRIMARY KEY, changes BLOB NOT NULL) STRICT;
+            INSERT INTO journal_1 VALUES (4, x'010100000000000000610101000000020000006334');
+            INSERT INTO journal_0 VALUES (6, x'0101000000020000006135'), (7, x'01010000000000000063');
+            """)
+        let store = try folder.open()
+        #expect(try store.texts(1, in: .lastChange) == ["b=2", "a=5"])
+        #expect(await store.commit(.put(1, "d", "6")).1)
+        #expect(try store.texts(1, in: .lastChange) == ["b=2", "a=5", "d=6"])
+        try await store.close()
+    }
+
     private func readAll() throws -> [UInt8] {
         let file = try #require(fopen(folder.file, "r"))
         defer { fclose(file) }

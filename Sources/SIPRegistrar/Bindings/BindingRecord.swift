@@ -19,14 +19,14 @@ extension Registrar {
     public func encode(_ subscriber: UInt32, at now: Now, into buffer: inout OctetBuffer) {
         let start = buffer.count
         buffer.append(byte: Registrar.recordVersion)
-        buffer.appendNumber(0, octets: 8)
-        var count: UInt64 = 0
+        buffer.appendNumber(0 as UInt64)
+        var count = 0
         var index = first[subscriber]
         while index != .max {
             count += 1
             index = bindings[index].next
         }
-        buffer.appendNumber(count, octets: 1)
+        buffer.appendNumber(UInt8(truncatingIfNeeded: count))
         index = first[subscriber]
         while index != .max {
             let binding = bindings[index]
@@ -41,8 +41,8 @@ extension Registrar {
     public static func emptyRecord() -> [UInt8] {
         var buffer = OctetBuffer(capacity: 16)
         buffer.append(byte: recordVersion)
-        buffer.appendNumber(0, octets: 8)
-        buffer.appendNumber(0, octets: 1)
+        buffer.appendNumber(0 as UInt64)
+        buffer.appendNumber(0 as UInt8)
         seal(&buffer, from: 0)
         return [UInt8](buffer.bytes)
     }
@@ -195,18 +195,12 @@ extension OctetBuffer {
         appendNumber(text.regID)
     }
 
-    fileprivate mutating func appendNumber<Value: FixedWidthInteger>(_ value: Value) {
-        appendNumber(UInt64(truncatingIfNeeded: value), octets: Value.bitWidth / 8)
-    }
-
-    /// The low octets of a number, the highest first.
-    fileprivate mutating func appendNumber(_ value: UInt64, octets: Int) {
-        for i in 0..<octets { append(byte: UInt8(truncatingIfNeeded: value >> UInt64(8 * (octets - 1 - i)))) }
+    /// The octets of a number, the highest first.
+    fileprivate mutating func appendNumber<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) {
+        append(InlineArray<1, Value>(repeating: value.bigEndian).span.bytes)
     }
 
     fileprivate mutating func overwrite(at start: Int, withNumber value: UInt64) {
-        var octets = InlineArray<8, UInt8>(repeating: 0)
-        for i in 0..<8 { octets[i] = UInt8(truncatingIfNeeded: value >> UInt64(56 - 8 * i)) }
-        overwrite(at: start, with: octets.span.bytes)
+        overwrite(at: start, with: InlineArray<1, UInt64>(repeating: value.bigEndian).span.bytes)
     }
 }
