@@ -196,7 +196,7 @@ struct Journal: Sendable {
     private func write(_ merge: inout Merge, _ db: Database, count: Int) throws -> Bool {
         var isOver = false
         try db.inOwnTransaction {
-            let writing = try EntryWriting(db, table: Journal.table(merge.run.number))
+            var writing = try EntryWriting(db, table: Journal.table(merge.run.number))
             for _ in 0..<count {
                 guard let change = merge.order.next() else {
                     isOver = true

@@ -66,36 +66,51 @@ struct BlockInsertion {
 }
 
 /// The statements that bring changes from a run into the table of entries.
-struct EntryWriting {
+struct EntryWriting: ~Copyable {
     private let db: Database
+    private let slots: Statement
     private let put: Statement
     private let remove: Statement
+    /// The slot that was read last, which stands until another is read: neighbours in the order of the keys often share one.
+    private var slot: Int64 = -1
+    private var octets = UnsafeRawBufferPointer(start: nil, count: 0)
 
     init(_ db: Database, table: String) throws {
-        self.db = db
-        put = try db.cachedStatement(
-            sql: """
-                INSERT INTO entry (table_number, key, sequence, value)
-                SELECT ?, ?, ?, substr(changes, ?, ?) FROM \(table) WHERE slot = ?
-                ON CONFLICT DO UPDATE SET sequence = excluded.sequence, value = excluded.value
-                """)
-        remove = try db.cachedStatement(sql: "DELETE FROM entry WHERE table_number = ? AND key = ?")
+        let slots = try db.cachedStatement(sql: "SELECT changes FROM \(table) WHERE slot = ?")
+        let put = try db.cachedStatement(sql: "REPLACE INTO entry (table_number, key, sequence, value) VALUES (?, ?, ?, ?)")
+        let remove = try db.cachedStatement(sql: "DELETE FROM entry WHERE table_number = ? AND key = ?")
+        (self.db, self.slots, self.put, self.remove) = (db, slots, put, remove)
     }
 
-    func write(_ change: RunChange) throws {
+    deinit { sqlite3_reset(slots.sqliteStatement) }
+
+    mutating func write(_ change: RunChange) throws {
+        if change.value != nil, change.slot != slot { try read(change.slot) }
         try change.key.withUnsafeBytes { key in
             let statement = change.value == nil ? remove : put
             try statement.bind(Int64(key[0]), at: 1, db)
             try statement.bind(UnsafeRawBufferPointer(rebasing: key[1...]), at: 2, db)
             if let value = change.value {
                 try statement.bind(change.sequence, at: 3, db)
-                try statement.bind(Int64(value.lowerBound + 1), at: 4, db)
-                try statement.bind(Int64(value.count), at: 5, db)
-                try statement.bind(change.slot, at: 6, db)
+                guard value.upperBound <= octets.count else {
+                    throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a block of the journal is not what it was")
+                }
+                try statement.bind(UnsafeRawBufferPointer(rebasing: octets[value]), at: 4, db)
             }
+            defer { statement.forgetOctets() }
             try statement.run(db)
-            statement.forgetOctets()
         }
+    }
+
+    private mutating func read(_ slot: Int64) throws {
+        sqlite3_reset(slots.sqliteStatement)
+        self.slot = -1
+        try slots.bind(slot, at: 1, db)
+        guard let octets = try slots.row(db) else {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a slot of the journal is gone")
+        }
+        self.octets = octets
+        self.slot = slot
     }
 }
 
@@ -140,6 +155,15 @@ extension Statement {
 
     /// The bindings point at what will be gone.
     fileprivate func forgetOctets() { sqlite3_clear_bindings(sqliteStatement) }
+
+    /// The only column of the first row, a blob, which stays in its place until the statement is reset; nil: there is no row.
+    fileprivate func row(_ db: Database) throws -> UnsafeRawBufferPointer? {
+        let code = sqlite3_step(sqliteStatement)
+        if code == SQLITE_DONE { return nil }
+        guard code == SQLITE_ROW else { throw failure(code, db) }
+        return UnsafeRawBufferPointer(
+            start: sqlite3_column_blob(sqliteStatement, 0), count: Int(sqlite3_column_bytes(sqliteStatement, 0)))
+    }
 
     /// Runs a statement that has no rows.
     func run(_ db: Database) throws { try forEachRow(db) { _ in true } }

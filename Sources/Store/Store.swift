@@ -133,6 +133,13 @@ public final class Store: Sendable {
         if !enqueue(.write(batch, completion)) { completion(StoreFailure(.closed, "the database \(path) is closed")) }
     }
 
+    /// Waits until all that was handed in before is committed or lost, and its makers have been told.
+    public func settle() async {
+        await withCheckedContinuation { continuation in
+            if !enqueue(.settling { continuation.resume() }) { continuation.resume() }
+        }
+    }
+
     /// Removes the entries of tables, in order with the commits: those handed in before are gone, those after stay.
     /// - Parameters:
     ///   - kept: tables that stay as they are.
@@ -199,6 +206,7 @@ private enum Work: Sendable {
     case commit(Batch)
     case write(Batch, @Sendable (StoreFailure?) -> Void)
     case reset(keeping: Set<UInt8>, @Sendable (StoreFailure?) -> Void)
+    case settling(@Sendable () -> Void)
 }
 
 struct Batch: Sendable {
@@ -252,6 +260,10 @@ extension Store {
                 commit(group, db)
                 group.removeAll()
                 reset(keeping: kept, db, completion)
+            case .settling(let completion):
+                commit(group, db)
+                group.removeAll()
+                completion()
             }
         }
         commit(group, db)
