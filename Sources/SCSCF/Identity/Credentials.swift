@@ -53,10 +53,14 @@ extension ServingCSCF {
         let bytes = request.bytes
         guard let credentials = given else { return .challenge(isStale: false) }
         // The first REGISTER of a UE carries its name with an empty nonce (TS 24.229 §5.1.1.2.3).
-        if credentials.nonce.isEmpty || credentials.response.isEmpty { return .challenge(isStale: false) }
+        let isFirst = credentials.nonce.isEmpty || credentials.response.isEmpty
+        guard credentials.hasName else {
+            return isFirst ? .challenge(isStale: false) : .refused(400, "\(DigestVerdict.Fault.username.text)")
+        }
         guard let device = privateIdentity(credentials, of: subscriber, in: bytes), device.subscriber == subscriber else {
             return .refused(403, "the private identity does not belong to the user")
         }
+        if isFirst { return .challenge(isStale: false) }
         guard nameUs(credentials.uri, arrival, request) else {
             return .refused(400, "the uri of the credentials is not the Request-URI, the domain or a listener")
         }

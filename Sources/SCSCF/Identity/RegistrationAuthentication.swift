@@ -182,6 +182,15 @@ extension ServingCSCF {
         effects.store.put(table: StoreTable.sequenceNumbers, key: scratch.bytes, value: value.bytes, ticket: ticket)
     }
 
+    /// The database is to know nothing of a SIM's sequence numbers: they begin anew, after a restart too.
+    mutating func removeSequenceNumber(of sim: IdentityReference, into effects: inout Effects) {
+        guard configuration.isPersistent, otherShard(of: sim.subscriber) == nil else { return }
+        let ticket = waiting.nextTicket()
+        scratch.removeAll()
+        directory.appendPrivateIdentity(sim, into: &scratch)
+        effects.store.remove(table: StoreTable.sequenceNumbers, key: scratch.bytes, ticket: ticket)
+    }
+
     /// Takes back what the sequence numbers of a private identity go on from.
     mutating func restoreSequenceNumber(key: RawSpan, value: RawSpan) -> Bool {
         // A record of nobody is told of once, by the first shard.

@@ -186,6 +186,7 @@ public struct AKAAuthenticator: ~Copyable {
         return credentials.auts.isEmpty ? .accepted : resynchronise(bytes[credentials.auts], challenge.vector, device, keys)
     }
 
+    /// TS 33.102 §6.3.5.
     private mutating func resynchronise(
         _ auts: RawSpan, _ vector: AuthenticationVector, _ device: UInt64, _ keys: AKACredentials
     ) -> AKAVerdict {
@@ -193,7 +194,8 @@ public struct AKAAuthenticator: ~Copyable {
         guard octets.append(decoding: auts), let number = keys.sequenceNumber(inAUTS: octets.bytes, rand: vector.rand) else {
             return .refused(.wrongResynchronisation)
         }
-        numbers.set(number, of: device)
+        // Where our next number will do, nothing goes back (§6.3.5 steps 2 to 4): AUTS may answer a challenge of long ago.
+        if !numbers.isFresh(of: device, after: number) { numbers.set(number, of: device) }
         return .resynchronised
     }
 
@@ -218,6 +220,13 @@ public struct AKAAuthenticator: ~Copyable {
     public mutating func forget(_ device: UInt64) {
         challenges.remove(of: device)
         numbers.remove(of: device)
+    }
+
+    /// A device with the same SIM has another number from now on: its sequence numbers go on, and what it had to answer is void.
+    public mutating func move(_ device: UInt64, to other: UInt64) {
+        challenges.remove(of: device)
+        challenges.remove(of: other)
+        numbers.move(device, to: other)
     }
 
     /// What was to be stored is not: it will be asked for again.

@@ -75,6 +75,22 @@ struct SequenceNumbers: ~Copyable {
         entries[slot] = Entry(last: number, mark: nil)
     }
 
+    /// Whether a SIM with this highest number would take the next one of its device for fresh (TS 33.102 Annex C.2.2).
+    func isFresh(of device: UInt64, after highest: SequenceNumber) -> Bool {
+        guard let slot = keys[KeyHash(number: device)] else { return false }
+        let next = entries[slot].last.advanced(by: 1)
+        return next.sequence > highest.sequence && next.sequence - highest.sequence <= SequenceNumber.farthestRise
+    }
+
+    /// What is known of a device holds for another one from now on.
+    mutating func move(_ device: UInt64, to other: UInt64) {
+        guard device != other, let old = keys[KeyHash(number: device)] else { return }
+        let entry = entries[old]
+        let new = slot(of: other, from: entry.last)
+        entries[new] = entry
+        remove(of: device)
+    }
+
     /// Nothing is known of a device any more.
     mutating func remove(of device: UInt64) {
         let key = KeyHash(number: device)

@@ -54,30 +54,45 @@ extension Registrar {
         buffer.overwrite(at: start + checksumStart, withNumber: checksum)
     }
 
-    /// Puts stored bindings in place of what the subscriber has. Those whose time is over are dropped; a stream's
-    /// connection is void, so its bindings are reached by their Contact URI.
+    /// Puts stored bindings in place of what the subscriber has. A stream's connection is void, so its bindings are reached by
+    /// their Contact URI.
     ///
-    /// - Parameter devices: how many private identities the subscriber has by now; bindings of others are dropped too.
-    /// - Returns: how many were dropped; nil, with nothing changed: the record is damaged, or of another version.
-    public mutating func restore(_ record: RawSpan, of subscriber: UInt32, devices: Int, at now: Now) -> Int? {
+    /// None lasts longer than was granted, whatever the wall clock says by now.
+    /// - Parameter isKnown: whether a private identity still has its number; bindings of others are dropped.
+    /// - Returns: nil, with nothing changed: the record is damaged, or of another version.
+    public mutating func restore(
+        _ record: RawSpan, of subscriber: UInt32, at now: Now, devices isKnown: (UInt16) -> Bool
+    ) -> RestoredBindings? {
         guard isSound(record) else { return nil }
         removeList(of: subscriber)
-        var dropped = 0
+        var restored = RestoredBindings()
         var cursor = RecordCursor(position: Registrar.coveredStart + 1, version: record[0])
         while let stored = cursor.nextBinding(in: record) {
-            let left = min(stored.expiry - now.wall, .seconds(Int(settings.maximumExpires)))
-            guard left > .zero, Int(stored.binding.device) < devices else {
-                dropped += 1
+            guard isKnown(stored.binding.device) else {
+                restored.dropped += 1
                 continue
             }
+            let granted = min(stored.expiry - stored.updated, .seconds(Int(settings.maximumExpires)))
+            let left = max(min(stored.expiry - now.wall, granted), .zero)
             var binding = stored.binding
             binding.subscriber = subscriber
             binding.expiry = now.monotonic + left
             binding.updated = now.monotonic + min(stored.updated - now.wall, .zero)
             binding.octets = pool.store(record[stored.text])
             insert(binding)
+            if left == .zero { restored.overdue.append(BindingID(bindings.id(of: lastBinding(of: subscriber)))) }
         }
-        return dropped
+        return restored
+    }
+
+    /// Ends a binding whose time is over.
+    ///
+    /// - Returns: nil: it is gone already, or has been refreshed.
+    public mutating func expire(_ id: BindingID, at now: Instant) -> ExpiredBinding? {
+        guard bindings.contains(id.slot), bindings[id.slot.index].expiry <= now else { return nil }
+        let binding = bindings[id.slot.index]
+        remove(id.slot.index)
+        return ExpiredBinding(subscriber: binding.subscriber, device: binding.device, isLast: !isRegistered(binding.subscriber))
     }
 
     private func isSound(_ record: RawSpan) -> Bool {
@@ -97,6 +112,14 @@ extension Registrar {
         hasher.combine(octets)
         return hasher.finish().low
     }
+}
+
+/// What came of stored bindings.
+public struct RestoredBindings: Sendable {
+    /// Those of private identities that are no more.
+    public var dropped = 0
+    /// Those that are bound and whose time is over: they are to be ended by `expire`.
+    public var overdue: [BindingID] = []
 }
 
 /// A place in a record.

@@ -50,7 +50,7 @@ public struct BindingView: ~Escapable {
         get { octets[binding.text.callIDSlice] }
     }
     /// P-Access-Network-Info and P-Visited-Network-ID of the last REGISTER, and icid-value of its P-Charging-Vector (RFC 7315),
-    /// all as received: whether they are to be believed is the reader's question.
+    /// all as received, but for what a UE may not say of its access: whether they are to be believed is the reader's question.
     public var accessNetworkInfo: RawSpan {
         @_lifetime(copy self)
         get { octets[binding.text.accessNetworkSlice] }

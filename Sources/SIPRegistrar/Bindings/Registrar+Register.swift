@@ -9,17 +9,22 @@ extension Registrar {
     ///
     /// - Parameters:
     ///   - essentials: of this request.
-    ///   - subscriber: the subscriber whose contacts it changes; the caller has authorised that.
+    ///   - subscriber: the subscriber whose contacts it changes; the caller has authorised that, and knows the subscriber's addresses
+    ///     other than the one in To, none of which may be a contact.
     ///   - device: the number of the private identity that sent it.
     ///   - flow: the one that it came on.
+    ///   - believesEdge: whether it may say of the access what only the network knows.
+    ///   - isChecked: whether no contact leads back to the user, as the caller knows. If not, that is asked for where one might.
     public mutating func register(
-        _ message: borrowing Message, _ essentials: Essentials, subscriber: UInt32, device: UInt16, over flow: Flow, at now: Now
+        _ message: borrowing Message, _ essentials: Essentials, subscriber: UInt32, device: UInt16, over flow: Flow,
+        believesEdge: Bool = true, isChecked: Bool = true, at now: Now
     ) -> RegistrationOutcome {
         guard message.has(.contact) else { return .fetched }
         let registration = Registration(
             subscriber: subscriber, device: device, flow: flow, sequence: essentials.sequence, now: now.monotonic)
         do throws(RegistrationRefusal) {
-            try request.read(message, essentials, settings)
+            try request.read(message, essentials, settings, believesEdge: believesEdge)
+            guard isChecked || !request.mayLeadBack else { return .unchecked }
             findBindings(of: registration, message.bytes)
             try checkOrder(registration)
             try checkPresence()
@@ -99,9 +104,9 @@ extension Registrar {
 
     // MARK: Whether it may be done
 
-    /// A binding is not changed by a REGISTER older than the one that made it.
+    /// A binding is not changed by a REGISTER older than the one that made it, nor does another contact take its place.
     private func checkOrder(_ registration: Registration) throws(RegistrationRefusal) {
-        if request.scope == .allOfDevice {
+        if request.scope == .allOfDevice || replacesOtherContacts {
             var index = first[registration.subscriber]
             while index != .max {
                 let binding = bindings[index]

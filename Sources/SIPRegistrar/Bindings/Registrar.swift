@@ -247,7 +247,7 @@ public struct Registrar: ~Copyable {
 
     // MARK: Storage
 
-    private func lastBinding(of subscriber: UInt32) -> UInt32 {
+    func lastBinding(of subscriber: UInt32) -> UInt32 {
         var last = first[subscriber]
         guard last != .max else { return .max }
         while bindings[last].next != .max { last = bindings[last].next }

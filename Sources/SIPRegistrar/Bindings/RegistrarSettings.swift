@@ -18,7 +18,8 @@ public struct RegistrarSettings: BitwiseCopyable, Sendable {
     public let defaultExpires: UInt32
     /// The longest interval granted, in seconds; a longer one is shortened to it.
     public let maximumExpires: UInt32
-    /// Contacts that a subscriber may have, and that one REGISTER may name; past it 403 (TS 24.229 §5.4.1.2.2). At most 255.
+    /// Contacts that a subscriber may have, that one REGISTER may bind, and that it may take away; past it 403 (TS 24.229
+    /// §5.4.1.2.2). At most 255.
     public let maximumContacts: Int
     /// Contacts of all subscribers together; past it 503.
     public let maximumBindings: Int

@@ -11,6 +11,9 @@ public enum RegistrationOutcome: BitwiseCopyable, Sendable {
     case fetched
     /// 200 with the current contacts, once the change is stored.
     case changed(RegistrationChange)
+    /// Nothing was changed yet: a contact may be a GRUU or an address of the user, which the caller is to find out, and to ask
+    /// again.
+    case unchecked
 }
 
 /// A change of a subscriber's contacts.

@@ -39,6 +39,8 @@ struct RegistrationRequest: ~Copyable {
     /// Whether a URI was read that is no SIPS URI: the Request-URI, one of Path or one of a contact that is to be bound.
     private var holdsInsecureURI = false
     private var holdsSIPSContact = false
+    /// Whether a contact to be bound has the looks of a GRUU or, where GRUUs are asked for, of an address-of-record.
+    private(set) var mayLeadBack = false
     /// Whether the field being read holds line ends.
     private var holdsLineEnds = false
 
@@ -73,14 +75,17 @@ struct RegistrationRequest: ~Copyable {
         pool.bytes(id).equals(octets(contact))
     }
 
-    mutating func read(_ request: borrowing Message, _ essentials: Essentials, _ settings: RegistrarSettings) throws(RegistrationRefusal) {
+    mutating func read(
+        _ request: borrowing Message, _ essentials: Essentials, _ settings: RegistrarSettings, believesEdge: Bool
+    ) throws(RegistrationRefusal) {
         contacts.removeAll(keepingCapacity: true)
         buffer.removeAll()
         scope = .contacts
         holdsInsecureURI = essentials.requestURI?.scheme != .sips
         holdsSIPSContact = false
+        mayLeadBack = false
         honoursFlows = request.lists("outbound", in: .supported)
-        let firstHop = try readCommon(request, essentials)
+        let firstHop = try readCommon(request, essentials, believesEdge: believesEdge)
         guard commonCount < settings.maximumContactSize else { throw RegistrationRefusal(400, .path, .contactTooLong) }
         try readContacts(request, settings)
         // RFC 5630 §5.2.
@@ -97,12 +102,14 @@ struct RegistrationRequest: ~Copyable {
     /// How the request came to us.
     private enum FirstHop { case direct, supportsOutbound, lacksOutbound }
 
-    private mutating func readCommon(_ request: borrowing Message, _ essentials: Essentials) throws(RegistrationRefusal) -> FirstHop {
+    private mutating func readCommon(
+        _ request: borrowing Message, _ essentials: Essentials, believesEdge: Bool
+    ) throws(RegistrationRefusal) -> FirstHop {
         buffer.append(request[essentials.callID])
         callIDCount = buffer.count
         let firstHop = try appendPath(of: request)
         let pathEnd = buffer.count
-        appendValues(.pAccessNetworkInfo, of: request)
+        if believesEdge { appendValues(.pAccessNetworkInfo, of: request) } else { appendOwnAccessNetworkInfo(of: request) }
         let accessEnd = buffer.count
         appendValues(.pVisitedNetworkID, of: request)
         let visitedEnd = buffer.count
@@ -158,11 +165,32 @@ struct RegistrationRequest: ~Copyable {
         }
     }
 
+    /// P-Access-Network-Info as far as a UE may say it: what is marked as provided by the network is an edge's to say (RFC 7315
+    /// §4.4, TS 24.229 §4.4).
+    private mutating func appendOwnAccessNetworkInfo(of request: borrowing Message) {
+        let start = buffer.count
+        var index = request.firstIndex(of: .pAccessNetworkInfo)
+        while let i = index {
+            var rest = request.fields[i].value
+            holdsLineEnds = request.bytes[request.fields[i].value].holdsLineEnds
+            while !rest.isEmpty {
+                let value = request.bytes.nextListValue(&rest)
+                if value.isEmpty { continue }
+                if request.bytes.parameter("network-provided", in: value) != nil { continue }
+                if request.bytes.parameter("np", in: value) != nil { continue }
+                if buffer.count > start { buffer.append(", ") }
+                append(request[value])
+            }
+            index = request.nextIndex(after: i)
+        }
+    }
+
     // MARK: Contacts
 
     private mutating func readContacts(_ request: borrowing Message, _ settings: RegistrarSettings) throws(RegistrationRefusal) {
         let interval = request.value(.expires).map { request.bytes.interval($0) }
         var values = 0
+        var bound = 0
         var index = request.firstIndex(of: .contact)
         while let i = index {
             var rest = request.fields[i].value
@@ -171,7 +199,6 @@ struct RegistrationRequest: ~Copyable {
                 let value = request.bytes.nextListValue(&rest)
                 if value.isEmpty { continue }
                 values += 1
-                guard values <= settings.maximumContacts else { throw RegistrationRefusal(403, .contact, .tooManyContacts) }
                 guard scope == .contacts else { throw RegistrationRefusal(400, .contact, .wildcardNotAlone) }
                 if request.bytes[value.lower] == 0x2A, value.count == 1 || request.bytes.isWildcard(value) {
                     guard values == 1 else { throw RegistrationRefusal(400, .contact, .wildcardNotAlone) }
@@ -179,6 +206,11 @@ struct RegistrationRequest: ~Copyable {
                     try readWildcard(value, of: request, settings)
                 } else {
                     try readContact(value, of: request, interval: interval ?? settings.defaultExpires, settings)
+                    if contacts[contacts.count - 1].interval > 0 { bound += 1 }
+                    // What goes makes room for what comes.
+                    guard max(bound, contacts.count - bound) <= settings.maximumContacts else {
+                        throw RegistrationRefusal(403, .contact, .tooManyContacts)
+                    }
                 }
             }
             index = request.nextIndex(after: i)
@@ -257,6 +289,8 @@ struct RegistrationRequest: ~Copyable {
                 regID = bytes.decimal(value, maximum: 0x7FFF_FFFF) ?? 0
             case 13 where bytes[name].equalsIgnoringCase("+sip.instance"):
                 let instance = bytes.unquoted(value)
+                // One that is empty names nothing.
+                guard !instance.isEmpty else { break }
                 text.instanceStart = UInt16(clamping: buffer.count - start + Int(name.count) + 2 + instance.lower - value.lower)
                 text.instanceCount = UInt16(clamping: instance.count)
             default: break
@@ -291,13 +325,14 @@ struct RegistrationRequest: ~Copyable {
 
     /// A contact that leads back to the address-of-record would be a loop: neither a GRUU of it may be one, nor, where
     /// GRUUs are asked for, the address itself (RFC 5627 §5.1).
-    private func checkTargets(_ request: borrowing Message, _ addressOfRecord: SIPURI) throws(RegistrationRefusal) {
+    private mutating func checkTargets(_ request: borrowing Message, _ addressOfRecord: SIPURI) throws(RegistrationRefusal) {
         let bytes = request.bytes
         for contact in contacts where contact.interval > 0 {
             let isGRUU = contact.uri.parameters.isEmpty ? false : bytes.parameter("gr", in: contact.uri.parameters) != nil
             if !isGRUU {
                 guard contact.text.instanceCount > 0, request.has(.supported), request.lists("gruu", in: .supported) else { continue }
             }
+            if contact.uri.port == 0 { mayLeadBack = true }
             guard contact.uri.isSIP, bytes[contact.uri.host].equalsIgnoringCase(bytes[addressOfRecord.host]) else { continue }
             let isSame = bytes[contact.uri.user].equals(bytes[addressOfRecord.user]) && contact.uri.port == addressOfRecord.port
             guard isSame || (isGRUU && bytes[contact.uri.user].isTemporaryGRUU) else { continue }

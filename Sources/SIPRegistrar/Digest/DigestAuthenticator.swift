@@ -159,6 +159,17 @@ public struct DigestAuthenticator: ~Copyable {
         devices.review(device, at: reviewTime(of: entry))
     }
 
+    /// The device's credentials are others now, or its number is: no nonce that was made so far may be answered with them.
+    public mutating func voidNonces(of device: UInt64, at now: Instant) {
+        reviewDevices(at: now)
+        guard nonces.last > 0 else { return }
+        var entry = devices.entry(of: device) ?? DeviceLedger.Entry(key: device)
+        entry.stamp = nonces.last
+        entry.isReleased = true
+        devices.set(entry)
+        devices.review(device, at: reviewTime(of: entry))
+    }
+
     /// Forgets all devices. Nonces given before are void, so that what they answered cannot be used again.
     public mutating func reset(secret: HashSecret, at now: Instant) {
         devices = DeviceLedger()

@@ -5,7 +5,8 @@ import SansIO
 struct NonceSource {
     private let secret: HashSecret
     private let start: Instant
-    private var last: UInt64 = 0
+    /// The latest stamp; 0: none was given yet.
+    private(set) var last: UInt64 = 0
 
     init(secret: HashSecret, start: Instant) {
         self.secret = secret

@@ -115,6 +115,34 @@ import Testing
         #expect(rig.marks.last.map { $0.sequence > 1 << 40 } == true)
     }
 
+    /// TS 33.102 §6.3.5 steps 2 to 4.
+    @Test func `does not go back to a number that the SIM has left behind`() throws {
+        let rig = AKARig()
+        var current = USIM(AKARig.credentials)
+        for _ in 0..<40 {
+            let answer = try #require(AKARig.answer(rig.challenge(), by: &current))
+            #expect(rig.verify(answer.text) == .accepted)
+        }
+        let highest = try #require(rig.marks.last).sequence
+        // It says how far it has come, though what it answers was old by our own doing.
+        var behind = USIM(
+            AKACredentials(
+                k: AKARig.credentials.k, opc: AKARig.credentials.opc, amf: 0xB9B9, sqn: SequenceNumber(sequence: 3, index: 3)))
+        let old = try #require(AKARig.answer(rig.challenges(isOutdated: true)[0], by: &behind))
+        #expect(old.outcome == .resynchronising)
+        #expect(rig.verify(old.text) == .resynchronised)
+        #expect(try #require(AKARig.answer(rig.challenge(), by: &current)).outcome == .answered)
+        #expect(rig.marks.last.map { $0.sequence >= highest } == true)
+        // One that is too far behind to take our next number is followed.
+        var far = USIM(AKARig.credentials)
+        let ahead = SequenceNumber(sequence: 1 << 30, index: 0)
+        rig.authenticator.restore(ahead, of: 1)
+        let asked = try #require(AKARig.answer(rig.challenge(), by: &far))
+        #expect(asked.outcome == .resynchronising)
+        #expect(rig.verify(asked.text) == .resynchronised)
+        #expect(try #require(AKARig.answer(rig.challenge(), by: &far)).outcome == .answered)
+    }
+
     @Test mutating func `a challenge that is old on purpose ends in a resynchronisation`() throws {
         let rig = AKARig()
         for _ in 0..<3 {

@@ -55,6 +55,18 @@ struct SequenceNumberTests {
         }
     }
 
+    @Test func anotherDeviceGoesOnWhereOneHasEnded() {
+        var numbers = SequenceNumbers()
+        let start = SequenceNumber(rawValue: 0)
+        for _ in 0..<3 { _ = numbers.next(of: 1, from: start) }
+        numbers.move(1, to: 2)
+        #expect(numbers.next(of: 2, from: start).number.sequence == 4)
+        #expect(numbers.next(of: 2, from: start).mark == nil)
+        #expect(numbers.next(of: 1, from: start).number.sequence == 1)
+        numbers.move(9, to: 2)
+        #expect(numbers.next(of: 2, from: start).number.sequence == 6)
+    }
+
     @Test func aLostMarkIsStoredAgain() {
         var numbers = SequenceNumbers()
         let start = SequenceNumber(rawValue: 0)

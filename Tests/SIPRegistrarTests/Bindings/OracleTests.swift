@@ -94,6 +94,7 @@ import Testing
     private func summary(_ outcome: RegistrationOutcome) -> String {
         switch outcome {
         case .fetched: "fetched"
+        case .unchecked: "unchecked"
         case .rejected(let refusal): "\(refusal.status)"
         case .changed(let change): "\(change.kind) +\(change.added) ~\(change.refreshed) -\(change.removed)"
         }
@@ -210,6 +211,7 @@ private struct Model {
             && asked.indices.contains {
                 isLast[$0] && asked[$0].interval > 0 && asked[$0].regID == 0 && meant[$0]?.uri != asked[$0].uri
             }
+        if replaces, mine.contains(where: isOld) { return "500" }
         var after = contacts
         var removed = 0
         var added = 0

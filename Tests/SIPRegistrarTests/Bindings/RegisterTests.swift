@@ -121,6 +121,19 @@ import Testing
         #expect(rig.register(["Contact: <sip:a@h.test>;expires=600"], callID: "new", cseq: 1).change?.refreshed == 1)
     }
 
+    @Test func `does not let an older request put another contact in place of a binding`() throws {
+        let rig = RegistrarRig()
+        rig.register(["Contact: <sip:new@h.test>"], cseq: 5)
+        for cseq in [5, 4] { #expect(rig.register(["Contact: <sip:old@h.test>"], cseq: cseq).refusal?.status == 500) }
+        #expect(rig.contacts() == ["<sip:new@h.test>;expires=3600"])
+        // Another device's bindings stay as they are, and another call has an order of its own.
+        #expect(rig.register(["Contact: <sip:z@h.test>"], cseq: 4, device: 1).change?.added == 1)
+        #expect(rig.register(["Contact: <sip:other@h.test>"], callID: "new", cseq: 1).change?.removed == 1)
+        let plain = RegistrarRig(.rfc3261)
+        plain.register(["Contact: <sip:new@h.test>"], cseq: 5)
+        #expect(plain.register(["Contact: <sip:old@h.test>"], cseq: 4).change?.added == 1)
+    }
+
     // MARK: Which binding is meant
 
     @Test func `compares contacts as URIs`() {
@@ -201,6 +214,29 @@ import Testing
         rig.register(["Contact: <sip:b@h.test>;reg-id=2;+sip.instance=\"<urn:1>\""], cseq: 2)
         #expect(rig.contacts().count == 1)
         #expect(rig.bindings()[0].regID == nil)
+    }
+
+    @Test(arguments: [
+        "+sip.instance", "+sip.instance=", "+sip.instance=\"\"", "+sip.instance=;reg-id=1", "q=0.5;+sip.instance", "+SIP.Instance =",
+        "+sip.instance;pub-gruu", "reg-id;+sip.instance",
+    ])
+    func `takes an instance without a name for none`(parameters: String) {
+        let rig = RegistrarRig()
+        let lines = ["Supported: gruu, outbound", "Contact: <sip:a@h.test>;\(parameters)"]
+        #expect(rig.register(lines).change?.added == 1)
+        #expect(rig.bindings().map(\.instance) == [""])
+        #expect(rig.bindings()[0].regID == nil)
+        var buffer = OctetBuffer()
+        let address = Array("sip:alice@home1.test".utf8)
+        rig.registrar.appendContacts(
+            of: 7, at: rig.now.monotonic, withGRUUsOf: address.span.bytes, identity: 0, by: GRUUFactory(secret: HashSecret(3, 4)),
+            into: &buffer)
+        #expect(!String(octets: buffer.bytes).contains("-gruu=\"sip:"))
+        let other = RegistrarRig()
+        #expect(other.restore(rig.record()))
+        #expect(other.contacts() == rig.contacts())
+        // A contact that tells its instance is compared with it.
+        #expect(rig.register(["Contact: <sip:a@h.test>;+sip.instance=\"<urn:1>\""], cseq: 2).change?.refreshed == 1)
     }
 
     // MARK: Deregistration
@@ -328,6 +364,9 @@ import Testing
         #expect(rig.register(["Contact: <sip:a@h.test>;expires=0, <sip:d@h.test>"], cseq: 3).change?.added == 1)
         #expect(rig.register(["Contact: <sip:1@h>, <sip:2@h>, <sip:3@h>, <sip:4@h>", "Expires: 0"], cseq: 4).refusal?.status == 403)
         #expect(rig.bindingCount == 3)
+        let gone = "<sip:b@h.test>;expires=0, <sip:c@h.test>;expires=0, <sip:d@h.test>;expires=0"
+        #expect(rig.register(["Contact: \(gone), <sip:e@h.test>"], cseq: 5).change?.removed == 3)
+        #expect(rig.contacts() == ["<sip:e@h.test>;expires=3600"])
     }
 
     @Test func `limits the bindings of all subscribers`() {

@@ -83,8 +83,17 @@ final class RegistrarRig {
     }
 
     func restore(_ record: [UInt8], of subscriber: UInt32 = 7, devices: Int = 16) -> Bool {
-        registrar.restore(record.span.bytes, of: subscriber, devices: devices, at: now) != nil
+        restored(record, of: subscriber, devices: devices) != nil
     }
+
+    /// Takes stored bindings back, and ends those whose time is over unless they are `left`.
+    func restored(_ record: [UInt8], of subscriber: UInt32 = 7, devices: Int = 16, left: Bool = false) -> RestoredBindings? {
+        guard let restored = registrar.restore(record.span.bytes, of: subscriber, at: now, devices: { $0 < devices }) else { return nil }
+        if !left { for id in restored.overdue { _ = expire(id) } }
+        return restored
+    }
+
+    func expire(_ id: BindingID) -> ExpiredBinding? { registrar.expire(id, at: now.monotonic) }
 
     func record(of subscriber: UInt32 = 7) -> [UInt8] {
         var buffer = OctetBuffer()

@@ -138,6 +138,24 @@ import Testing
         #expect(rig.deviceCount == 0)
     }
 
+    @Test func `voids all nonces of a device by other credentials, answered or not`() throws {
+        let rig = DigestRig()
+        let (used, open) = (rig.challenge(), rig.challenge())
+        #expect(rig.verify(try #require(DigestRig.answer(used))) == .accepted)
+        for device in [1, 2] as [UInt64] { rig.authenticator.voidNonces(of: device, at: rig.now) }
+        for challenge in [used, open] {
+            for device in [1, 2] as [UInt64] {
+                #expect(rig.verify(try #require(DigestRig.answer(challenge, count: 2)), device: device) == .stale)
+            }
+        }
+        #expect(rig.verify(try #require(DigestRig.answer(open)), device: 3) == .accepted)
+        #expect(rig.verify(try #require(DigestRig.answer(rig.challenge()))) == .accepted)
+        // What was kept of the other one is forgotten when its nonces are too old anyhow.
+        rig.pass(241)
+        for _ in 0..<5 { #expect(rig.verify(try #require(DigestRig.answer(rig.challenge())), device: 3) == .accepted) }
+        #expect(rig.deviceCount == 2)
+    }
+
     @Test func `lets a nonce serve once without qop`() throws {
         let rig = DigestRig()
         let challenge = rig.challenge().removing("qop")
