@@ -135,7 +135,8 @@ extension ServingCSCF {
         answer(arrival, request, 200, at: now, into: &effects) {
             $0.append(
                 "Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, PUBLISH, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, UPDATE, PRACK\r\n")
-            $0.append("Accept: application/sdp, text/plain\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\nSupported: path\r\n")
+            $0.append("Accept: application/sdp, text/plain\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\n")
+            $0.append("Supported: path, outbound, gruu\r\nAllow-Events: reg\r\n")
         }
     }
 }

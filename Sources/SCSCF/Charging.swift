@@ -102,7 +102,8 @@ extension ServingCSCF {
     }
 
     private func chargingIdentifier(in vector: Slice, _ request: borrowing Message) -> Slice? {
-        guard let identifier = request.bytes.parameter("icid-value", in: vector), !identifier.isEmpty else { return nil }
+        let bytes = request.bytes
+        guard let identifier = bytes.parameter("icid-value", in: vector), !bytes.unquoted(identifier).isEmpty else { return nil }
         return identifier
     }
 
@@ -152,13 +153,15 @@ extension ServingCSCF {
 
     // MARK: Responses
 
-    /// The field of the 200 to a REGISTER of an edge: what the request's own said, and ours as the network in which the
-    /// registration ends (TS 24.229 §5.4.1.2.2F).
-    func appendChargingVector(answering register: borrowing Message, into bytes: inout OctetBuffer) {
-        guard let value = register.value(.pChargingVector) else { return }
+    /// The field of the 200 to a REGISTER of an edge, or to an application server's SUBSCRIBE: what the request's own said, and ours
+    /// as the network in which it ends (TS 24.229 §5.4.1.2.2F, §5.4.2.1.1). Without an identifier it would be none (RFC 7315 §5.6), and is left out.
+    func appendChargingVector(
+        answering request: borrowing Message, to receiver: ChargingOrigins.Receiver = .edge, into bytes: inout OctetBuffer
+    ) {
+        guard let value = request.value(.pChargingVector), chargingIdentifier(in: value, request) != nil else { return }
         bytes.append("P-Charging-Vector: ")
-        bytes.appendChargingParameters(value, of: register.bytes) { $0.equalsIgnoringCase("term-ioi") }
-        chargingOrigins.appendAnswerer(to: .edge, into: &bytes)
+        bytes.appendChargingParameters(value, of: request.bytes) { $0.equalsIgnoringCase("term-ioi") }
+        chargingOrigins.appendAnswerer(to: receiver, into: &bytes)
     }
 
     /// What the request of a trusted peer says of its charging, for the responses to it; none: nothing.

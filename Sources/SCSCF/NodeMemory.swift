@@ -44,7 +44,8 @@ extension ServingCSCF {
         return true
     }
 
-    /// Stores what the database does not hold yet, or not in its place; after all is restored, before all else.
+    /// Stores what the database does not hold yet, or not in its place, and ends what is overdue; after all is restored, before all
+    /// else.
     public mutating func begin(at now: Now, into effects: inout Effects) {
         guard configuration.isPersistent else { return }
         storeUnderOwnKeys(at: now, into: &effects)
@@ -57,6 +58,7 @@ extension ServingCSCF {
             effects.store.put(table: StoreTable.node, key: key.bytes, value: value.bytes, ticket: waiting.nextTicket())
         }
         reserveThirdPartyNumbers(into: &effects)
+        expireOverdue(at: now, into: &effects)
     }
 
     /// The next CSeq: of two requests to one server the later has the higher one, over restarts too.

@@ -50,6 +50,10 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var waiting = WaitingRegistrations()
     /// Subscribers whose registration the database had under another identity than the first of their set; at start only.
     var restoredUnderOldKeys: [UInt32] = []
+    /// How often changes were lost since the start.
+    public private(set) var failedCommits: UInt64 = 0
+    /// Restored bindings whose time was over by then.
+    var overdue: [BindingID] = []
     var subscriptions: Subscriptions
     var pool = PacketPool()
     var wheel: TimerWheel
@@ -64,7 +68,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     var heldAcknowledgements = Slab<HeldAcknowledgement>()
     var answered: AnsweredRequests
     var thirdPartyNumbers: ThirdPartyNumbers
-    /// With a database, the latest request without a final answer of each user and server.
+    /// The latest third-party REGISTER without a final answer of each user.
     var thirdPartyKeys = KeyTable()
     var heldAnswers = Slab<HeldAnswer>()
     /// The secret of temporary GRUUs, and whether the database has it already.
@@ -175,6 +179,7 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     }
 
     public mutating func committed(upTo ticket: UInt64, succeeded: Bool, at now: Now, into effects: inout Effects) {
+        if !succeeded { failedCommits += 1 }
         registrationsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
         shorteningsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
         subscriptionsCommitted(upTo: ticket, succeeded: succeeded, at: now, into: &effects)
@@ -241,12 +246,13 @@ public struct ServingCSCF: ~Copyable, SansIONode {
     }
 
     private mutating func timerFired(_ payload: UInt64, at now: Now, into effects: inout Effects) {
-        if case .thirdParty(let id) = Owner(rawValue: payload) {
+        switch Owner(rawValue: payload) {
+        case .thirdParty(let id):
             guard thirdParty.contains(id) else { return }
             thirdParty[id.index].timer = .none
             thirdPartyUnanswered(id, 408, at: now, into: &effects)
-        } else {
-            applicationServerSilent(SlotID(rawValue: payload), at: now, into: &effects)
+        case .heldAnswer(let id): holdEnded(id, at: now, into: &effects)
+        default: applicationServerSilent(SlotID(rawValue: payload), at: now, into: &effects)
         }
     }
 

@@ -4,7 +4,8 @@ public import SansIO
 
 /// Tables of the core's store.
 public enum StoreTable {
-    /// Key: the first public identity of the subscriber; value: its bindings.
+    /// Key: the first public identity of the subscriber; value: whose they are (Registration/RegistrationOwner.swift), and its
+    /// bindings.
     public static let registrations: UInt8 = 1
     /// Key: the private identity; value: what its sequence numbers go on from, as a word.
     public static let sequenceNumbers: UInt8 = 2
@@ -39,14 +40,14 @@ extension ServingCSCF {
     /// Takes back what was stored, at start. Records of users whom another shard serves are passed over.
     ///
     /// - Parameter table: one of `StoreTable.restored`.
-    /// - Returns: false if the record is damaged, or of somebody or something that is not provisioned any more.
+    /// - Returns: false if the record is damaged, or of somebody or something that is not provisioned any more, or is another's now.
     public mutating func restore(table: UInt8, key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
         switch table {
         case StoreTable.node: restoreNode(key: key, value: value)
         case StoreTable.sequenceNumbers: restoreSequenceNumber(key: key, value: value)
         case StoreTable.demandedProofs: restoreDemandedProof(key: key)
         case StoreTable.registrations: restoreRegistrations(key: key, value: value, at: now, into: &effects)
-        case StoreTable.subscriptions: restoreSubscription(key: key, value: value, at: now)
+        case StoreTable.subscriptions: restoreSubscription(key: key, value: value, at: now, into: &effects)
         case StoreTable.thirdParty: restoreThirdParty(key: key, value: value, at: now, into: &effects)
         default: false
         }

@@ -61,6 +61,16 @@ import Testing
         #expect(identifier(told).count == 32)
     }
 
+    /// RFC 7315 §5.6: without `icid-value` there is no P-Charging-Vector.
+    @Test(arguments: ["", "orig-ioi=visited.test", "icid-value=\"abc", "icid-value=\"\"", "icid-value=;orig-ioi=a", "icid-value"])
+    func theAnswerHasNoVectorWithoutIdentifier(vector: String) {
+        let rig = registering()
+        let answer = rig.register(.carol, [("P-Charging-Vector", vector)])
+        #expect(answer.status == 200)
+        #expect(!answer.has("P-Charging-Vector"))
+        #expect(identifier(rig.next(to: .im)).count == 32)
+    }
+
     /// RFC 7315 §6: where an edge is known, what others write in its place is nothing.
     @Test func whatOnlyAnEdgeMaySayIsBelievedFromTheEdgeThatIsKnown() {
         let rig = registering {
@@ -92,6 +102,20 @@ import Testing
         #expect(sent.first?["P-Charging-Vector"] == "icid-value=e1;icid-generated-at=192.0.2.9;term-ioi=\"Type 1home1.test\"")
         #expect(sent.last?["P-Charging-Vector"] == "icid-value=e1;icid-generated-at=192.0.2.9;orig-ioi=\"Type 3home1.test\"")
         #expect(sent.last?["P-Visited-Network-ID"] == "partner.test")
+    }
+
+    /// TS 24.229 §4.4: what is marked as the network's own is an edge's to say.
+    @Test func accessNetworkInformationOfTheNetworkIsTheEdgesToSay() {
+        let rig = registering { $0.trusted = [(network: Self.edge.flow.remote.address, prefixLength: 32)] }
+        let name = "P-Access-Network-Info"
+        let mixed = "own;cell=1, theirs;cell=2;network-provided, third;np"
+        rig.register(.carol, [(name, mixed)])
+        #expect(rig.next(to: .im).all(name) == ["own;cell=1"])
+        rig.register(.carol, [(name, "theirs;network-provided")])
+        #expect(!rig.next(to: .im).has(name))
+        _ = rig.taken()
+        rig.receive(rig.registerRequest(Self.edge, [("Path", "<sip:edge.home1.test;lr>"), (name, mixed)]), from: Self.edge)
+        #expect(rig.next(to: .im).all(name) == [mixed])
     }
 
     // MARK: Requests

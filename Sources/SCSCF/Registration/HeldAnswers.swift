@@ -1,8 +1,11 @@
 // Answers to users that wait until the application servers have been told: an option, so that what a quick user sends next
 // cannot overtake its registration.
 //
-// When a server's failure ended the registration in between (default handling, TS 24.229 §5.4.1.7), the user hears 500: it
-// is not registered.
+// When the registration has ended in between, by a server's failure (default handling, TS 24.229 §5.4.1.7) or otherwise, the
+// user hears 500: it is not registered.
+//
+// A user who hears nothing for 64·T1 takes its REGISTER for failed (timer F, RFC 3261 §17.1.2.2), so a server that is silent for
+// as long does not delay the answer to the end.
 
 import IMSProfile
 import SIPMessage
@@ -23,6 +26,18 @@ struct HeldAnswer: BitwiseCopyable {
     var answer: PacketID
     /// Third-party REGISTER requests without a final answer.
     var outstanding = 0
+    /// Ends the wait.
+    var timer = TimerID.none
+    /// Whether a server's failure has ended the registration.
+    var isLostByServer = false
+}
+
+extension TimerSettings {
+    /// How long an answer is held at most: two intervals of the client's timer E before its timer F, so that an answer which is
+    /// lost, as it is sent but once, can still be asked for by a retransmission.
+    fileprivate var longestHold: TimeSpan {
+        TimeSpan(nanoseconds: max(patience.nanoseconds - 2 * t2.nanoseconds, patience.nanoseconds / 2))
+    }
 }
 
 extension ServingCSCF {
@@ -40,14 +55,35 @@ extension ServingCSCF {
         }
     }
 
+    /// The requests that an answer waits for are being sent: the wait has an end, and the client is told of it in time.
+    mutating func limitHold(_ id: SlotID, at now: Now) {
+        guard heldAnswers.contains(id) else { return }
+        let server = heldAnswers[id.index].server
+        transactions[user: server] = id.rawValue
+        transactions.awaitResponse(server, at: now.monotonic)
+        heldAnswers[id.index].timer = wheel.schedule(
+            at: now.monotonic + configuration.timers.longestHold, payload: Owner.heldAnswer(id).rawValue)
+    }
+
+    /// The wait is over: the user hears what is known by now, while the servers may still answer.
+    mutating func holdEnded(_ id: SlotID, at now: Now, into effects: inout Effects) {
+        guard heldAnswers.contains(id) else { return }
+        heldAnswers[id.index].timer = .none
+        answerHeld(id, at: now, into: &effects)
+    }
+
     /// One of the requests that an answer waits for is done with.
     mutating func heldAnswerLoses(_ id: SlotID, at now: Now, into effects: inout Effects) {
         guard heldAnswers.contains(id) else { return }
         heldAnswers[id.index].outstanding -= 1
-        guard heldAnswers[id.index].outstanding == 0 else { return }
+        if heldAnswers[id.index].outstanding == 0 { answerHeld(id, at: now, into: &effects) }
+    }
+
+    private mutating func answerHeld(_ id: SlotID, at now: Now, into effects: inout Effects) {
         let held = heldAnswers[id.index]
         if held.isRegistration, !registrar.isRegistered(held.subscriber) {
-            answerAgain(held.server, held.source, held.request, warning: "an application server failed", at: now, into: &effects)
+            let reason = held.isLostByServer ? "an application server failed" : "the registration has been ended meanwhile"
+            answerAgain(held.server, held.source, held.request, warning: reason, at: now, into: &effects)
         } else {
             let start = effects.wire.bytes.count
             effects.wire.bytes.append(pool.bytes(held.answer))
@@ -57,6 +93,7 @@ extension ServingCSCF {
     }
 
     mutating func forgetHeldAnswer(_ id: SlotID) {
+        wheel.cancel(heldAnswers[id.index].timer)
         pool.release(heldAnswers[id.index].request)
         pool.release(heldAnswers[id.index].answer)
         heldAnswers.remove(id.index)

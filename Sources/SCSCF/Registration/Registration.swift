@@ -51,9 +51,18 @@ extension ServingCSCF {
         into effects: inout Effects
     ) {
         noteRegistration(of: user, arrival, request, at: now)
-        switch registrar.register(
-            request, arrival.essentials, subscriber: user.subscriber, device: device, over: arrival.flow, at: now)
-        {
+        let believesEdge = believesEdgeFields(of: arrival)
+        var outcome = registrar.register(
+            request, arrival.essentials, subscriber: user.subscriber, device: device, over: arrival.flow, believesEdge: believesEdge,
+            isChecked: false, at: now)
+        if case .unchecked = outcome, !isBoundToItself(user, request) {
+            outcome = registrar.register(
+                request, arrival.essentials, subscriber: user.subscriber, device: device, over: arrival.flow, believesEdge: believesEdge,
+                at: now)
+        }
+        switch outcome {
+        case .unchecked:
+            answer(arrival, request, 403, warning: "Contact is an address of the user or a GRUU", at: now, into: &effects)
         case .rejected(let refusal):
             answer(arrival, request, refusal.status, warning: "\(refusal.reason.text)", at: now, into: &effects) {
                 if let minimum = refusal.minimumExpires { $0.appendField(.minExpires, decimal: UInt64(minimum)) }
@@ -62,18 +71,16 @@ extension ServingCSCF {
             let response = appendRegistered(user, proof, nil, arrival, request, at: now, into: &effects)
             transactions.respond(arrival.server, 200, response, at: now.monotonic, into: &effects.wire)
         case .changed(let change):
-            registrationChanged(change, user, device, proof, arrival, request, at: now, into: &effects)
+            registrationChanged(change, user, proof, arrival, request, at: now, into: &effects)
         }
     }
 
     private mutating func registrationChanged(
-        _ change: RegistrationChange, _ user: IdentityReference, _ device: UInt16, _ proof: DigestProof?, _ arrival: Arrival,
-        _ request: borrowing Message, at now: Now, into effects: inout Effects
+        _ change: RegistrationChange, _ user: IdentityReference, _ proof: DigestProof?, _ arrival: Arrival, _ request: borrowing Message,
+        at now: Now, into effects: inout Effects
     ) {
         let response = appendRegistered(user, proof, change, arrival, request, at: now, into: &effects)
-        if !change.isRegistered {
-            digest.forget(deviceKey(IdentityReference(subscriber: user.subscriber, identity: device)), at: now.monotonic)
-        }
+        if change.removed > 0 || !change.isRegistered { releaseNonces(of: user.subscriber, at: now) }
         let (start, end) = (response.start, effects.wire.bytes.count)
         let told = planThirdParty(change, user, arrival, request, answer: Slice(start, end), in: effects.wire.bytes)
         guard configuration.isPersistent else {
@@ -91,7 +98,7 @@ extension ServingCSCF {
         }
         // The answer leaves, and the application servers hear of it, when the commit is reported.
         let ticket = waiting.nextTicket()
-        persist(user.subscriber, ticket: ticket, at: now, into: &effects)
+        persist(user.subscriber, named: user.identity, ticket: ticket, at: now, into: &effects)
         persist(told, ticket: ticket, into: &effects)
         waiting.append(
             WaitingRegistration(
@@ -192,9 +199,56 @@ extension ServingCSCF {
 
     /// A binding whose time is over (TS 24.229 §5.4.1.5): the application servers hear of it, be it the user's last or not.
     mutating func bindingExpired(_ binding: ExpiredBinding, at now: Now, into effects: inout Effects) {
+        releaseNonces(of: binding.subscriber, at: now)
         // Where the others end in the same instant, only the last is told of.
         guard binding.isLast || registrar.longestExpires(of: binding.subscriber, at: now.monotonic) > 0 else { return }
         userGone(binding.subscriber, .expiry, at: now, into: &effects)
+    }
+
+    /// A nonce may be answered again as long as its device has a contact, however that comes to its end.
+    mutating func releaseNonces(of subscriber: UInt32, at now: Now) {
+        for number in 0..<directory.privateIdentityCount(of: subscriber) {
+            let device = IdentityReference(subscriber: subscriber, identity: UInt16(number))
+            guard !registrar.hasBinding(of: subscriber, device: device.identity) else { continue }
+            digest.forget(deviceKey(device), at: now.monotonic)
+        }
+    }
+
+    // MARK: Loops
+
+    /// Whether a contact to be bound leads back to the user: a GRUU of one of its identities or, where GRUUs are asked for, such an
+    /// identity itself (RFC 5627 §5.1). Escapes and the case of the host make no difference (RFC 3261 §19.1.4).
+    private mutating func isBoundToItself(_ user: IdentityReference, _ request: borrowing Message) -> Bool {
+        let bytes = request.bytes
+        let asksForGRUUs = request.has(.supported) && request.lists("gruu", in: .supported)
+        var suspects: [SIPURI] = []
+        request.forEachValue(.contact) { value in
+            guard let address = bytes.nameAddressBeforeParameters(value), address.uri.port == 0 else { return true }
+            let isGRUU = !address.uri.parameters.isEmpty && bytes.parameter("gr", in: address.uri.parameters) != nil
+            guard isGRUU || asksForGRUUs else { return true }
+            if !isGRUU {
+                guard let instance = bytes.parameter("+sip.instance", in: address.parameters), !bytes.unquoted(instance).isEmpty
+                else { return true }
+            }
+            var isGone = request.value(.expires).map { bytes.deltaSeconds($0) == 0 } ?? false
+            if let interval = bytes.parameter("expires", in: address.parameters) { isGone = bytes.deltaSeconds(interval) == 0 }
+            if !isGone { suspects.append(address.uri) }
+            return true
+        }
+        for uri in suspects {
+            if leadsBack(uri, to: user, in: bytes) { return true }
+        }
+        return false
+    }
+
+    private mutating func leadsBack(_ uri: SIPURI, to user: IdentityReference, in bytes: RawSpan) -> Bool {
+        if let found = identity(of: uri, in: bytes) { return found.subscriber == user.subscriber }
+        guard uri.isSIP, bytes[uri.host].equalsIgnoringCase(configuration.domain.span.bytes) else { return false }
+        // Of a temporary GRUU the user part alone tells whose it is.
+        var canonical = OctetBuffer(capacity: 128)
+        canonical.appendIdentity(uri, in: bytes)
+        guard let at = canonical.bytes.firstOffset(of: 0x40) else { return false }
+        return gruus.temporary(canonical.bytes.part(4, at - 4))?.subscriber == user.subscriber
     }
 
     // MARK: Extensions

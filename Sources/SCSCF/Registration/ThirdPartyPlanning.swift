@@ -22,6 +22,9 @@ extension ServingCSCF {
         // Zero when the user is gone; while contacts are left, the longest interval among them.
         var expires = change.isRegistered ? change.longestExpires : 0
         if change.kind == .deregistration, configuration.thirdParty.tellsZeroWithContactsLeft { expires = 0 }
+        if !change.isRegistered || change.kind == .initial { registrationEnded(of: user.subscriber) }
+        // A server that cannot be reached may end the registration at once, and the others then hear of this identity.
+        subscriptions.note(user)
         let fields = passedOnFields(arrival, request)
         var list = ThirdPartyList()
         var walk = ProfileWalk()
@@ -29,7 +32,7 @@ extension ServingCSCF {
             for i in 0..<criteria[number].count {
                 let route = criteria[number][i]
                 guard isTold(i, in: number), configuration.profiles[number].matches(at: i, request, context) else { continue }
-                let id = plan(route, named, change.kind, expires, into: &list)
+                let id = plan(route, ordinal(of: i, in: number), named, change.kind, expires, into: &list)
                 thirdParty[id.index].charging = fields.charging
                 guard fields.hasRest || route.hasBody else { continue }
                 thirdParty[id.index].rest = storeRest(route, number, i, change.kind, fields, request, answer, wire)
@@ -41,7 +44,8 @@ extension ServingCSCF {
     /// What the end of contacts without a REGISTER makes known: expiry, a flow that failed, or the network's doing. The
     /// criteria are held against a REGISTER made up for it (§5.4.1.5). While contacts are left, Expires says for how long.
     mutating func planThirdPartyDeregistration(of subscriber: UInt32, except server: Int16, at now: Now) -> ThirdPartyList {
-        let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
+        if !registrar.isRegistered(subscriber) { registrationEnded(of: subscriber) }
+        let user = registeredIdentity(of: subscriber)
         var text = OctetBuffer(capacity: 512)
         appendSyntheticRegister(of: user, withContacts: false, at: now, into: &text)
         let left = configuration.thirdParty.tellsZeroWithContactsLeft ? 0 : registrar.longestExpires(of: subscriber, at: now.monotonic)
@@ -54,7 +58,7 @@ extension ServingCSCF {
     /// profile, to be handed to `profileChanged`.
     mutating func serversTold(of subscriber: UInt32, at now: Now) -> [Int32] {
         guard registrar.isRegistered(subscriber) else { return [] }
-        let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
+        let user = registeredIdentity(of: subscriber)
         var text = OctetBuffer(capacity: 1024)
         appendSyntheticRegister(of: user, withContacts: true, at: now, into: &text)
         var servers: [Int32] = []
@@ -72,7 +76,7 @@ extension ServingCSCF {
     /// - Parameter before: what `serversTold` said before the change.
     mutating func profileChanged(of subscriber: UInt32, toldBefore before: [Int32], at now: Now, into effects: inout Effects) {
         guard configuration.thirdParty.tellsProfileChanges, registrar.isRegistered(subscriber) else { return }
-        let user = IdentityReference(subscriber: subscriber, identity: directory.defaultIdentity(of: subscriber))
+        let user = registeredIdentity(of: subscriber)
         var text = OctetBuffer(capacity: 1024)
         appendSyntheticRegister(of: user, withContacts: true, at: now, into: &text)
         let expires = registrar.longestExpires(of: subscriber, at: now.monotonic)
@@ -103,7 +107,7 @@ extension ServingCSCF {
                     fulfilled = type
                 }
                 guard let fulfilled, isWanted(criteria[number][i]) else { continue }
-                let id = plan(criteria[number][i], named, fulfilled, expires, into: &list)
+                let id = plan(criteria[number][i], ordinal(of: i, in: number), named, fulfilled, expires, into: &list)
                 thirdParty[id.index].charging = charging
                 guard !configuration.chargingFunctions.isEmpty else { continue }
                 var rest = OctetBuffer(capacity: 256)
@@ -116,12 +120,13 @@ extension ServingCSCF {
     }
 
     private mutating func plan(
-        _ route: CriterionRoute, _ user: IdentityReference, _ kind: RegistrationChange.Kind, _ expires: UInt32,
+        _ route: CriterionRoute, _ ordinal: UInt16, _ user: IdentityReference, _ kind: RegistrationChange.Kind, _ expires: UInt32,
         into list: inout ThirdPartyList
     ) -> SlotID {
-        let id = thirdParty.insert(
+        let id = insertThirdParty(
             ThirdPartyRegistration(
-                user: namedUser(user), route: route, kind: kind, expires: expires, endsRegistration: route.endsSession && expires > 0))
+                user: user, route: route, ordinal: ordinal, kind: kind, expires: expires,
+                endsRegistration: route.endsSession && expires > 0))
         if list.last.isNone { list.first = id } else { thirdParty[list.last.index].next = id }
         list.last = id
         return id
@@ -136,10 +141,18 @@ extension ServingCSCF {
         return true
     }
 
-    /// To names the identity registered by, or the default one if that is barred.
-    private func namedUser(_ user: IdentityReference) -> IdentityReference {
-        directory.isBarred(user)
-            ? IdentityReference(subscriber: user.subscriber, identity: directory.defaultIdentity(of: user.subscriber)) : user
+    /// Which of the criteria of its profile that call their server so a criterion is, from 0.
+    private func ordinal(of index: Int, in number: Int) -> UInt16 {
+        var ordinal: UInt16 = 0
+        for i in 0..<index where criteria[number][i].name == criteria[number][index].name { ordinal += 1 }
+        return ordinal
+    }
+
+    /// The identity of the user's last REGISTER: what is told without a REGISTER is told of the one that the servers know.
+    private func registeredIdentity(of subscriber: UInt32) -> IdentityReference {
+        var identity = subscriptions.named(subscriber)
+        if Int(identity) >= directory.identityCount(of: subscriber) { identity = directory.defaultIdentity(of: subscriber) }
+        return IdentityReference(subscriber: subscriber, identity: identity)
     }
 
     /// A REGISTER as the user might send it: for the criteria, not for the wire.
@@ -171,7 +184,7 @@ extension ServingCSCF {
     private struct PassedOnFields: BitwiseCopyable {
         /// Whether there is any, or one of our own to add.
         var hasRest: Bool
-        /// Whether those are among them which only an edge may write.
+        /// Whether what only an edge may write is believed, if there is any.
         var areBelieved = false
         /// None: the request's own.
         var charging = ChargingIdentifier.none
@@ -179,7 +192,9 @@ extension ServingCSCF {
 
     private func passedOnFields(_ arrival: Arrival, _ request: borrowing Message) -> PassedOnFields {
         var fields = PassedOnFields(hasRest: !configuration.chargingFunctions.isEmpty || request.has(.pAccessNetworkInfo))
-        if request.has(.pVisitedNetworkID) || request.has(.pChargingVector) { fields.areBelieved = believesEdgeFields(of: arrival) }
+        if request.has(.pVisitedNetworkID) || request.has(.pChargingVector) || request.has(.pAccessNetworkInfo) {
+            fields.areBelieved = believesEdgeFields(of: arrival)
+        }
         if fields.areBelieved { fields.hasRest = true }
         if !fields.areBelieved || !hasChargingIdentifier(request) {
             fields.charging = chargingIdentifier(of: arrival.essentials, in: request)
@@ -192,10 +207,12 @@ extension ServingCSCF {
         _ request: borrowing Message, _ answer: Slice, _ wire: borrowing OctetBuffer
     ) -> PacketID {
         var rest = OctetBuffer(capacity: 1024)
-        rest.appendFields(of: request, .pAccessNetworkInfo)
         if fields.areBelieved {
+            rest.appendFields(of: request, .pAccessNetworkInfo)
             rest.appendFields(of: request, .pVisitedNetworkID)
             _ = appendChargingVector(of: request, for: .applicationServer, into: &rest)
+        } else {
+            rest.appendOwnAccessNetworkInfo(of: request)
         }
         appendChargingFunctions(into: &rest)
         var body = ThirdPartyBody()
@@ -204,7 +221,7 @@ extension ServingCSCF {
             if kind != .deregistration, let info = configuration.profiles[profile].criteria[index].applicationServer.serviceInfo {
                 body.addServiceInfo(info)
             }
-            if route.includesRequest { body.addMessage(request.bytes) }
+            if route.includesRequest { body.addMessage(request.bytes[request.octets]) }
             if route.includesAnswer { body.addMessage(wire.bytes(from: answer.lower, count: Int(answer.count))) }
             body.shorten(to: ServingCSCF.longestThirdPartyBody)
         }
@@ -223,13 +240,14 @@ struct ProfileWalk: BitwiseCopyable {
 }
 
 extension SubscriberDirectory {
-    /// The profile of the identity registered by, then once each other profile that an identity of the set has which is
-    /// not barred, and the identity to name (TS 24.229 §5.4.1.7).
+    /// The profile of the identity registered by, then once each other profile of the set, and the identity to name: the first
+    /// one with that profile which is not barred, or the one registered by (TS 24.229 §5.4.1.7 c). A profile all of whose
+    /// identities are barred is passed over, since there is nobody to name.
     func nextProfile(of user: IdentityReference, _ walk: inout ProfileWalk) -> (number: Int, named: IdentityReference)? {
         let own = profile(of: user)
         if walk.next < 0 {
             walk.next = 0
-            if let own { return (own, user) }
+            if let own, let named = isBarred(user) ? firstIdentity(of: user.subscriber, with: own) : user { return (own, named) }
         }
         let count = identityCount(of: user.subscriber)
         guard count > 1 else { return nil }
@@ -237,17 +255,39 @@ extension SubscriberDirectory {
             let reference = IdentityReference(subscriber: user.subscriber, identity: UInt16(walk.next))
             walk.next += 1
             guard let number = profile(of: reference), number != own, !isBarred(reference) else { continue }
-            if isFirst(reference, with: number) { return (number, reference) }
+            if firstIdentity(of: user.subscriber, with: number) == reference { return (number, reference) }
         }
         return nil
     }
 
-    private func isFirst(_ reference: IdentityReference, with number: Int) -> Bool {
-        for i in 0..<reference.identity {
-            let earlier = IdentityReference(subscriber: reference.subscriber, identity: i)
-            if profile(of: earlier) == number, !isBarred(earlier) { return false }
+    /// The first identity with a profile that is not barred.
+    private func firstIdentity(of subscriber: UInt32, with number: Int) -> IdentityReference? {
+        for i in 0..<identityCount(of: subscriber) {
+            let reference = IdentityReference(subscriber: subscriber, identity: UInt16(i))
+            if profile(of: reference) == number, !isBarred(reference) { return reference }
         }
-        return true
+        return nil
+    }
+}
+
+extension Message {
+    /// Where the message stands in what was received: without line ends before it, and without what is behind its body in a
+    /// datagram (RFC 3261 §7.5, §18.3).
+    fileprivate var octets: Slice { Slice(shape.methodName.lower, shape.body.upper) }
+}
+
+extension OctetBuffer {
+    /// P-Access-Network-Info as far as a UE may say it: what is marked as provided by the network is an edge's to say
+    /// (RFC 7315 §4.4, TS 24.229 §4.4).
+    fileprivate mutating func appendOwnAccessNetworkInfo(of request: borrowing Message) {
+        let bytes = request.bytes
+        var values: [Slice] = []
+        request.forEachValue(.pAccessNetworkInfo) { value in
+            let isNetworks = bytes.parameter("network-provided", in: value) != nil || bytes.parameter("np", in: value) != nil
+            if !isNetworks { values.append(value) }
+            return true
+        }
+        for value in values { appendField(.pAccessNetworkInfo, bytes[value]) }
     }
 }
 

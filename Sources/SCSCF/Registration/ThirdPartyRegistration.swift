@@ -18,6 +18,8 @@ struct ThirdPartyRegistration: BitwiseCopyable {
     /// Whom To names.
     var user: IdentityReference
     var route: CriterionRoute
+    /// Which of the criteria of its profile that call their server so it is of, from 0.
+    var ordinal: UInt16 = 0
     /// The registration type that it tells of: for the counters.
     var kind: RegistrationChange.Kind
     var expires: UInt32
@@ -37,6 +39,18 @@ struct ThirdPartyRegistration: BitwiseCopyable {
     var timer = TimerID.none
     /// Whether its server has targets that were not tried (RFC 3263 §4.3).
     var hasAlternatives = false
+    /// The transaction whose outcome counts: of several targets that of the last.
+    var client = SlotID.none
+    /// Whether the store holds it, under its own key.
+    var isStored = false
+    /// The requests of the same user that have no final answer are a list; `.max`: none.
+    var older: UInt32 = .max
+    var newer: UInt32 = .max
+
+    /// Whether both tell the same server of the same user by the same criterion.
+    func isOfSameCriterion(as other: ThirdPartyRegistration) -> Bool {
+        user == other.user && route.name == other.route.name && ordinal == other.ordinal
+    }
 }
 
 /// The requests of one change, in the order of their criteria.
@@ -48,6 +62,7 @@ struct ThirdPartyList: BitwiseCopyable {
 
 extension ServingCSCF {
     mutating func sendThirdParty(_ list: ThirdPartyList, at now: Now, into effects: inout Effects) {
+        if !list.isEmpty { limitHold(thirdParty[list.first.index].held, at: now) }
         var unreachable: [SlotID] = []
         var id = list.first
         while !id.isNone {
@@ -72,6 +87,7 @@ extension ServingCSCF {
             finish(id, at: now, into: &effects)
             return true
         }
+        thirdParty[id.index].client = client
         keep(targets.dropFirst(), forThirdParty: id)
         if let target = targets.first, record.kind == .initial || pins[record.user.subscriber, record.route.name] != nil {
             pins[record.user.subscriber, record.route.name] = target
@@ -98,8 +114,11 @@ extension ServingCSCF {
     ) {
         let address = configuration.listeners[Int(flow.listener)].advertised
         effects.wire.bytes.append("REGISTER ")
+        let uriStart = effects.wire.bytes.count
         serverNames.appendURI(record.route.name, into: &effects.wire.bytes)
         effects.wire.bytes.append(" SIP/2.0\r\n")
+        // Who is reached by a SIPS URI gets one (RFC 3261 §8.1.1.8).
+        let isSIPS = effects.wire.bytes.bytes(from: uriStart, count: 5).equalsIgnoringCase("sips:")
         transactions.appendVia(client, over: flow, into: &effects.wire.bytes)
         effects.wire.bytes.append("Max-Forwards: 70\r\nFrom: <sip:")
         effects.wire.bytes.append(address)
@@ -120,9 +139,9 @@ extension ServingCSCF {
         effects.wire.bytes.append(address.address)
         effects.wire.bytes.append("\r\nCSeq: ")
         effects.wire.bytes.appendDecimal(UInt64(nextThirdPartySequence(into: &effects)))
-        effects.wire.bytes.append(" REGISTER\r\nContact: <sip:")
+        effects.wire.bytes.append(isSIPS ? " REGISTER\r\nContact: <sips:" : " REGISTER\r\nContact: <sip:")
         effects.wire.bytes.append(address)
-        effects.wire.bytes.appendTransportParameter(flow.transport)
+        if !isSIPS || flow.transport != .tls { effects.wire.bytes.appendTransportParameter(flow.transport) }
         effects.wire.bytes.append(">")
         if configuration.thirdParty.givesTokens, record.expires > 0 {
             appendRegistrationToken(of: record.user.subscriber, into: &effects.wire.bytes)
@@ -134,13 +153,20 @@ extension ServingCSCF {
 
     // MARK: The answer
 
-    mutating func thirdPartyAnswered(_ id: SlotID, _ response: borrowing Message, at now: Now, into effects: inout Effects) {
-        guard thirdParty.contains(id), response.status >= 200 else { return }
+    /// Whether a transaction is the one that a request waits for. Once the request has gone to another target, or with another
+    /// interval, what becomes of the transactions before no longer counts.
+    func isAwaited(_ client: SlotID, by id: SlotID) -> Bool { thirdParty.contains(id) && thirdParty[id.index].client == client }
+
+    mutating func thirdPartyAnswered(
+        _ id: SlotID, by client: SlotID, _ response: borrowing Message, at now: Now, into effects: inout Effects
+    ) {
+        guard isAwaited(client, by: id), response.status >= 200 else { return }
         if response.status == 503, thirdPartyToNextTarget(id, at: now, into: &effects) { return }
         let record = thirdParty[id.index]
         switch response.status {
         case 200..<300:
             counters.countThirdParty(Int(record.route.server), record.kind, .accepted)
+            supersedeOlder(than: record)
         case 408, 500..<600:
             thirdPartyFailed(record, response.status, at: now, into: &effects)
         default:
@@ -160,7 +186,7 @@ extension ServingCSCF {
     }
 
     /// Default handling (§5.4.1.7): the user is deregistered by the network if the criterion says so; a failed
-    /// deregistration starts nothing.
+    /// deregistration starts nothing, and neither does what tells of a registration that has ended.
     private mutating func thirdPartyFailed(
         _ record: ThirdPartyRegistration, _ status: UInt16, at now: Now, into effects: inout Effects
     ) {
@@ -168,6 +194,7 @@ extension ServingCSCF {
         if !pins.isEmpty { pins[record.user.subscriber, record.route.name] = nil }
         effects.notices.append(Notice(.warning, thirdPartyNotice(record, status == 408 ? "did not answer" : "failed with \(status)")))
         guard record.endsRegistration, registrar.isRegistered(record.user.subscriber) else { return }
+        if heldAnswers.contains(record.held) { heldAnswers[record.held.index].isLostByServer = true }
         deregister(record.user.subscriber, .rejected, except: record.route.server, at: now, into: &effects)
     }
 
@@ -199,6 +226,7 @@ extension ServingCSCF {
         keep([], forThirdParty: id)
         wheel.cancel(thirdParty[id.index].timer)
         pool.release(thirdParty[id.index].rest)
+        unlinkThirdParty(thirdParty[id.index])
         thirdParty.remove(id.index)
     }
 
@@ -207,7 +235,6 @@ extension ServingCSCF {
         var id = list.first
         while !id.isNone {
             let next = thirdParty[id.index].next
-            if configuration.isPersistent { disown(id) }
             forgetThirdParty(id)
             id = next
         }
@@ -219,6 +246,58 @@ extension ServingCSCF {
         directory.appendPublicIdentity(record.user, into: &text)
         return
             "application server \(configuration.applicationServers[Int(record.route.server)].name) \(what): \(String(octets: text.bytes))"
+    }
+
+    // MARK: The requests of a user
+
+    /// Adds a request to those of its user that have no final answer, as the latest.
+    mutating func insertThirdParty(_ record: ThirdPartyRegistration) -> SlotID {
+        let id = thirdParty.insert(record)
+        let key = thirdPartyKey(of: record.user.subscriber)
+        if let newest = thirdPartyKeys[key] {
+            thirdParty[id.index].older = newest
+            thirdParty[newest].newer = id.index
+        }
+        thirdPartyKeys.set(key, to: id.index)
+        return id
+    }
+
+    private mutating func unlinkThirdParty(_ record: ThirdPartyRegistration) {
+        if record.older != .max { thirdParty[record.older].newer = record.newer }
+        if record.newer != .max {
+            thirdParty[record.newer].older = record.older
+        } else if record.older != .max {
+            thirdPartyKeys.set(thirdPartyKey(of: record.user.subscriber), to: record.older)
+        } else {
+            thirdPartyKeys.remove(thirdPartyKey(of: record.user.subscriber))
+        }
+    }
+
+    /// The slot of the latest of a user's requests that have no final answer; `.max`: there is none.
+    func latestThirdParty(of subscriber: UInt32) -> UInt32 { thirdPartyKeys[thirdPartyKey(of: subscriber)] ?? .max }
+
+    private func thirdPartyKey(of subscriber: UInt32) -> KeyHash {
+        var hasher = KeyHasher(secret)
+        hasher.combine(UInt64(subscriber))
+        return hasher.finish()
+    }
+
+    /// The user's registration has ended: no request that tells of it may end the next one.
+    mutating func registrationEnded(of subscriber: UInt32) {
+        var index = latestThirdParty(of: subscriber)
+        while index != .max {
+            thirdParty[index].endsRegistration = false
+            index = thirdParty[index].older
+        }
+    }
+
+    /// A server has accepted a request: what the older ones of the same criterion come to is of no consequence any more.
+    private mutating func supersedeOlder(than record: ThirdPartyRegistration) {
+        var index = record.older
+        while index != .max {
+            if thirdParty[index].isOfSameCriterion(as: record) { thirdParty[index].endsRegistration = false }
+            index = thirdParty[index].older
+        }
     }
 
     // MARK: Deregistration by the network

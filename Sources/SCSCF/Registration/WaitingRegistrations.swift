@@ -19,6 +19,8 @@ struct WaitingRegistration: BitwiseCopyable {
         case network(ChangeToken?, failed: Int16, DeregistrationEvent)
         /// The user's criteria are others now; its bindings are not touched.
         case profile
+        /// Re-authentication has brought the end of the bindings nearer. It stands even if it cannot be stored.
+        case shortening
     }
     var ticket: UInt64
     var subscriber: UInt32
@@ -86,13 +88,18 @@ struct WaitingRegistrations {
 
 extension ServingCSCF {
     /// Stores what is registered of a subscriber now, or takes it out if nothing is.
-    mutating func persist(_ subscriber: UInt32, ticket: UInt64, at now: Now, into effects: inout Effects) {
+    ///
+    /// - Parameter named: the identity in the REGISTER that changed it, if one did.
+    mutating func persist(
+        _ subscriber: UInt32, named: UInt16? = nil, ticket: UInt64, at now: Now, into effects: inout Effects
+    ) {
         scratch.removeAll()
         directory.appendPublicIdentity(IdentityReference(subscriber: subscriber, identity: 0), into: &scratch)
         guard registrar.isRegistered(subscriber) else {
             return effects.store.remove(table: StoreTable.registrations, key: scratch.bytes, ticket: ticket)
         }
         var record = OctetBuffer(capacity: 512)
+        appendOwner(of: subscriber, named: named ?? subscriptions.named(subscriber), into: &record)
         registrar.encode(subscriber, at: now, into: &record)
         effects.store.put(table: StoreTable.registrations, key: scratch.bytes, value: record.bytes, ticket: ticket)
     }
@@ -100,6 +107,7 @@ extension ServingCSCF {
     /// Tells the application servers that a user, or one of its contacts, is gone without a REGISTER: with a database, once
     /// that is stored.
     mutating func userGone(_ subscriber: UInt32, _ cause: WaitingRegistration.Cause, at now: Now, into effects: inout Effects) {
+        releaseNonces(of: subscriber, at: now)
         var failed: Int16 = -1
         if case .network(_, let server, _) = cause { failed = server }
         let told = planThirdPartyDeregistration(of: subscriber, except: failed, at: now)
@@ -117,7 +125,8 @@ extension ServingCSCF {
         registrationStateChanged(of: waiter.subscriber, waiter.cause.inEvents, at: now, into: &effects)
     }
 
-    /// Takes back what is registered of a subscriber. What expired meanwhile is told to the application servers.
+    /// Takes back what is registered of a subscriber. What expired meanwhile ends when all is restored; what has become somebody
+    /// else's is gone.
     mutating func restoreRegistrations(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
         guard let reference = directory.publicIdentity(key), !reference.isSpecial else {
             // A record of nobody is told of once, and taken out, by the first shard.
@@ -133,10 +142,30 @@ extension ServingCSCF {
             guard !registrar.isRegistered(subscriber) else { return true }
             restoredUnderOldKeys.append(subscriber)
         }
+        guard let owner = owner(in: value, now: subscriber) else {
+            // Whoever has the identity now has not registered it. Who may still believe so hears of it.
+            restoredUnderOldKeys.removeAll { $0 == subscriber }
+            if reference.identity == 0 { userGone(subscriber, .network(nil, failed: -1, .deactivated), at: now, into: &effects) }
+            return false
+        }
         let devices = directory.privateIdentityCount(of: subscriber)
-        guard let expired = registrar.restore(value, of: subscriber, devices: devices, at: now) else { return false }
-        if expired > 0 || !registrar.isRegistered(subscriber) { userGone(subscriber, .expiry, at: now, into: &effects) }
+        let bindings = value.part(owner.end, value.byteCount - owner.end)
+        guard let restored = registrar.restore(bindings, of: subscriber, at: now, devices: { owner.has($0, of: devices) }) else {
+            return false
+        }
+        subscriptions.note(IdentityReference(subscriber: subscriber, identity: owner.named))
+        overdue += restored.overdue
+        if restored.dropped > 0 || !registrar.isRegistered(subscriber) { userGone(subscriber, .expiry, at: now, into: &effects) }
         return true
+    }
+
+    /// Ends what has expired while the core was down; after all is restored, so that watchers are told of each contact.
+    mutating func expireOverdue(at now: Now, into effects: inout Effects) {
+        for id in overdue {
+            guard let expired = registrar.expire(id, at: now.monotonic) else { continue }
+            bindingExpired(expired, at: now, into: &effects)
+        }
+        overdue = []
     }
 
     /// Stores under their own keys what was found under others; after all is restored.
@@ -153,7 +182,7 @@ extension ServingCSCF {
         while let waiter = waiting.popFirst(upTo: ticket) {
             switch waiter.cause {
             case .request(let request): registrationStored(request, waiter.thirdParty, at: now, into: &effects)
-            case .expiry, .network, .profile: tellGone(waiter, at: now, into: &effects)
+            case .expiry, .network, .profile, .shortening: tellGone(waiter, at: now, into: &effects)
             }
         }
     }
@@ -188,6 +217,8 @@ extension ServingCSCF {
                 forgetThirdParty(waiter.thirdParty)
                 registrationLost(request, at: now, into: &effects)
             case .expiry, .profile: tellGone(waiter, at: now, into: &effects)
+            // It is told when it is stored (shorteningsCommitted).
+            case .shortening: continue
             case .network where !directory.isProvisioned(waiter.subscriber):
                 gone.append(waiter)
             case .network(let token, _, _):

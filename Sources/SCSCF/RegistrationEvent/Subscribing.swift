@@ -162,6 +162,7 @@ extension ServingCSCF {
         bytes.appendResponse(200, to: request, arrival.essentials, from: arrival.flow.remote, toTag: subscriptions[id].tag)
         appendContact(of: subscriptions[id], into: &bytes)
         bytes.appendField(.expires, decimal: UInt64(expires))
+        if subscriptions[id].isForServer { appendChargingVector(answering: request, to: .applicationServer, into: &bytes) }
         bytes.appendEmptyBody()
     }
 

@@ -168,10 +168,13 @@ extension ServingCSCF {
     /// ended meanwhile is told as ended. Records of users whom another shard serves are passed over.
     ///
     /// - Returns: false if the record is damaged or its user is not provisioned any more.
-    mutating func restoreSubscription(key: RawSpan, value: RawSpan, at now: Now) -> Bool {
-        // A record of nobody is told of once, by the first shard.
-        guard let record = SubscriptionRecord(value, key: key), let watched = directory.publicIdentity(record.watched) else {
-            return place.number != 0
+    mutating func restoreSubscription(key: RawSpan, value: RawSpan, at now: Now, into effects: inout Effects) -> Bool {
+        guard let record = SubscriptionRecord(value, key: key) else { return place.number != 0 }
+        guard let watched = directory.publicIdentity(record.watched) else {
+            // A record of nobody is told of once, and taken out, by the first shard.
+            guard place.number == 0 else { return true }
+            effects.store.remove(table: StoreTable.subscriptions, key: key, ticket: waiting.nextTicket())
+            return false
         }
         guard otherShard(of: watched.subscriber) == nil else { return true }
         for other in subscriptions.all(inDialog: record.tag) where subscriptions[other].usage == record.usage { return false }

@@ -41,8 +41,8 @@ enum RegistrationCause: BitwiseCopyable {
     func subscriptionEnd(usual: RegistrationEventSettings.EndReason) -> SubscriptionEnd {
         switch self {
         case .network(.probation(let seconds)): SubscriptionEnd(reason: "probation", retryAfter: seconds)
-        case .network(.rejected): SubscriptionEnd(reason: "rejected")
-        case .network(.deactivated), .request, .expiry, .refusal: SubscriptionEnd(reason: usual.text)
+        case .network(.rejected), .refusal: SubscriptionEnd(reason: "rejected")
+        case .network(.deactivated), .request, .expiry: SubscriptionEnd(reason: usual.text)
         }
     }
 }
@@ -186,6 +186,8 @@ extension WatchedContact {
     fileprivate init(_ view: BindingView, named: UInt16, serial: UInt32) {
         key = WatchedContact.key(of: view)
         binding = view.id
+        // Its first REGISTER was another one.
+        if view.sequence != view.firstSequence { event = .refreshed }
         self.named = named
         self.serial = serial
         expiry = view.expiry
@@ -236,6 +238,7 @@ extension WaitingRegistration.Cause {
         switch self {
         case .request, .profile: .request
         case .expiry: .expiry
+        case .shortening: .network(.deactivated)
         case .network(_, let failed, let event): failed >= 0 ? .refusal : .network(event)
         }
     }

@@ -32,19 +32,27 @@ extension ServingCSCF {
     }
 
     /// Tells the client of a request that is worked on for long that it is (RFC 4320 §4.1).
-    mutating func answerDelayed(_ server: SlotID, _ context: UInt64, at now: Now, into effects: inout Effects) {
-        let id = SlotID(rawValue: context)
-        guard contexts.contains(id), contexts[id.index].server == server else { return }
-        let octets = [UInt8](pool.bytes(contexts[id.index].original))
+    ///
+    /// - Parameter user: what the transaction belongs to: a context, or an answer that is held.
+    mutating func answerDelayed(_ server: SlotID, _ user: UInt64, at now: Now, into effects: inout Effects) {
+        guard let (octets, source) = delayedRequest(server, SlotID(rawValue: user)) else { return }
         var scanner = MessageScanner()
         _ = scanner.scan(octets.span.bytes)
         let request = scanner.message(octets.span.bytes)
         // It was sound when it came.
         guard let essentials = try? request.essentials() else { return }
         let start = effects.wire.bytes.count
-        effects.wire.bytes.appendResponse(100, to: request, essentials, from: contexts[id.index].source.remote, toTag: 0)
+        effects.wire.bytes.appendResponse(100, to: request, essentials, from: source, toTag: 0)
         effects.wire.bytes.appendEmptyBody()
         transactions.respond(server, 100, from: start, at: now.monotonic, into: &effects.wire)
+    }
+
+    private func delayedRequest(_ server: SlotID, _ user: SlotID) -> (octets: [UInt8], source: Endpoint)? {
+        if contexts.contains(user), contexts[user.index].server == server {
+            return ([UInt8](pool.bytes(contexts[user.index].original)), contexts[user.index].source.remote)
+        }
+        guard heldAnswers.contains(user), heldAnswers[user.index].server == server else { return nil }
+        return ([UInt8](pool.bytes(heldAnswers[user.index].request)), heldAnswers[user.index].source.remote)
     }
 
     /// Closes a context. Its branches are forgotten: what still comes for them is absorbed by their transactions.

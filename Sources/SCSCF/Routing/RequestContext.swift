@@ -113,6 +113,8 @@ enum Owner: Equatable {
     case subscription(SlotID)
     /// A request of whoever runs the core, by its number.
     case ownRequest(UInt32)
+    /// An answer that waits for application servers; it has a timer, no request.
+    case heldAnswer(SlotID)
 
     private static let kindShift: UInt32 = 29
 
@@ -123,6 +125,7 @@ enum Owner: Equatable {
         case .thirdParty(let id): Owner.pack(id, 2)
         case .subscription(let id): Owner.pack(id, 3)
         case .ownRequest(let number): Owner.pack(SlotID(index: 0, generation: number), 4)
+        case .heldAnswer(let id): Owner.pack(id, 5)
         }
     }
 
@@ -134,6 +137,7 @@ enum Owner: Equatable {
         case 2: self = .thirdParty(id)
         case 3: self = .subscription(id)
         case 4: self = .ownRequest(id.generation)
+        case 5: self = .heldAnswer(id)
         default: self = .nobody
         }
     }

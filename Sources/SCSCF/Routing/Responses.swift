@@ -14,11 +14,11 @@ extension ServingCSCF {
         switch transactions.responseReceived(response, essentials, at: now.monotonic, into: &effects.wire) {
         case .stray: counters.countDropped(.strayResponse)
         case .absorbed: counters.retransmissionsAbsorbed += 1
-        case .matched(_, let user):
+        case .matched(let client, let user):
             switch Owner(rawValue: user) {
-            case .nobody: break
+            case .nobody, .heldAnswer: break
             case .branch(let branch): branchAnswered(branch, response, essentials, at: now, into: &effects)
-            case .thirdParty(let id): thirdPartyAnswered(id, response, at: now, into: &effects)
+            case .thirdParty(let id): thirdPartyAnswered(id, by: client, response, at: now, into: &effects)
             case .subscription(let id): notifyAnswered(id, response, at: now, into: &effects)
             case .ownRequest(let number): ownRequestAnswered(number, response)
             }
@@ -27,8 +27,8 @@ extension ServingCSCF {
 
     mutating func transactionChanged(_ event: TransactionEvent, at now: Now, into effects: inout Effects) {
         switch event {
-        case .timedOut(_, let user): unanswered(Owner(rawValue: user), 408, at: now, into: &effects)
-        case .transportFailed(_, let user): unanswered(Owner(rawValue: user), 503, at: now, into: &effects)
+        case .timedOut(let client, let user): unanswered(Owner(rawValue: user), client, 408, at: now, into: &effects)
+        case .transportFailed(let client, let user): unanswered(Owner(rawValue: user), client, 503, at: now, into: &effects)
         case .timerC(let client, _): transactions.cancel(client, at: now.monotonic, into: &effects.wire)
         case .fellBack(let remote): fallbacks.remember(remote, at: now.monotonic)
         case .answerDelayed(let server, let user): answerDelayed(server, user, at: now, into: &effects)
@@ -36,11 +36,14 @@ extension ServingCSCF {
         }
     }
 
-    private mutating func unanswered(_ owner: Owner, _ status: UInt16, at now: Now, into effects: inout Effects) {
+    private mutating func unanswered(
+        _ owner: Owner, _ client: SlotID, _ status: UInt16, at now: Now, into effects: inout Effects
+    ) {
         switch owner {
-        case .nobody: break
+        case .nobody, .heldAnswer: break
         case .branch(let branch): branchUnanswered(branch, status, at: now, into: &effects)
-        case .thirdParty(let id): thirdPartyUnanswered(id, status, at: now, into: &effects)
+        case .thirdParty(let id):
+            if isAwaited(client, by: id) { thirdPartyUnanswered(id, status, at: now, into: &effects) }
         case .subscription(let id): notifyUnanswered(id, into: &effects)
         case .ownRequest(let number): ownRequestUnanswered(number)
         }

@@ -4,8 +4,8 @@
 //   gone                        the network deregisters the user, who is told not to register again (event `rejected`)
 //   other identities            the network deregisters the user, who is told to register again (`deactivated`): a registration
 //                               is of one set of identities as long as it lasts, and the next is of the new set
-//   other credentials           the registration stays, the next REGISTER is challenged anew (TS 24.229 §5.4.1.6), a SIM from the
-//                               sequence number that is given with it
+//   other credentials           the registration stays, the next REGISTER is challenged anew (TS 24.229 §5.4.1.6), another SIM
+//                               from the sequence number that is given with it
 //   other profile               the registration stays; a chain of application servers goes on as it began; servers that are
 //                               new to it hear of the registration, if the topology asks for that (§5.4.1.8)
 //
@@ -99,6 +99,7 @@ extension ServingCSCF {
         switch change {
         case .add(let plan):
             let number = directory.append(plan)
+            voidNonces(of: number, at: now)
             clearStore(of: number, at: now, into: &effects)
             return number
         case .replace(let subscriber, let plan):
@@ -114,9 +115,13 @@ extension ServingCSCF {
             if difference.credentials {
                 voidNonces(of: subscriber, at: now)
                 demandProofs(of: subscriber, into: &effects)
-                if number == subscriber { beginSequences(of: subscriber, unlessWith: sims) }
             }
-            if isNew || difference.identities { clearStore(of: number, at: now, into: &effects) }
+            if difference.credentials || difference.identities { follow(sims, of: subscriber, to: number, into: &effects) }
+            if isNew || difference.identities {
+                // An answer that was given under another number does not count once more.
+                voidNonces(of: number, at: now)
+                clearStore(of: number, at: now, into: &effects)
+            }
             return number
         case .remove(let subscriber):
             directory.retire(subscriber)
@@ -164,29 +169,46 @@ extension ServingCSCF {
         demandProofs(of: user.subscriber, into: &effects)
         registrar.shorten(user.subscriber, to: ServingCSCF.reauthenticationTime, at: now.monotonic)
         storeShortened(user.subscriber, until: now.monotonic + ServingCSCF.reauthenticationTime, at: now, into: &effects)
-        registrationStateChanged(of: user.subscriber, .network(.deactivated), at: now, into: &effects)
         return true
     }
 
-    private func sims(of subscriber: UInt32) -> [AKACredentials?] {
-        (0..<directory.privateIdentityCount(of: subscriber)).map {
-            directory.sim(of: IdentityReference(subscriber: subscriber, identity: UInt16($0)))
+    /// The private identities of a subscriber with the keys of their SIMs.
+    private func sims(of subscriber: UInt32) -> [(name: [UInt8], keys: AKACredentials?)] {
+        (0..<directory.privateIdentityCount(of: subscriber)).map { number in
+            let device = IdentityReference(subscriber: subscriber, identity: UInt16(number))
+            var name = OctetBuffer(capacity: 64)
+            directory.appendPrivateIdentity(device, into: &name)
+            return (name: [UInt8](name.bytes), keys: directory.sim(of: device))
         }
     }
 
-    /// The sequence numbers of another SIM begin where it says.
-    private mutating func beginSequences(of subscriber: UInt32, unlessWith old: [AKACredentials?]) {
-        for (device, sim) in sims(of: subscriber).enumerated() where !old.indices.contains(device) || sim != old[device] {
-            aka.forget(deviceKey(IdentityReference(subscriber: subscriber, identity: UInt16(device))))
+    /// The sequence numbers of a SIM go on whatever number its subscriber has by now (TS 33.102 §6.3.2, Annex C); those of another
+    /// SIM begin where it says.
+    private mutating func follow(
+        _ old: [(name: [UInt8], keys: AKACredentials?)], of subscriber: UInt32, to number: UInt32, into effects: inout Effects
+    ) {
+        for (place, sim) in sims(of: number).enumerated() {
+            let device = IdentityReference(subscriber: number, identity: UInt16(place))
+            let before = old.firstIndex { $0.name == sim.name }
+            if let before, old[before].keys == sim.keys {
+                let former = IdentityReference(subscriber: subscriber, identity: UInt16(before))
+                if former != device { aka.move(deviceKey(former), to: deviceKey(device)) }
+            } else if before != nil || sim.keys != nil {
+                aka.forget(deviceKey(device))
+                removeSequenceNumber(of: device, into: &effects)
+            }
         }
     }
 
-    /// Nothing waits for the commit; should it fail, what is shortened here and is not in the database is stored later.
+    /// Watchers hear of it once it is stored. Should that fail, what is shortened here and is not in the database is stored later.
     private mutating func storeShortened(_ subscriber: UInt32, until end: Instant, at now: Now, into effects: inout Effects) {
-        guard configuration.isPersistent else { return }
+        guard configuration.isPersistent else {
+            return registrationStateChanged(of: subscriber, .network(.deactivated), at: now, into: &effects)
+        }
         let ticket = waiting.nextTicket()
         persist(subscriber, ticket: ticket, at: now, into: &effects)
         shortenings.append(Shortening(ticket: ticket, subscriber: subscriber, end: end))
+        waiting.append(WaitingRegistration(ticket: ticket, subscriber: subscriber, thirdParty: ThirdPartyList(), cause: .shortening))
     }
 
     /// The database takes changes, or takes none. After a failure the next success is waited for.
@@ -213,10 +235,10 @@ extension ServingCSCF {
             }
     }
 
-    /// The nonces that the user's devices have answered may not be used again.
+    /// No nonce that was made so far may be answered by the user's devices any more.
     private mutating func voidNonces(of subscriber: UInt32, at now: Now) {
         for device in 0..<directory.privateIdentityCount(of: subscriber) {
-            digest.forget(deviceKey(IdentityReference(subscriber: subscriber, identity: UInt16(device))), at: now.monotonic)
+            digest.voidNonces(of: deviceKey(IdentityReference(subscriber: subscriber, identity: UInt16(device))), at: now.monotonic)
         }
     }
 }

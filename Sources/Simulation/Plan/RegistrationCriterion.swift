@@ -112,7 +112,9 @@ extension LabPlan.User {
         for (i, identity) in identities.enumerated() where i == 0 || !identity.isBarred {
             guard !identity.criteria.isEmpty, !profiles.contains(identity.criteria) else { continue }
             profiles.append(identity.criteria)
-            let named = identity.isBarred ? defaultIdentity : identity.uri
+            // In place of a barred identity another of its profile is named; of a profile that has none nobody hears.
+            let substitute = identities.first { !$0.isBarred && $0.criteria == identity.criteria }?.uri
+            guard let named = identity.isBarred ? substitute : identity.uri else { continue }
             var told: Set<Int> = []
             for criterion in identity.criteria where criterion.isUsed {
                 if criterion.isShortForm, !told.insert(criterion.server).inserted { continue }

@@ -255,7 +255,9 @@ struct CoreProcess {
                 }
             }
             node.begin(at: now, into: &effects)
-            if lost > 0 { logger.warning("\(lost) stored records are of subscribers that are gone, or damaged: passed over") }
+            if lost > 0 {
+                logger.warning("\(lost) stored records are of subscribers that are gone or are others now, or damaged: passed over")
+            }
         }
     }
 

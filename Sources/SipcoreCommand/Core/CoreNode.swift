@@ -69,13 +69,31 @@ struct CoreNode: CoreBacking {
 
     func deregister(_ identity: String, _ event: NetworkDeregistration) async throws -> Bool {
         let event = DeregistrationEvent(event)
-        let found = await shards.performAtRest { node, now, effects in node.deregister(identity, event, at: now, into: &effects) }
-        return found.contains(true)
+        return try await whenStored {
+            await shards.performAtRest { node, now, effects in node.deregister(identity, event, at: now, into: &effects) }.contains(true)
+        }
     }
 
     func reauthenticate(_ identity: String) async throws -> Bool {
-        await shards.performAtRest { node, now, effects in node.reauthenticate(identity, at: now, into: &effects) }.contains(true)
+        try await whenStored {
+            await shards.performAtRest { node, now, effects in node.reauthenticate(identity, at: now, into: &effects) }.contains(true)
+        }
     }
+
+    /// Makes a change, and waits until the database has it.
+    /// - Throws: if it was lost; the core has undone it by then, or stores it later where it cannot be undone.
+    private func whenStored(_ change: () async -> Bool) async throws -> Bool {
+        guard let store else { return await change() }
+        let before = await failedCommits()
+        guard await change() else { return false }
+        // By a shard's next turn its changes are handed in.
+        _ = await failedCommits()
+        await store.settle()
+        guard await failedCommits() == before else { throw StorageFailure() }
+        return true
+    }
+
+    private func failedCommits() async -> [UInt64] { await shards.perform { node, _, _ in node.failedCommits } }
 
     // MARK: Subscribers
 
@@ -92,16 +110,15 @@ struct CoreNode: CoreBacking {
     // MARK: The beginning anew
 
     func reset() async throws {
+        // First where it can fail. What is stored between the two goes with the second.
+        if let store, let failure = await store.emptied() { throw failure }
         _ = await shards.performAtRest { node, now, effects in
             node.reset(at: now)
             // What was changed earlier in this tick is forgotten too.
             effects.store.removeAll()
         }
         if let store {
-            let failure = await withCheckedContinuation { continuation in
-                store.reset(keeping: StoreTable.lasting) { continuation.resume(returning: $0) }
-            }
-            if let failure { throw failure }
+            if let failure = await store.emptied() { throw failure }
             // Who registered between the two is registered, so the database has to know it.
             _ = await shards.perform { node, now, effects in node.persistAll(at: now, into: &effects) }
         }
@@ -131,6 +148,18 @@ struct CoreNode: CoreBacking {
         let runtime = await shards.counters()
         let core = CoreFigures(await shards.perform { node, _, _ in CoreFigures(node) })
         return core.families + CoreMetrics.families(of: runtime, core) + (homer?.families ?? [])
+    }
+}
+
+/// The database has not taken a change.
+private struct StorageFailure: Error, CustomStringConvertible {
+    let description = "the database could not store the change; the log says why"
+}
+
+extension Store {
+    /// Removes all but what outlives a reset.
+    fileprivate func emptied() async -> StoreFailure? {
+        await withCheckedContinuation { continuation in reset(keeping: StoreTable.lasting) { continuation.resume(returning: $0) } }
     }
 }
 

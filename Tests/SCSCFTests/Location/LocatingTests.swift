@@ -333,6 +333,38 @@ import Testing
         #expect(rig.thirdParty(0, .failed) == 0)
     }
 
+    /// What a target says that was given up is nothing to the request, which is another's by then.
+    @Test func aLateAnswerOfATargetThatWasGivenUpDoesNotCount() {
+        let rig = CoreRig {
+            $0.asksNames = true
+            $0.applicationServers[0] = ServingCSCFConfiguration.ServerPlan(
+                name: "im", uri: Array("sip:im.away.test".utf8), destination: Destination(endpoint: .none, transport: .udp),
+                answerWithin: .seconds(2), location: ServerName(host: Array("im.away.test".utf8)))
+            $0.profiles = [
+                L.profile([
+                    L.criterion(0, [.method("REGISTER")], 0) {
+                        $0.uri = "sip:im.away.test"
+                        $0.defaultHandling = .sessionTerminated
+                    }
+                ])
+            ]
+            $0.subscribers[0].isAuthenticated = false
+        }
+        rig.zone = serverZone
+        rig.register(.alice)
+        let first = rig.next(to: .im)
+        rig.advance(.milliseconds(2100))
+        let second = rig.next(to: .second)
+        #expect(second.method == "REGISTER")
+        rig.receive(first.response(503), from: .im)
+        #expect(rig.contacts("sip:alice@home1.test").count == 1)
+        rig.receive(second.response(200), from: .second)
+        #expect(rig.thirdParty(0, .accepted) == 1)
+        rig.advance(.seconds(40))
+        #expect(rig.thirdParty(0, .failed) == 0)
+        #expect(rig.contacts("sip:alice@home1.test").count == 1)
+    }
+
     // MARK: The server that knows the user
 
     private static func servers(_ first: Int, _ second: Int) -> Zone {

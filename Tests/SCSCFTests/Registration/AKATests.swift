@@ -429,6 +429,53 @@ import Testing
         }
     }
 
+    private func plan(_ keys: AKACredentials, _ identities: [String]) -> SubscriberPlan {
+        var plan = Laboratory.subscriber("alice", identities, password: "none", profile: 0)
+        plan.passwords = [nil]
+        plan.sims = [keys]
+        return plan
+    }
+
+    /// TS 33.102 §6.3.2, Annex C: the SIM is the same, whatever its subscriber is called. With one shard, since the new number may
+    /// be another shard's, which does not know how far the SIM has come.
+    @Test func theNumbersGoOnWithOtherIdentities() {
+        var rig = Division.$current.withValue(Division()) { self.rig(isPersistent: true) }
+        rig.answers = ["im": 200]
+        var sim = USIM(AKATests.keys)
+        for _ in 0..<40 { #expect(register(rig, by: &sim) == [401, 200]) }
+        let number = rig.change(.replace(0, plan(AKATests.keys, ["sip:alice@home1.test", "sip:alicia@home1.test"])))
+        #expect(number == 3)
+        #expect(register(rig, by: &sim) == [401, 200])
+        rig = rig.restarted()
+        #expect(register(rig, by: &sim) == [401, 200])
+    }
+
+    @Test func theNumbersOfAnotherSIMBeginWhereItSays() {
+        let rig = rig(isPersistent: true)
+        var sim = USIM(AKATests.keys)
+        #expect(register(rig, by: &sim) == [401, 200])
+        let keys = AKACredentials(k: 5, opc: 6, amf: 0x8000, sqn: SequenceNumber(rawValue: 0x40_0000))
+        rig.change(.replace(0, plan(keys, ["sip:alice@home1.test", "sip:alicia@home1.test"])))
+        var other = USIM(keys)
+        #expect(register(rig, by: &other) == [401, 200])
+    }
+
+    /// The process dies before the first challenge that would store where the numbers are.
+    @Test func whereTheNumbersBeginIsKnownAfterARestartToo() {
+        let rig = rig(isPersistent: true)
+        _ = challenged(rig)
+        #expect(rig.tables[StoreTable.sequenceNumbers]?.count == 1)
+        let keys = AKACredentials(k: AKATests.keys.k, opc: AKATests.keys.opc, amf: 0x8000, sqn: SequenceNumber(rawValue: 1 << 40))
+        let changed = plan(keys, ["sip:alice@home1.test", "tel:+15550100"])
+        rig.change(.replace(0, changed))
+        let next = CoreRig(tables: rig.tables) {
+            $0.isPersistent = true
+            $0.subscribers[0] = changed
+        }
+        var sim = USIM(keys)
+        #expect(register(next, by: &sim) == [401, 200])
+    }
+
     @Test func damagedAndForeignNumbersAreRefused() {
         var effects = Effects()
         let rig = rig(isPersistent: true)

@@ -145,6 +145,63 @@ import Testing
         #expect(rig.next(to: .alice).status == 401)
     }
 
+    /// TS 24.229 §5.4.1.2.1: whose it is, is asked before anything is proved.
+    @Test(arguments: [
+        ("username=\"bob@home1.test\", ", 403), ("username=\"nobody@home1.test\", ", 403), ("username=\"alice\", ", 401), ("", 401),
+    ])
+    func theFirstRequestNamesAPrivateIdentityOfTheUser(name: String, status: Int) {
+        let rig = CoreRig()
+        let credentials = "Digest \(name)realm=\"home1.test\", nonce=\"\", uri=\"sip:home1.test\", response=\"\""
+        rig.receive(rig.registerRequest(.alice, [("Authorization", credentials)]), from: .alice)
+        #expect(rig.next(to: .alice).status == status)
+    }
+
+    @Test func anAnswerWithoutNameIsABadRequest() {
+        let rig = CoreRig()
+        let (request, challenge) = challenged(rig)
+        let sound = rig.answering(challenge, request, username: "alice", password: password)
+        let nameless = sound["Authorization"]?.replacing("username=\"alice\", ", with: "")
+        #expect(nameless != sound["Authorization"])
+        rig.receive(sound.with("Authorization", nameless), from: .alice)
+        #expect(rig.next(to: .alice).status == 400)
+    }
+
+    /// However the contact comes to its end.
+    @Test(arguments: ["expiry", "network", "user", "one of two"])
+    func aNonceIsUsedNoLongerThanItsContactLives(end: String) {
+        let rig = CoreRig {
+            $0.subscribers[0].privateIdentities.append(IdentityTemplate("tablet@home1.test"))
+            $0.subscribers[0].passwords.append(IdentityTemplate("other"))
+            $0.subscribers[0].sims.append(nil)
+        }
+        let tablet = rig.registerRequest(.alice, contact: "<sip:tablet@192.0.2.5>")
+        if end == "one of two" {
+            rig.receive(tablet, from: .alice)
+            rig.receive(rig.answering(rig.next(to: .alice), tablet, username: "tablet", password: "other"), from: .alice)
+            #expect(rig.next(to: .alice).status == 200)
+        }
+        let request = rig.registerRequest(.alice, expires: 60)
+        rig.receive(request, from: .alice)
+        let challenge = rig.next(to: .alice)
+        func answer(_ count: UInt32, _ request: SIPText) -> SIPText {
+            rig.receive(rig.answering(challenge, request, username: "alice", password: password, count: count), from: .alice)
+            return rig.next(to: .alice)
+        }
+        #expect(answer(1, request).status == 200)
+        #expect(answer(2, request).status == 200)
+        var count: UInt32 = 3
+        switch end {
+        case "expiry": rig.advance(.seconds(61))
+        case "network": #expect(rig.deregister("sip:alice@home1.test"))
+        default:
+            #expect(answer(count, request.with("Expires", "0")).status == 200)
+            count += 1
+        }
+        let last = answer(count, request)
+        #expect(last.status == 401)
+        #expect(last.parameter("stale", of: "WWW-Authenticate") == "true")
+    }
+
     // MARK: Options
 
     @Test func aChallengeLivesAsLongAsTheTopologySays() {

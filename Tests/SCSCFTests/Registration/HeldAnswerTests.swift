@@ -53,8 +53,47 @@ import Testing
         rig.answers["second"] = 200
         rig.receive(rig.registerRequest(.alice), from: .alice)
         rig.advance(.seconds(33))
-        #expect(rig.trace().last == "alice 200 REGISTER")
+        #expect(rig.trace().contains("alice 200 REGISTER"))
         #expect(rig.contacts("sip:alice@home1.test").count == 1)
+    }
+
+    /// The client is told that its request is worked on (RFC 4320 §4.1), and hears the answer well before its timer F.
+    @Test(arguments: [false, true])
+    func theWaitEndsBeforeTheClientGivesUp(_ isPersistent: Bool) throws {
+        let rig = rig(isPersistent: isPersistent)
+        rig.answers["second"] = 200
+        rig.receive(rig.registerRequest(.alice), from: .alice)
+        let told = rig.next(to: .im)
+        rig.advance(.seconds(3))
+        #expect(rig.taken().filter { $0.destination == "alice" }.isEmpty)
+        rig.advance(.seconds(1))
+        #expect(rig.taken().filter { $0.destination == "alice" }.compactMap(\.message.status) == [100])
+        rig.advance(.seconds(19))
+        #expect(rig.taken().filter { $0.destination == "alice" }.isEmpty)
+        rig.advance(.seconds(2))
+        #expect(rig.taken().filter { $0.destination == "alice" }.compactMap(\.message.status) == [200])
+        // The server may still answer.
+        rig.receive(told.response(200), from: .im)
+        #expect(rig.thirdParty(0, .accepted) == 1)
+        #expect(rig.trace() == [])
+    }
+
+    @Test func whatHasEndedTheRegistrationIsSaid() throws {
+        let rig = rig()
+        rig.answers["second"] = 200
+        rig.receive(rig.registerRequest(.alice), from: .alice)
+        let told = rig.next(to: .im)
+        #expect(rig.deregister("sip:alice@home1.test"))
+        _ = rig.taken()
+        rig.receive(told.response(200), from: .im)
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 500)
+        #expect(answer["Warning"]?.contains("ended meanwhile") == true)
+        let failing = self.rig(.sessionTerminated)
+        failing.answers["second"] = 200
+        failing.receive(failing.registerRequest(.alice), from: .alice)
+        failing.receive(failing.next(to: .im).response(503), from: .im)
+        #expect(failing.next(to: .alice)["Warning"]?.contains("an application server failed") == true)
     }
 
     @Test(arguments: [false, true])

@@ -134,6 +134,47 @@ import Testing
         #expect(next.records.isEmpty && next.restarted().core.registeredCount == 0)
     }
 
+    /// Whoever has the identity at the next start has not registered it, and the servers that were told hear of its end.
+    @Test func aRegistrationDoesNotBecomeAnothers() {
+        let rig = rig().registered(.alice)
+        let renamed = CoreRig(tables: rig.tables, losing: 1) {
+            $0.isPersistent = true
+            $0.subscribers[0] = Laboratory.subscriber("mallory", ["sip:alice@home1.test"], password: "wonderland", profile: 0)
+        }
+        #expect(renamed.contacts("sip:alice@home1.test") == [])
+        #expect(renamed.next(to: .im)["Expires"] == "0")
+        #expect(renamed.records.isEmpty)
+        // The identity under which it is stored may be another's while the user keeps the rest.
+        let identities = ["tel:+15550100", "sip:alice@home1.test"]
+        let set = CoreRig {
+            $0.isPersistent = true
+            $0.subscribers[0] = Laboratory.subscriber("alice", identities, password: "wonderland", profile: 0)
+            $0.subscribers[0].isAuthenticated = false
+        }.registered(.alice)
+        let divided = CoreRig(tables: set.tables, losing: 1) {
+            $0.isPersistent = true
+            $0.subscribers.append(Laboratory.subscriber("dave", ["sip:dave@home1.test", "tel:+15550100"], password: "d", profile: 0))
+        }
+        #expect(divided.contacts("sip:dave@home1.test") == [] && divided.contacts("tel:+15550100") == [])
+        #expect(divided.records.isEmpty)
+    }
+
+    @Test func devicesThatChangedPlacesHaveNoContacts() {
+        func rig(_ devices: [String], tables: [UInt8: [[UInt8]: [UInt8]]] = [:], losing: Int = 0) -> CoreRig {
+            CoreRig(tables: tables, losing: losing) {
+                $0.isPersistent = true
+                $0.subscribers[1].privateIdentities = devices.map { IdentityTemplate($0) }
+                $0.subscribers[1].passwords = devices.map { _ in IdentityTemplate("builder") }
+            }
+        }
+        let first = rig(["bob@home1.test", "bob-tablet@home1.test"]).registered(.bob)
+        #expect(first.contacts("sip:bob@home1.test").count == 1)
+        let swapped = rig(["bob-tablet@home1.test", "bob@home1.test"], tables: first.tables, losing: 1)
+        #expect(swapped.contacts("sip:bob@home1.test") == [])
+        let same = rig(["bob@home1.test", "bob-tablet@home1.test", "bob-watch@home1.test"], tables: first.tables)
+        #expect(same.contacts("sip:bob@home1.test").count == 1)
+    }
+
     @Test func aDeviceThatIsNotThereAnyMoreHasNoContacts() {
         let rig = CoreRig {
             $0.isPersistent = true

@@ -118,6 +118,20 @@ import Testing
         #expect(CoreRig().register(.carol, network.map { [("P-Visited-Network-ID", $0)] } ?? []).status == 200)
     }
 
+    /// RFC 7315 §4.4, TS 24.229 §4.4.
+    @Test func whatTheNetworkSaysOfTheAccessIsKeptFromAnEdgeAlone() {
+        let rig = CoreRig { $0.trusted = [(network: Peer.stranger.flow.remote.address, prefixLength: 32)] }
+        let info = "own;cell=1, theirs;cell=2;network-provided, third;np"
+        func kept() -> String? {
+            rig.core.registeredIdentity("sip:carol@home1.test", at: rig.now.monotonic)?.contacts.first?.accessNetworkInfo
+        }
+        rig.register(.carol, [("P-Access-Network-Info", info)])
+        #expect(kept() == "own;cell=1")
+        let request = rig.registerRequest(.stranger, contact: Peer.carol.contact, [("P-Access-Network-Info", info)])
+        rig.receive(request.with("To", "<sip:carol@home1.test>").with("From", "<sip:carol@home1.test>;tag=t"), from: .stranger)
+        #expect(kept() == info)
+    }
+
     @Test func aStrangerIsRefusedBeforeItIsChallenged() {
         let rig = CoreRig { $0.visitedNetworks = [Array("visited.test".utf8)] }
         rig.receive(rig.registerRequest(.alice, [("P-Visited-Network-ID", "other.test")]), from: .alice)

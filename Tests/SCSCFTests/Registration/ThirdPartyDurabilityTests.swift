@@ -72,6 +72,44 @@ import Testing
         #expect(Set(again.compactMap { $0["Call-ID"] }) == [told[0]["Call-ID"], told[2]["Call-ID"]])
     }
 
+    /// Each of them tells the server something else.
+    @Test func eachCriterionOfOneServerIsKeptByItself() throws {
+        let rig = rig {
+            $0.profiles = [
+                L.profile(
+                    ["one", "two"].enumerated().map { number, info in
+                        L.criterion(number, [.method("REGISTER")], 0) { $0.serviceInfo = info }
+                    })
+            ]
+        }
+        rig.register(.alice)
+        let told = rig.taken().filter { $0.destination == "im" }
+        #expect(told.count == 2)
+        #expect(due(rig) == 2)
+        let again = rig.restarted().taken()
+        #expect(Set(again.map(body)) == Set(told.map(body)))
+        rig.receive(told[0].message.response(200), from: .im)
+        #expect(due(rig) == 1)
+        #expect(rig.restarted().taken().map(body) == [body(told[1])])
+    }
+
+    @Test func aLaterChangeTakesThePlaceOfAllCriteriaOfTheServer() {
+        let rig = rig {
+            $0.profiles = [
+                L.profile([
+                    L.criterion(0, [.method("REGISTER", registrationTypes: [.deregistration])], 0),
+                    L.criterion(1, [.method("REGISTER", registrationTypes: [.initial])], 0),
+                ])
+            ]
+        }
+        rig.register(.alice)
+        rig.register(.alice, expires: 0)
+        #expect(due(rig) == 1)
+        rig.register(.alice)
+        #expect(due(rig) == 1)
+        #expect(rig.restarted().taken().compactMap { $0.message["Expires"] } == ["3600"])
+    }
+
     @Test func whatWasAnsweredIsNot() {
         let rig = rig()
         rig.answers = ["im": 200, "second": 404]

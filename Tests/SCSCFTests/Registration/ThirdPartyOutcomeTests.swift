@@ -88,6 +88,38 @@ import Testing
         #expect(isRegistered(rig))
     }
 
+    @Test func aFailureOfAnEarlierRegistrationLeavesTheNextOneAlone() throws {
+        let rig = rig(.sessionTerminated)
+        let first = try #require(told(rig))
+        rig.register(.alice, expires: 0)
+        rig.receive(rig.next(to: .im).response(200), from: .im)
+        rig.register(.alice)
+        rig.receive(rig.next(to: .im).response(200), from: .im)
+        rig.receive(first.message.response(503), from: .im)
+        #expect(isRegistered(rig))
+        #expect(rig.thirdParty(0, .failed) == 1)
+    }
+
+    @Test func aFailureIsNothingOnceALaterRequestIsAccepted() throws {
+        let rig = rig(.sessionTerminated)
+        let first = try #require(told(rig))
+        rig.register(.alice)
+        let second = rig.next(to: .im)
+        rig.receive(second.response(200), from: .im)
+        rig.receive(first.message.response(500), from: .im)
+        #expect(isRegistered(rig))
+    }
+
+    /// While none is accepted each counts.
+    @Test func aFailureOfARefreshEndsTheRegistrationToo() throws {
+        let rig = rig(.sessionTerminated)
+        let first = try #require(told(rig))
+        rig.receive(first.message.response(200), from: .im)
+        rig.register(.alice)
+        rig.receive(rig.next(to: .im).response(500), from: .im)
+        #expect(!isRegistered(rig))
+    }
+
     @Test func anIntervalTooBriefIsAskedForOnceMore() throws {
         let rig = CoreRig {
             $0.profiles = [L.profile([L.criterion(0, [.method("REGISTER")], 0) { $0.serviceInfo = "info" }])]

@@ -177,6 +177,73 @@ import Testing
         #expect(rig.next(to: .second)["To"] == "<tel:+15550100>")
     }
 
+    /// Who is told of the end knows the user by the identity that it registered by, not by the default one.
+    @Test(arguments: [false, true]) func theEndIsToldOfTheIdentityRegisteredBy(isPersistent: Bool) {
+        for isExpiry in [false, true] {
+            var rig = rig([L.criterion(0, [.method("REGISTER")], 0)]) { $0.isPersistent = isPersistent }
+            rig.answers["im"] = 200
+            rig.receive(rig.registerRequest(.alice).with("To", "<tel:+15550100>"), from: .alice)
+            let told = rig.next(to: .im)
+            #expect(told["To"] == "<tel:+15550100>")
+            if isPersistent {
+                rig = rig.restarted()
+                rig.answers["im"] = 200
+            }
+            _ = rig.taken()
+            if isExpiry { rig.advance(.seconds(3601)) } else { #expect(rig.deregister("sip:alice@home1.test")) }
+            let end = rig.next(to: .im)
+            #expect(end["Expires"] == "0")
+            #expect(end["To"] == told["To"])
+            #expect(end["Call-ID"] == told["Call-ID"])
+        }
+    }
+
+    /// A set with two profiles, of which the second one's first identity is barred.
+    private func rigWithBarred(_ identities: [String], _ isBarred: [Bool], _ profiles: [Int]) -> CoreRig {
+        let rig = rig([L.criterion(0, [.method("REGISTER")], 0)]) {
+            $0.profiles.append(L.profile([L.criterion(0, [.method("REGISTER")], 1)]))
+            $0.subscribers[0] = L.subscriber("alice", identities.map { "sip:\($0)@home1.test" }, password: nil, profile: 0)
+            $0.subscribers[0].profiles = profiles.map { $0 }
+            $0.subscribers[0].isBarred = isBarred
+        }
+        rig.answers = ["im": 200, "second": 200]
+        return rig
+    }
+
+    private func named(_ rig: CoreRig) -> Set<String> {
+        Set(rig.taken().filter { $0.message.isRequest }.map { "\($0.destination) \($0.message["To"] ?? "")" })
+    }
+
+    /// TS 24.229 §5.4.1.7 c: To names an identity of the profile that the criterion is of.
+    @Test func inPlaceOfABarredIdentityOneOfItsProfileIsNamed() {
+        let rig = rigWithBarred(["adef", "abar", "aok"], [false, true, false], [0, 1, 1])
+        let expected: Set = ["im <sip:adef@home1.test>", "second <sip:aok@home1.test>"]
+        rig.receive(rig.registerRequest(.alice).with("To", "<sip:abar@home1.test>"), from: .alice)
+        #expect(named(rig) == expected)
+        #expect(rig.deregister("sip:adef@home1.test"))
+        #expect(named(rig) == expected)
+    }
+
+    @Test func aProfileWhoseIdentitiesAreAllBarredIsToldToNobody() {
+        let rig = rigWithBarred(["adef", "abar"], [false, true], [0, 1])
+        rig.receive(rig.registerRequest(.alice).with("To", "<sip:abar@home1.test>"), from: .alice)
+        #expect(named(rig) == ["im <sip:adef@home1.test>"])
+        #expect(rig.deregister("sip:adef@home1.test"))
+        #expect(named(rig) == ["im <sip:adef@home1.test>"])
+    }
+
+    /// RFC 3261 §8.1.1.8.
+    @Test func aServerWithASIPSURIGetsASIPSContact() throws {
+        let rig = rig([L.criterion(0, [.method("REGISTER")], 0) { $0.uri = "sips:127.0.0.1:5080" }]) {
+            $0.listeners.append(Listener(transport: .tls, local: Endpoint(address: .loopback, port: 5061)))
+            $0.applicationServers[0].destination.transport = .tls
+        }
+        rig.register(.alice)
+        let told = try #require(rig.taken().first { $0.destination == "tls:127.0.0.1:5080" })
+        #expect(told.message.startLine == "REGISTER sips:127.0.0.1:5080 SIP/2.0")
+        #expect(told.message["Contact"] == "<sips:127.0.0.1:5061>")
+    }
+
     @Test func whileAContactIsLeftTheLongestTimeIsTold() {
         let rig = rig(L.shortForm(0)) { $0.registrar = RegistrarSettings(profile: .rfc3261) }
         rig.register(.alice, expires: 3600)
@@ -266,6 +333,16 @@ import Testing
         rig.receive(request, from: .alice)
         let told = try #require(rig.taken().last)
         #expect(told.message["Content-Type"] == "message/sip")
+        #expect(String(decoding: told.octets, as: UTF8.self).hasSuffix("\r\n\r\n" + request.text))
+    }
+
+    /// Line ends before the message and octets behind its body in a datagram are none of it (RFC 3261 §7.5, §18.3).
+    @Test func whatIsAroundTheUsersRequestIsNotShown() throws {
+        let rig = rig([L.criterion(0, [.method("REGISTER")], 0) { $0.includesRegisterRequest = true }])
+        let request = rig.registerRequest(.alice)
+        rig.receive("\r\n\r\n" + request.text + "behind", from: .alice)
+        let told = try #require(rig.taken().last)
+        #expect(told.message["Content-Length"] == String(request.text.utf8.count))
         #expect(String(decoding: told.octets, as: UTF8.self).hasSuffix("\r\n\r\n" + request.text))
     }
 

@@ -68,6 +68,16 @@ import Testing
         #expect(try watcher.told().contacts == ["terminated unregistered sip:alice@127.0.0.1:5071"])
     }
 
+    /// The answer to an application server says in which network its request has ended.
+    @Test func theAnswerToAServerNamesUs() {
+        let rig = CoreRig.watched(.alice)
+        let vector = [("P-Charging-Vector", "icid-value=x7;orig-ioi=\"Type 3im.test\"")]
+        let answer = Watcher(rig, as: .im, headers: vector).answer
+        #expect(answer.status == 200)
+        #expect(answer["P-Charging-Vector"] == "icid-value=x7;orig-ioi=\"Type 3im.test\";term-ioi=\"Type 3home1.test\"")
+        #expect(!Watcher(rig, headers: vector).answer.has("P-Charging-Vector"))
+    }
+
     @Test func anApplicationServerIsToldOfCharging() {
         let rig = CoreRig.watched(.alice) {
             $0.chargingFunctions = Array("ccf=192.0.2.9".utf8)

@@ -207,8 +207,37 @@ import Testing
         restarted.advance(.seconds(1))
         let notify = second.notified()
         #expect(notify["Subscription-State"] == "terminated;reason=deactivated")
-        #expect(try RegistrationInfo(notify).registrations.map(\.state) == ["terminated", "terminated"])
+        let info = try RegistrationInfo(notify)
+        #expect(info.registrations.map(\.state) == ["terminated", "terminated"])
+        #expect(info.registrations.flatMap(\.contacts).map(\.event) == ["expired", "expired"])
         #expect(restarted.subscriptionRecords.isEmpty)
+    }
+
+    @Test func theSubscriptionOfAUserWhoIsGoneIsForgotten() {
+        let (rig, _) = watched()
+        #expect(rig.subscriptionRecords.count == 1)
+        // And of the registration.
+        let next = CoreRig(tables: rig.tables, losing: 2) {
+            $0.isPersistent = true
+            $0.subscribers.removeFirst()
+        }
+        #expect(next.subscriptionRecords.isEmpty)
+    }
+
+    /// Re-authentication by the network is told once it is stored.
+    @Test func aShorterIntervalIsToldOnceItIsStored() throws {
+        let (rig, watcher) = watched()
+        func reauthenticate() -> Bool {
+            rig.onEachShard { $0.reauthenticate("sip:alice@home1.test", at: $1, into: &$2) }.contains(true)
+        }
+        rig.commits = false
+        #expect(reauthenticate())
+        #expect(rig.trace() == [])
+        rig.commit()
+        #expect(try RegistrationInfo(watcher.notified()).registrations.flatMap(\.contacts).allSatisfy { $0.event == "shortened" })
+        #expect(reauthenticate())
+        rig.commit(succeeded: false)
+        #expect(!rig.trace().contains("alice NOTIFY"))
     }
 
     @Test func theNumberOfShardsMayChange() throws {

@@ -49,8 +49,9 @@ final class CoreRig {
         }
     }
 
+    /// - Parameter losing: how many of the stored records are nobody's any more.
     init(
-        tables: [UInt8: [[UInt8]: [UInt8]]] = [:], at seconds: Int64 = 1_700_000_000, _ division: Division = .current,
+        tables: [UInt8: [[UInt8]: [UInt8]]] = [:], losing: Int = 0, at seconds: Int64 = 1_700_000_000, _ division: Division = .current,
         _ change: (inout ServingCSCFConfiguration) -> Void = { _ in }
     ) {
         var configuration = Laboratory.configuration()
@@ -60,18 +61,22 @@ final class CoreRig {
         self.division = division
         core = ShardedCore(configuration, division, at: now)
         self.tables = tables
-        restore()
+        restore(losing: losing)
     }
 
     /// As the process does it.
-    private func restore() {
+    private func restore(losing: Int) {
         commits = false
         let stored = tables
+        var lost = 0
         for table in StoreTable.restored {
             for (key, value) in stored[table] ?? [:] {
-                onEachShard { precondition($0.restore(table: table, key: key.span.bytes, value: value.span.bytes, at: now, into: &$1)) }
+                onEachShard { core, effects in
+                    if !core.restore(table: table, key: key.span.bytes, value: value.span.bytes, at: now, into: &effects) { lost += 1 }
+                }
             }
         }
+        precondition(lost == losing)
         onEachShard { $0.begin(at: now, into: &$1) }
         commits = true
         commit()

@@ -53,6 +53,21 @@ import Testing
         #expect(Set(rig.taken().map(\.destination)) == ["bobDesk", "bobTablet"])
     }
 
+    /// RFC 5627 §5.1, whichever of its identities a user registers by.
+    @Test(arguments: [
+        ("sip:alice@home1.test", 403), ("sip:%61lice@HOME1.test", 403), ("sip:alice@home1.test;gr=urn:uuid:1", 403),
+        ("sip:+15550100@home1.test;user=phone", 403), ("temp-gruu", 403), ("sip:alice@home1.test:5071", 200), ("sip:bob@home1.test", 200),
+    ])
+    func noContactLeadsBackToItsUser(uri: String, status: Int) {
+        let rig = rig { $0.subscribers[0].isAuthenticated = false }
+        let answer = rig.register(.alice, contact: contact(.alice, Self.desk), [("Supported", "gruu")])
+        let target = uri == "temp-gruu" ? gruu(uri, in: answer, Self.desk) : uri
+        let request = rig.registerRequest(.alice, contact: "<\(target)>;+sip.instance=\"<\(Self.tablet)>\"", [("Supported", "gruu")])
+        _ = rig.taken()
+        rig.receive(request.with("To", "<tel:+15550100>").with("From", "<tel:+15550100>;tag=t"), from: .alice)
+        #expect(rig.next(to: .alice).status == status)
+    }
+
     @Test func onlyWhoAsksGetsGRUUs() {
         let rig = rig()
         let contact = contact(.bobDesk, Self.desk)

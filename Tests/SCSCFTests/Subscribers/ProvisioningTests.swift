@@ -94,6 +94,39 @@ extension CoreRig {
         #expect(rig.register(.alice, as: "alice", "mirror").status == 200)
     }
 
+    @Test func otherCredentialsVoidAnOpenChallengeToo() {
+        let rig = CoreRig()
+        let request = rig.registerRequest(.alice)
+        rig.receive(request, from: .alice)
+        let challenge = rig.next(to: .alice)
+        rig.change(.replace(alice, alicePlan(password: "mirror")))
+        rig.receive(rig.answering(challenge, request, username: "alice", password: "mirror"), from: .alice)
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 401)
+        #expect(answer.parameter("stale", of: "WWW-Authenticate") == "true")
+        rig.receive(rig.answering(answer, request, username: "alice", password: "mirror"), from: .alice)
+        #expect(rig.next(to: .alice).status == 200)
+    }
+
+    /// Another set of identities has another number, and what was answered under the old one must not count again.
+    @Test func anAnswerDoesNotCountAgainUnderOtherIdentities() {
+        let rig = CoreRig()
+        let request = rig.registerRequest(.alice)
+        rig.receive(request, from: .alice)
+        let challenge = rig.next(to: .alice)
+        let sound = rig.answering(challenge, request, username: "alice", password: "wonderland")
+        rig.receive(sound, from: .alice)
+        #expect(rig.next(to: .alice).status == 200)
+        rig.change(.replace(alice, plan("alice", password: "wonderland", ["sip:alicia@home1.test", "sip:alice@home1.test"])))
+        _ = rig.taken()
+        rig.receive(rig.again(sound), from: .alice)
+        let answer = rig.next(to: .alice)
+        #expect(answer.status == 401)
+        #expect(answer.parameter("stale", of: "WWW-Authenticate") == "true")
+        #expect(rig.contacts("sip:alice@home1.test") == [])
+        #expect(rig.register(.alice).status == 200)
+    }
+
     @Test func theSameAgainChangesNothing() {
         let rig = CoreRig()
         let request = rig.registerRequest(.alice)
