@@ -361,24 +361,22 @@ private struct DialogParts: ~Copyable {
 }
 
 extension Message {
-    /// Whether Accept takes documents of registration state (RFC 3680 §4.5).
+    /// Whether Accept takes documents of registration state (RFC 3680 §4.5): what it says of their type goes before what it says of
+    /// a range, and `q=0` is a refusal (RFC 3261 §20.1).
     fileprivate var acceptsRegistrationState: Bool {
-        var found = false
+        var isTaken = false
         forEachValue(.accept) { value in
-            found = bytes[value].isRangeOfRegistrationState
-            return !found
+            var end = value.upper
+            if let semicolon = bytes[value].firstOffset(of: 0x3B) { end = value.lower + semicolon }
+            let type = bytes[bytes.trimmed(Slice(value.lower, end))]
+            let isRefused = bytes.parameter("q", in: Slice(end, value.upper)).map { bytes.qvalue($0) == 0 } ?? false
+            if type.equalsIgnoringCase("application/reginfo+xml") {
+                isTaken = !isRefused
+                return false
+            }
+            if !isRefused, type.equalsIgnoringCase("application/*") || type.equals("*/*") { isTaken = true }
+            return true
         }
-        return found
-    }
-}
-
-extension RawSpan {
-    /// Whether a media range, with parameters, holds the type of the document.
-    fileprivate var isRangeOfRegistrationState: Bool {
-        var end = byteCount
-        if let semicolon = firstOffset(of: 0x3B) { end = semicolon }
-        let type = self[trimmed(Slice(0, end))]
-        if type.equalsIgnoringCase("application/reginfo+xml") { return true }
-        return type.equalsIgnoringCase("application/*") || type.equals("*/*")
+        return isTaken
     }
 }

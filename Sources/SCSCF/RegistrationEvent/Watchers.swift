@@ -9,11 +9,11 @@ import SansIO
 
 extension ServingCSCF {
     /// TS 24.229 §5.4.2.1.1: the user must be registered, and the watcher be the user, the edge on the user's Path, or an
-    /// application server of the user's criteria.
+    /// application server of the user's criteria. Nobody may by a barred identity.
     mutating func checkMayWatch(
         _ watched: IdentityReference, _ sender: Sender, _ arrival: Arrival, _ request: borrowing Message
     ) throws(SubscriptionRefusal) {
-        guard !directory.isBarred(watched) else { throw SubscriptionRefusal(status: 404, warning: "the identity is barred") }
+        guard !directory.isBarred(watched) else { throw SubscriptionRefusal(status: 403, warning: "the identity is barred") }
         guard registrar.isRegistered(watched.subscriber) else {
             throw SubscriptionRefusal(status: 480, warning: "the user is not registered")
         }

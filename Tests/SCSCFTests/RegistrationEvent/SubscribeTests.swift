@@ -131,9 +131,9 @@ import Testing
         #expect(asserted(alice) == 200)
     }
 
-    @Test func aBarredIdentityIsNobody() {
+    @Test func nobodyWatchesByABarredIdentity() {
         let rig = CoreRig.watched(.alice) { $0.subscribers[0].isBarred = [false, true] }
-        #expect(Watcher(rig, "tel:+15550100").answer.status == 404)
+        #expect(Watcher(rig, "tel:+15550100").answer.status == 403)
         #expect(Watcher(rig).answer.status == 200)
     }
 
@@ -165,7 +165,8 @@ import Testing
 
     @Test(arguments: [
         ("application/reginfo+xml", 200), ("text/plain, application/reginfo+xml;q=0.5", 200), ("*/*", 200), ("application/*", 200),
-        ("application/pidf+xml", 406), ("text/*", 406),
+        ("application/pidf+xml", 406), ("text/*", 406), ("application/reginfo+xml;q=0", 406), ("*/*, application/reginfo+xml;q=0.0", 406),
+        ("application/reginfo+xml;q=0.1, */*;q=0", 200), ("*/*;q=0", 406),
     ])
     func theWatcherMustTakeTheDocument(accept: String, status: Int) {
         let rig = CoreRig.watched(.alice)
