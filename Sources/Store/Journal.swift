@@ -31,6 +31,8 @@ struct Journal: Sendable {
         let number: Int
         /// The sequence of its first change; 0: it is empty.
         var first: Int64 = 0
+        /// The sequence after its last change, as it was found.
+        var end: Int64 = 0
         /// Slots that are used, and those that exist: what is in the others is void.
         var slots: Int64 = 0
         var allocated: Int64 = 0
@@ -67,9 +69,7 @@ struct Journal: Sendable {
         active = try Journal.run(0, db)
         other = try Journal.run(1, db)
         if other.first > active.first { swap(&active, &other) }
-        for run in [other, active] {
-            try Journal.forEachBlock(of: run, db) { _, reader, _ in nextSequence = max(nextSequence, reader.sequences.upperBound) }
-        }
+        nextSequence = max(nextSequence, active.end, other.end)
         if other.first > 0 { merging = Merge(run: other) }
     }
 
@@ -81,8 +81,9 @@ struct Journal: Sendable {
         guard run.first > 0 else { return run }
         run.slots = run.allocated
         var used: Int64 = 0
-        try forEachBlock(of: run, db) { slot, _, _ in used = slot + 1 }
-        run.slots = used
+        var end: Int64 = 0
+        try forEachBlock(of: run, db) { slot, reader, _ in (used, end) = (slot + 1, reader.sequences.upperBound) }
+        (run.slots, run.end) = (used, end)
         return run
     }
 

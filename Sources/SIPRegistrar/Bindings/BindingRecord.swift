@@ -90,9 +90,7 @@ extension Registrar {
     /// - Returns: nil: it is gone already, or has been refreshed.
     public mutating func expire(_ id: BindingID, at now: Instant) -> ExpiredBinding? {
         guard bindings.contains(id.slot), bindings[id.slot.index].expiry <= now else { return nil }
-        let binding = bindings[id.slot.index]
-        remove(id.slot.index)
-        return ExpiredBinding(subscriber: binding.subscriber, device: binding.device, isLast: !isRegistered(binding.subscriber))
+        return end(id.slot.index)
     }
 
     private func isSound(_ record: RawSpan) -> Bool {

@@ -206,11 +206,16 @@ public struct Registrar: ~Copyable {
                 continue
             }
             bindings[id.index].timer = .none
-            remove(id.index)
-            expired.append(
-                ExpiredBinding(subscriber: binding.subscriber, device: binding.device, isLast: !isRegistered(binding.subscriber)))
+            expired.append(end(id.index))
         }
         due.removeAll(keepingCapacity: true)
+    }
+
+    /// Takes out a binding whose time is over.
+    mutating func end(_ index: UInt32) -> ExpiredBinding {
+        let binding = bindings[index]
+        remove(index)
+        return ExpiredBinding(subscriber: binding.subscriber, device: binding.device, isLast: !isRegistered(binding.subscriber))
     }
 
     /// Removes one binding, as after 430 Flow Failed (RFC 5626 §5.3) or by the network's will (TS 24.229 §5.4.1.5).
